@@ -1,0 +1,20 @@
+"""Compare the ways of controlling a GAN discriminator's Lipschitz constant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lipbench.frame import load_curves, load_runs
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load_curves", "load_runs"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what reads results only when asked: `lipbench --help` need not wait for pandas."""
+    if name in ("load_runs", "load_curves"):
+        from lipbench import frame
+
+        return getattr(frame, name)
+    raise AttributeError(f"module 'lipbench' has no attribute {name!r}")

@@ -1,0 +1,417 @@
+"""The `lipbench` command. Only this module and its display print.
+
+Imports that cost time (torch, pandas, MLflow) stand in the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lipbench.errors import STORAGE_ERRORS, UserError
+
+if TYPE_CHECKING:
+    from lipbench.plan import Plan, PlannedRun
+    from lipbench.plugins import Registry
+    from lipbench.run import Task
+    from lipbench.store import SuiteFolder
+
+_WORTH_MIRRORING = ("started", "scored", "finished")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compare the ways of controlling a GAN discriminator's Lipschitz constant.",
+    epilog="Start with: lipbench run quickstart, then: lipbench report runs/quickstart",
+)
+
+SuiteArgument = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A suite file, or the name of an installed one.")
+]
+ResultsArgument = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="A suite's results, e.g. runs/cifar_grid.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),
+]
+OnlyOption = Annotated[
+    str,
+    typer.Option(metavar="method=..,setting=..", help="Some of the suite's runs (also seed=..)."),
+]
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="A method of your own: a Python file, no installing."),
+]
+RunsOption = Annotated[Path, typer.Option(help="Where results go: RUNS_DIR/<suite>/.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TrackingOption = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="MLflow store. [default: sqlite:///RUNS_DIR/mlflow.db]"),
+]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one or two lines and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        _say(f"error: {error}", error=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS:
+            raise
+        _say(f"error: cannot write {error.filename}: {error.strerror}", error=True)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    only: OnlyOption = "",
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time. [default: one a core, or what the GPUs offer]"),
+    ] = None,
+    runs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")] = 1,
+    inception_weights: Annotated[
+        Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
+    ] = None,
+    tracking_uri: TrackingOption = None,
+    retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
+    rerun_changed: Annotated[
+        bool, typer.Option(help="Make runs of methods whose code has changed anew.")
+    ] = False,
+    keep_changed: Annotated[
+        bool, typer.Option(help="Keep runs made by a method's old code.")
+    ] = False,
+) -> None:
+    """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
+    from lipbench import executors, paths, protocols, scoring, sweep
+    from lipbench.plan import only as pick
+    from lipbench.plan import parse_only
+
+    plan, registry = _plan(suite, set_, plugin)
+    chosen = pick(plan, parse_only(only))
+    folder = _suite_folder(runs_dir, plan.name)
+    cache = paths.cache_root()
+    devices = executors.slots(device, workers, runs_per_gpu)
+    choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
+    with folder.locked():
+        sweep.adopt(plan, folder, registry)
+        tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
+        _say(_summary(plan, folder, len(tasks)))
+        if tasks:
+            scoring.prepare(protocols.by_id(plan.protocol), cache, inception_weights)
+            sweep.prepare(plan, cache)
+        folder.save_plan(plan)
+        uri = tracking_uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+        (folder.path / "tracking.json").write_text(json.dumps({"uri": uri}) + "\n")
+        outcomes = _execute(plan, folder, tasks, devices, uri)
+    _conclude(folder, outcomes, len(tasks))
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    only: OnlyOption = "",
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a suite would run, without running it."""
+    from lipbench.plan import only as pick
+    from lipbench.plan import parse_only
+
+    made, _ = _plan(suite, set_, plugin)
+    chosen = pick(made, parse_only(only))
+    if as_json:
+        print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
+        return
+    _show_plan(made, chosen, _suite_folder(runs_dir, made.name))
+
+
+@app.command()
+def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
+    """Show how the runs stand: completed, running, queued, diverged or failed, and why."""
+    from lipbench.store import Status, SuiteFolder
+
+    folder = SuiteFolder(results)
+    made = folder.plan()
+    statuses, folders = folder.statuses(), folder.folders()
+    rows = []
+    for planned in made.runs:
+        state = statuses.get(planned.spec.hash, Status())
+        found = folders.get(planned.spec.hash)
+        rows.append(
+            {
+                "run_id": found.path.name if found else planned.id,
+                "method": planned.method,
+                "setting": planned.setting,
+                "seed": planned.spec.seed,
+                "outcome": state.outcome,
+                "cause": state.cause,
+                "generator_updates": state.update,
+                "planned_updates": planned.spec.budget.generator_updates,
+            }
+        )
+    others = len(set(folders) - {planned.spec.hash for planned in made.runs})
+    if as_json:
+        print(json.dumps({"suite": made.name, "runs": rows, "other_runs": others}, indent=1))
+    else:
+        _show_status(made.name, rows, others)
+
+
+@app.command()
+def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
+    """Render tables and figures to RESULTS/report/, also while the suite is running."""
+    from lipbench import reporting
+
+    page = reporting.render(reporting.study(results), results / "report")
+    _say(f"report: {page}")
+    problem = _track_report(results, tracking_uri)
+    if problem:
+        _say(f"MLflow did not take the report ({problem})", error=True)
+
+
+@app.command()
+def methods(plugin: PluginOption = None) -> None:
+    """List the installed methods, and those of your own files."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lipbench.plugins import Registry
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("method", "label", "from", "what it does"):
+        table.add_column(heading, no_wrap=heading in ("method", "label"))
+    for name, found in sorted(Registry("methods", plugin or []).plugins.items()):
+        label, summary = found.summary
+        table.add_row(name, label, found.origin, summary)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+@app.command()
+def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
+    """Send all results to MLflow again; what is there already stays as it is."""
+    from lipbench.store import SuiteFolder
+    from lipbench.tracking import Mirror
+
+    folder = SuiteFolder(results)
+    made = folder.plan()
+    uri = tracking_uri or _tracking_uri(results)
+    planned = {run.spec.hash for run in made.runs}
+    try:
+        mirror = Mirror(uri, folder, made)
+        sent = [hash_ for hash_ in folder.folders() if hash_ in planned]
+        for hash_ in sent:
+            mirror.send(hash_)
+        if (results / "report" / "index.html").exists():
+            mirror.send_report(results / "report")
+    except Exception as error:
+        raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
+    _say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
+
+
+def _plan(given: str, set_: list[str] | None, files: list[Path] | None) -> tuple[Plan, Registry]:
+    """Return a suite's plan, with the methods that stand beside the suite's file."""
+    from lipbench import paths, resolve
+    from lipbench import suite as suites
+    from lipbench.plugins import Registry
+
+    path = suites.find(given)
+    suite, document = suites.read(path, set_ or [])
+    beside = [
+        file for file in sorted((path.parent / "methods").glob("*.py")) if file.name[0] != "_"
+    ]
+    registry = Registry("methods", dict.fromkeys(f.resolve() for f in [*(files or []), *beside]))
+    return resolve.plan(suite, document, registry, paths.cache_root()), registry
+
+
+def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
+    from lipbench.store import SuiteFolder
+
+    return SuiteFolder(runs_dir / name)
+
+
+def _execute(
+    plan: Plan, folder: SuiteFolder, tasks: list[Task], devices: list[str], uri: str
+) -> dict[str, int]:
+    """Do the tasks, showing and mirroring what happens; return how many runs ended how."""
+    from collections import Counter
+
+    from rich.console import Console
+
+    from lipbench import executors, protocols
+    from lipbench.display import Display
+    from lipbench.tracking import Courier
+
+    courier = Courier(uri, folder, plan)
+    primary = protocols.by_id(plan.protocol).primary
+    display = Display(Console(highlight=False), tasks, primary)
+    outcomes: Counter[str] = Counter()
+    try:
+        with display.live():
+            for event in executors.execute(tasks, devices):
+                display.show(event)
+                if event.kind in _WORTH_MIRRORING and event.task:
+                    courier.send(event.task.run.spec.hash)
+                if event.kind == "finished":
+                    outcomes[event.facts["outcome"]] += 1
+    finally:
+        courier.close()
+    if courier.problem:
+        _say(
+            f"MLflow at {uri} missed something ({courier.problem}); nothing is lost: "
+            f"`lipbench sync {folder.path}` sends it again",
+            error=True,
+        )
+    return outcomes
+
+
+def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int) -> None:
+    """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.store import RESULTS
+
+    good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
+    bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
+    _say(f"report: lipbench report {folder.path}")
+    if bad:
+        _say(
+            f"{bad} runs failed: `lipbench status {folder.path}` says why, "
+            "--retry-failed tries them again",
+            error=True,
+        )
+        raise typer.Exit(1)
+    if good < asked:
+        raise typer.Exit(130)
+
+
+def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
+    """Return one line on a plan and what of it is done."""
+    from lipbench import sweep
+
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(plan, folder).items())
+    return f"{plan.name}: {len(plan.runs)} runs ({counted}); {to_do} to do in {folder.path}"
+
+
+def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lipbench import protocols, sweep
+    from lipbench.display import duration
+
+    first = chosen[0].spec
+    budget, info = first.budget, made.dataset
+    updates = sum(run.spec.budget.generator_updates for run in chosen)
+    images = sum(sweep.work(run) for run in chosen)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("runs", f"{len(chosen)} (of {len(made.runs)})")
+    for key in ("method", "setting"):
+        labels = list(dict.fromkeys(str(getattr(run, key)) for run in chosen))
+        table.add_row(f"{key}s", ", ".join(labels))
+    table.add_row("seeds", ", ".join(str(s) for s in dict.fromkeys(r.spec.seed for r in chosen)))
+    table.add_row(
+        "dataset",
+        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
+        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
+    )
+    table.add_row(
+        "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
+    )
+    table.add_row("losses", ", ".join(dict.fromkeys(run.spec.loss for run in chosen)))
+    table.add_row(
+        "budget",
+        f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
+        f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
+    )
+    table.add_row("protocol", f"{first.protocol}: {protocols.by_id(first.protocol).sentence()}")
+    table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(made, folder).items())
+    table.add_row("results", f"{folder.path}: {counted}")
+    others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
+    if others:
+        table.add_row("", f"{others} more runs there are not in this suite; they stay")
+    seconds, known = sweep.estimate(chosen, folder.path.parent)
+    if known:
+        told = "" if known == len(chosen) else f" for the {known} runs that earlier ones tell of"
+        table.add_row("time", f"about {duration(seconds)} of one worker{told}")
+    else:
+        table.add_row("time", "unknown: no such run was made on this machine yet")
+    for line in dict.fromkeys(made.merged):
+        table.add_row("", f"run once for two cells: {line}")
+    Console(highlight=False).print(table)
+
+
+def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    outcomes = Counter(row["outcome"] for row in rows)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console.print(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
+    if others:
+        console.print(f"{others} more runs in this folder are not in the current suite")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("method", "setting", "seed", "outcome", "updates", "cause"):
+        table.add_column(heading)
+    for row in rows:
+        if row["outcome"] != "completed":
+            updates = f"{row['generator_updates']}/{row['planned_updates']}"
+            shown = [
+                row["method"],
+                row["setting"],
+                row["seed"],
+                row["outcome"],
+                updates,
+                row["cause"],
+            ]
+            table.add_row(*(str(value or "") for value in shown))
+    if table.row_count:
+        console.print(table)
+
+
+def _tracking_uri(results: Path) -> str:
+    """Return the MLflow store that `run` used for these results."""
+    try:
+        return str(json.loads((results / "tracking.json").read_text())["uri"])
+    except FileNotFoundError:
+        return f"sqlite:///{(results.parent / 'mlflow.db').resolve()}"
+
+
+def _track_report(results: Path, given: str | None) -> str | None:
+    """Send the report to MLflow; return what went wrong, if anything did."""
+    from lipbench.store import SuiteFolder
+    from lipbench.tracking import Mirror
+
+    folder = SuiteFolder(results)
+    try:
+        Mirror(given or _tracking_uri(results), folder, folder.plan()).send_report(
+            results / "report"
+        )
+    except Exception as error:  # a mirror's trouble is told, and costs nobody a report
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _say(text: str, error: bool = False) -> None:
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -1,0 +1,61 @@
+"""scikit-learn's 1,797 real handwritten digits, 8 x 8 pixels, which need no download.
+
+Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+Repository, 1998; scikit-learn ships its test set. They are scaled up (bilinear) to 16 x 16
+because the architectures start there; a third of each class is the test split (our choices).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lipbench.data import Arrays, DatasetInfo, splits
+from lipbench.errors import UserError
+
+_LARGEST_VALUE = 16  # the original's gray values are 0 to 16
+_TEST_FRACTION = 1 / 3
+
+
+def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
+    """Return the facts of the digits; they have no path, and are 16 pixels wide unless told."""
+    if path is not None:
+        raise UserError("the dataset 'digits' comes with scikit-learn and takes no path")
+    size = image_size or 16
+    arrays = _arrays(size)
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(arrays[name].tobytes())
+    counts = (len(arrays["train_labels"]), len(arrays["test_labels"]))
+    return DatasetInfo("digits", digest.hexdigest(), size, 1, *counts, tuple("0123456789"))
+
+
+def load(info: DatasetInfo, path: Path | None, cache: Path) -> Arrays:
+    """Return the digits' arrays."""
+    return _arrays(info.image_size)
+
+
+@functools.cache
+def _arrays(size: int) -> Arrays:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    gray = np.round(digits.images * (255 / _LARGEST_VALUE)).astype(np.uint8)
+    images = np.stack(
+        [
+            np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+            for image in gray
+        ]
+    )[..., None]
+    labels = digits.target.astype(np.int64)
+    train, test = splits.stratified(labels, _TEST_FRACTION)
+    return {
+        "train_images": images[train],
+        "train_labels": labels[train],
+        "test_images": images[test],
+        "test_labels": labels[test],
+    }

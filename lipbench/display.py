@@ -1,0 +1,119 @@
+"""Show a sweep while it runs: live on a terminal, as plain lines when piped. Part of `cli`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lipbench.executors import Event
+from lipbench.run import Task
+from lipbench.sweep import work
+
+
+class Display:
+    """What is running, what has ended, and how long the rest will take."""
+
+    def __init__(self, console: Console, tasks: Sequence[Task], primary: str) -> None:
+        self.console, self.primary = console, primary
+        self._total = len(tasks)
+        self._ended: Counter[str] = Counter()
+        self._running: dict[str, tuple[Task, int, str]] = {}  # task, updates done, newest score
+        self._work = float(sum(work(task.run) for task in tasks))
+        self._done = 0.0
+        self._resumed: dict[str, int] = {}  # updates that a resumed run had done before
+        self._skipped = 0.0
+        self._start = time.monotonic()
+        self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=4)
+
+    def live(self) -> AbstractContextManager[Any]:
+        """Return the context in which a terminal shows progress."""
+        return self._live if self.console.is_terminal else nullcontext()
+
+    def show(self, event: Event) -> None:
+        """Take in an event."""
+        if event.kind == "stopping":
+            running = event.facts["running"]
+            self._line(f"stopping: {running} running are saved; the same command resumes")
+        if event.task is None:
+            return
+        id_, run = event.task.run.id, event.task.run
+        if event.kind == "started":
+            self._running[id_] = (event.task, 0, "")
+        elif event.kind in ("progress", "scored"):
+            task, _, score = self._running[id_]
+            update = event.facts["update"]
+            if id_ not in self._resumed:
+                self._resumed[id_] = update
+                self._skipped += self._share(task, update)
+            if event.kind == "scored":
+                score = self._score(event.facts["scores"])
+            self._running[id_] = (task, update, score)
+        elif event.kind == "finished":
+            _, _, score = self._running.pop(id_)
+            facts = event.facts
+            self._ended[facts["outcome"]] += 1
+            self._done += work(run)
+            number = sum(self._ended.values())
+            place = f"{run.method}  {run.setting}  seed {run.spec.seed}"
+            words = [f"[{number}/{self._total}]", facts["outcome"], place, score]
+            if "cost" in facts and "seconds_training" in facts["cost"]:
+                cost = facts["cost"]
+                words.append(duration(cost["seconds_training"] + cost["seconds_scoring"]))
+            words.append(facts["cause"] or "")
+            self._line("  ".join(word for word in words if word))
+
+    def _score(self, scores: dict[str, float]) -> str:
+        return f"{self.primary} {scores[self.primary]:.3g}"
+
+    def _share(self, task: Task, update: int) -> float:
+        return work(task.run) * update / task.run.spec.budget.generator_updates
+
+    def _line(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+    def _left(self) -> str:
+        """Return how long the rest takes at the pace so far."""
+        done = self._done + sum(self._share(task, u) for task, u, _ in self._running.values())
+        fresh = done - self._skipped
+        if fresh <= 0:
+            return "?"
+        return duration((self._work - done) * (time.monotonic() - self._start) / fresh)
+
+    def _picture(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for task, update, score in self._running.values():
+            run = task.run
+            total = run.spec.budget.generator_updates
+            table.add_row(
+                f"{run.method}  {run.setting}  seed {run.spec.seed}",
+                ProgressBar(total=total, completed=update, width=24),
+                f"{update}/{total}",
+                score,
+            )
+        ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
+        left = self._total - sum(self._ended.values())
+        summary = f"{left} of {self._total} runs left, about {self._left()}"
+        return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: 0.4 s, 34 s, 12 min, 3 h 05 min.
+
+    >>> duration(0.42), duration(34.2), duration(754), duration(11100)
+    ('0.4 s', '34 s', '13 min', '3 h 05 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,44 @@
+"""What a user can get wrong: one exception, printed as one or two lines, exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# What the system says where a disk is full or a folder is not the user's to write: their matter.
+STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a value was written: a file and its line, or a command-line option."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; its message says where, what was given, what is possible.
+
+    Programming errors are not UserErrors: they crash with their traceback.
+    """
+
+    def __init__(self, message: str, mark: Mark | None = None) -> None:
+        super().__init__(message if mark is None else f"{mark}: {message}")
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Return the sentence for a name that does not exist, with the nearest one that does.
+
+    >>> unknown("method", "sgd", ["adam", "sdg"])
+    "no method called 'sgd'; did you mean 'sdg'? There are adam, sdg"
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}? There are" if near else "there are"
+    return f"no {kind} called {str(name)!r}; {hint} {', '.join(known) or 'none'}"

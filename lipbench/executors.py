@@ -1,0 +1,230 @@
+"""Do many runs at once on this machine: persistent worker processes, one run at a time in each."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event as StopEvent
+from typing import Any
+
+from lipbench.errors import UserError
+from lipbench.run import Resources, Task, run
+from lipbench.store import RunFolder, Status
+
+PROGRESS_SECONDS = 0.5
+_TICK_SECONDS = 0.25
+
+# Set before a worker starts. One thread a worker: sums then have one order, so bits agree. glibc's
+# malloc returns large blocks to the system after every use, and half of a CPU's time can go into
+# mapping them again.
+_CPU_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_TOP_PAD_": str(2**28),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: started, progress, scored, finished, stopping or tick."""
+
+    kind: str
+    task: Task | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[str]:
+    """Return the device of each worker.
+
+    Without a device: every GPU, `runs_per_gpu` workers each; without a GPU, one worker a core.
+    Raises UserError for a device that is not here.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = device or ("cuda" if gpus else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda"):
+        raise UserError(f"no device called {device!r}; there are cpu, cuda, cuda:0, cuda:1, ...")
+    if kind == "cpu":
+        return ["cpu"] * (workers or len(os.sched_getaffinity(0)))
+    if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
+        raise UserError(f"device {device} is not here; torch sees {gpus} GPUs")
+    chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
+    every = chosen * runs_per_gpu  # one on each GPU before a second on any
+    return every[: workers or len(every)]
+
+
+def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
+    """Do all tasks, telling what happens. Ctrl-C (or SIGTERM) lets each run checkpoint and stop.
+
+    A second one ends the workers at once. Raises UserError where no run can go on (a full disk).
+    """
+    pool = _Pool(devices[: max(1, len(tasks))])
+    try:
+        with _interrupts() as interrupts:
+            yield from _dispatch(list(tasks), pool, interrupts)
+    finally:
+        pool.close()
+
+
+def _dispatch(tasks: list[Task], pool: _Pool, interrupts: list[float]) -> Iterator[Event]:
+    tasks.reverse()  # popped from the end
+    stopping = False
+    while (tasks and not stopping) or pool.busy():
+        if interrupts and not stopping:
+            stopping = True
+            pool.stop.set()
+            yield Event("stopping", facts={"running": len(pool.busy()), "left": len(tasks)})
+        if len(interrupts) > 1:
+            return
+        for worker in pool.idle():
+            if tasks and not stopping:
+                worker.give(tasks.pop())
+                yield Event("started", worker.task)
+        for worker in pool.ready(_TICK_SECONDS):
+            yield from pool.hear(worker)
+        yield Event("tick")
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[float]]:
+    """Collect the times of SIGINT and SIGTERM in place of raising KeyboardInterrupt anywhere."""
+    times: list[float] = []
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(kind, lambda *_: times.append(time.time())) for kind in kinds]
+    try:
+        yield times
+    finally:
+        for kind, handler in zip(kinds, previous, strict=True):
+            signal.signal(kind, handler)
+
+
+class _Worker:
+    """A worker process, seen from the parent."""
+
+    def __init__(self, device: str, stop: StopEvent) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.device = device
+        self.task: Task | None = None
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(
+            target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
+        )
+        with _environment(_CPU_ENVIRONMENT if device == "cpu" else {}):
+            self.process.start()
+        theirs.close()
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        # If the process has just died, its silence tells; the task is then its.
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(task)
+
+
+class _Pool:
+    """The workers, one for each device slot; a dead one is replaced."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
+        self.workers = [_Worker(device, self.stop) for device in devices]
+
+    def busy(self) -> list[_Worker]:
+        return [worker for worker in self.workers if worker.task]
+
+    def idle(self) -> list[_Worker]:
+        return [worker for worker in self.workers if not worker.task]
+
+    def ready(self, seconds: float) -> list[_Worker]:
+        """Return the workers that have said something, or died, within some seconds."""
+        ready = wait([worker.connection for worker in self.busy()], seconds)
+        return [worker for worker in self.workers if worker.connection in ready]
+
+    def hear(self, worker: _Worker) -> Iterator[Event]:
+        """Yield what a worker says now."""
+        task = worker.task
+        assert task is not None, "only busy workers are heard"
+        try:
+            kind, facts = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            yield Event("finished", task, self._bury(worker))
+            return
+        if kind == "refused":
+            raise UserError(facts["message"])
+        if kind == "finished":
+            worker.task = None
+        yield Event(kind, task, facts)
+
+    def _bury(self, worker: _Worker) -> dict[str, Any]:
+        """Replace a dead worker; its run failed, and keeps its checkpoint for a retry."""
+        assert worker.task is not None
+        worker.process.join()
+        cause = f"the worker process died (exit code {worker.process.exitcode})"
+        folder = RunFolder(worker.task.folder)
+        folder.set_status(replace(folder.status(), outcome="failed", cause=cause))
+        self.workers[self.workers.index(worker)] = _Worker(worker.device, self.stop)
+        return {"outcome": "failed", "cause": cause, "update": folder.status().update}
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.connection.close()  # an idle worker ends when its pipe does
+        for worker in self.workers:
+            if worker.task:
+                worker.process.terminate()
+            worker.process.join(timeout=5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: os.environ.get(name, value) for name, value in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+
+
+def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> None:
+    """Do the tasks that come through a pipe until it closes; the life of a worker process."""
+    import torch
+
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group: the parent tells
+    if device == "cpu":
+        torch.set_num_threads(1)
+    resources = Resources(torch.device(device))
+    sent = 0.0
+
+    def notify(kind: str, facts: dict[str, Any]) -> None:
+        nonlocal sent
+        if kind != "progress" or time.monotonic() - sent > PROGRESS_SECONDS:
+            sent = time.monotonic()
+            connection.send((kind, facts))
+
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        try:
+            status: Status = run(task, resources, notify, stop.is_set)
+        except UserError as error:
+            connection.send(("refused", {"message": str(error)}))
+            continue
+        facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
+        connection.send(("finished", {**facts, "cost": status.cost}))

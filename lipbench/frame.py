@@ -1,0 +1,137 @@
+"""Read results as tables: one row a run, also while a sweep is running."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lipbench.plan import PlannedRun
+from lipbench.spec import RunSpec
+from lipbench.store import RunFolder, Status, SuiteFolder
+
+_FIRST = ["run_id", "method", "setting", "seed", "outcome"]
+
+
+def load_runs(folder: str | Path) -> pd.DataFrame:
+    """Return one row a run of a suite's results folder, e.g. `runs/cifar_grid`.
+
+    Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
+    `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
+    `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
+    `precision`, `protocol`, `outcome`, `cause`, `generator_updates` (done), `planned_updates`,
+    `collapsed`, the protocol's scores at the end of training with `<score>_floor` (real against
+    real) and `<score>_std`, `seconds`, `seconds_training`, `seconds_scoring` and
+    `seconds_per_update`. A run without a result has NaN scores, and its outcome says why.
+
+    Raises UserError where the folder holds no plan.
+    """
+    suite = SuiteFolder(Path(folder))
+    plan = suite.plan()
+    folders, statuses = suite.folders(), suite.statuses()
+    planned = {run.spec.hash: run for run in plan.runs}
+    others = {
+        hash_: _unplanned(folder.spec())
+        for hash_, folder in folders.items()
+        if hash_ not in planned
+    }
+    rows = [
+        {
+            "suite": plan.name,
+            "planned": hash_ in planned,
+            **_row(run, folders.get(hash_), statuses.get(hash_, Status())),
+        }
+        for hash_, run in {**planned, **others}.items()
+    ]
+    return _ordered(pd.DataFrame(rows))
+
+
+def load_curves(folder: str | Path) -> pd.DataFrame:
+    """Return what was measured during training, long: `run_id`, `update`, `name`, `value`.
+
+    Names are those of training's metrics (means since the last row) and of scores.
+    """
+    rows = []
+    for run in SuiteFolder(Path(folder)).folders().values():
+        for row in run.rows("metrics"):
+            rows += [
+                (run.path.name, row["update"], name, float(value))
+                for name, value in row.items()
+                if name != "update"
+            ]
+        for row in run.rows("scores"):
+            rows += [
+                (run.path.name, row["update"], name, float(value))
+                for name, value in row["scores"].items()
+            ]
+    return pd.DataFrame(rows, columns=["run_id", "update", "name", "value"])
+
+
+def _row(run: PlannedRun, folder: RunFolder | None, status: Status) -> dict[str, Any]:
+    spec = run.spec
+    return {
+        "run_id": folder.path.name if folder else run.id,
+        "method": run.method,
+        "methods": " + ".join(method.name for method in spec.methods),
+        "params": json.dumps({method.name: method.params for method in spec.methods}),
+        "setting": run.setting,
+        "lr": spec.setting.lr,
+        "beta1": spec.setting.beta1,
+        "beta2": spec.setting.beta2,
+        "n_dis": spec.setting.n_dis,
+        "seed": spec.seed,
+        "dataset": spec.dataset.name,
+        "image_size": spec.dataset.image_size,
+        "architecture": spec.architecture,
+        "width": spec.width,
+        "initialisation": spec.initialisation,
+        "loss": spec.loss,
+        "precision": spec.precision,
+        "protocol": spec.protocol,
+        "outcome": status.outcome,
+        "cause": status.cause,
+        "generator_updates": status.update,
+        "planned_updates": spec.budget.generator_updates,
+        **_final_scores(spec, folder),
+        **_cost(status),
+    }
+
+
+def _final_scores(spec: RunSpec, folder: RunFolder | None) -> dict[str, Any]:
+    """Return the scores at the end of the budget; earlier ones are curves, not results."""
+    rows = folder.rows("scores") if folder else []
+    final = [row for row in rows if row["update"] == spec.budget.generator_updates]
+    if not final:
+        return {"collapsed": pd.NA}
+    row = final[-1]
+    return {
+        "collapsed": row["collapsed"],
+        **{name: float(value) for name, value in row["scores"].items()},
+        **{f"{name}_floor": float(value) for name, value in row["floors"].items()},
+        **{f"{name}_std": float(value) for name, value in row["spreads"].items()},
+    }
+
+
+def _cost(status: Status) -> dict[str, float]:
+    training = status.cost.get("seconds_training", math.nan)
+    scoring = status.cost.get("seconds_scoring", math.nan)
+    return {
+        "seconds": training + scoring,
+        "seconds_training": training,
+        "seconds_scoring": scoring,
+        "seconds_per_update": status.cost.get("seconds_per_update", math.nan),
+    }
+
+
+def _unplanned(spec: RunSpec) -> PlannedRun:
+    """Return a run that the plan does not name, with labels made from its values."""
+    setting = spec.setting
+    written = f"lr={setting.lr:g} b1={setting.beta1:g} b2={setting.beta2:g} n_dis={setting.n_dis}"
+    return PlannedRun(spec, " + ".join(method.name for method in spec.methods), written)
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[_FIRST + [column for column in frame.columns if column not in _FIRST]]

@@ -1,0 +1,119 @@
+"""A plan: the list of a suite's runs, every value resolved. A plain value, stored as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lipbench import data, spec
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.spec import RunSpec
+from lipbench.suite import Intervals
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a plan: what is run, and the labels that tables and legends give it."""
+
+    spec: RunSpec
+    method: str
+    setting: str
+
+    @property
+    def id(self) -> str:
+        """Return the name of the run's folder; its last part, the spec's hash, is its identity."""
+        methods = "+".join(method.name for method in self.spec.methods)
+        setting = re.sub(r"[^A-Za-z0-9.]+", "_", self.setting)
+        return f"{methods}-{setting}-s{self.spec.seed}-{self.spec.hash}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite's runs, and what running them needs besides their specs."""
+
+    name: str
+    description: str
+    runs: tuple[PlannedRun, ...]
+    dataset: data.DatasetInfo
+    dataset_path: Path | None
+    intervals: Intervals
+    plugins: tuple[Path, ...] = ()
+    merged: tuple[str, ...] = field(default=(), compare=False)  # runs that two cells share
+
+    @property
+    def protocol(self) -> str:
+        """Return the id of the protocol, which all runs of a suite share."""
+        return self.runs[0].spec.protocol
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "runs": [
+                {"id": r.id, "method": r.method, "setting": r.setting, "spec": r.spec.to_json()}
+                for r in self.runs
+            ],
+            "dataset": asdict(self.dataset),
+            "dataset_path": str(self.dataset_path) if self.dataset_path else None,
+            "intervals": self.intervals.model_dump(),
+            "plugins": [str(path) for path in self.plugins],
+        }
+
+
+def from_json(stored: str) -> Plan:
+    """Return a stored plan."""
+    fields = json.loads(stored)
+    info = fields["dataset"]
+    return Plan(
+        fields["name"],
+        fields["description"],
+        tuple(
+            PlannedRun(spec.from_json(run["spec"]), run["method"], run["setting"])
+            for run in fields["runs"]
+        ),
+        data.DatasetInfo(**{**info, "classes": tuple(info["classes"])}),
+        Path(fields["dataset_path"]) if fields["dataset_path"] else None,
+        Intervals(**fields["intervals"]),
+        tuple(map(Path, fields["plugins"])),
+    )
+
+
+def only(plan: Plan, filters: Mapping[str, Sequence[str]]) -> list[PlannedRun]:
+    """Return the runs that match `--only method=..,setting=..,seed=..`.
+
+    A method goes by its label or its plugins' names. Raises UserError where nothing matches.
+    """
+    kept = []
+    for run in plan.runs:
+        names = " + ".join(method.name for method in run.spec.methods)
+        facts = {
+            "method": {run.method, names},
+            "setting": {run.setting},
+            "seed": {str(run.spec.seed)},
+        }
+        for key in filters:
+            if key not in facts:
+                raise UserError(unknown("key", key, facts), Mark("--only"))
+        if all(facts[key] & set(values) for key, values in filters.items()):
+            kept.append(run)
+    if not kept:
+        given = ", ".join(f"{key}={value}" for key, values in filters.items() for value in values)
+        known = sorted({run.method for run in plan.runs} | {run.setting for run in plan.runs})
+        raise UserError(f"no run has {given}; the suite has {', '.join(known)}", Mark("--only"))
+    return kept
+
+
+def parse_only(text: str) -> dict[str, list[str]]:
+    """Return `method=a,method=b,setting=A` as {"method": ["a", "b"], "setting": ["A"]}."""
+    filters: dict[str, list[str]] = {}
+    for part in filter(None, text.split(",")):
+        key, separator, value = part.partition("=")
+        if not separator:
+            raise UserError(f"got {part!r}; write method=NAME,setting=NAME,seed=N", Mark("--only"))
+        filters.setdefault(key.strip(), []).append(value.strip())
+    return filters

@@ -1,0 +1,185 @@
+"""Find plugin files and turn them into classes: a file's name is the plugin's name.
+
+Built-in plugins come through the same door as anybody's: an entry point names a package, and
+each of its files that does not start with an underscore is one plugin.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+from lipbench.errors import Mark, UserError, unknown
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin file: its name, its path, where it comes from, and how it is imported."""
+
+    name: str
+    path: Path
+    origin: str  # "built-in", a distribution's name, or "file"
+    module: str
+
+    def load(self, base: type) -> type:
+        """Import the file and return the one subclass of `base` that it defines.
+
+        Raises UserError where the import fails, or the file defines none or several.
+        """
+        module = self._import()
+        found = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, base)
+            and value.__module__ == self.module
+        ]
+        if len(found) != 1:
+            names = ", ".join(cls.__name__ for cls in found) or "none"
+            raise UserError(
+                f"defines {names}; a plugin file defines one subclass of {base.__name__}",
+                Mark(str(self.path)),
+            )
+        return found[0]
+
+    @cached_property
+    def source_hash(self) -> str:
+        """Return a sha256 of the code, which comments, docstrings and layout do not change."""
+        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_docstring(body[0]):
+                body[0] = ast.Pass()
+        return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+    @cached_property
+    def summary(self) -> tuple[str, str]:
+        """Return the label and the docstring's first line, read without importing the file."""
+        try:
+            tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        except SyntaxError as error:
+            raise UserError(
+                f"not valid Python: {error.msg}", Mark(str(self.path), error.lineno)
+            ) from error
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and (label := _assigned(node, "label")):
+                return label, (ast.get_docstring(node) or "").partition("\n")[0]
+        return "", (ast.get_docstring(tree) or "").partition("\n")[0]
+
+    def _import(self) -> ModuleType:
+        if self.module in sys.modules:
+            return sys.modules[self.module]
+        try:
+            if self.origin != "file":
+                return importlib.import_module(self.module)
+            spec = importlib.util.spec_from_file_location(self.module, self.path)
+            assert spec is not None, self.path
+            assert spec.loader is not None, self.path
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[self.module] = module  # dataclasses look their module up there
+            spec.loader.exec_module(module)
+        except Exception as error:
+            sys.modules.pop(self.module, None)
+            raise UserError(
+                f"cannot be imported: {type(error).__name__}: {error}", self._where(error)
+            ) from error
+        return module
+
+    def _where(self, error: Exception) -> Mark:
+        """Return the last line of this file that an error passed through."""
+        frames = [
+            f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.path)
+        ]
+        if isinstance(error, SyntaxError) and error.filename == str(self.path):
+            return Mark(str(self.path), error.lineno)
+        return Mark(str(self.path), frames[-1].lineno if frames else None)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _assigned(node: ast.ClassDef, name: str) -> str | None:
+    for statement in node.body:
+        match statement:
+            case ast.Assign(
+                targets=[ast.Name(id=target)], value=ast.Constant(value=str(value))
+            ) | (
+                ast.AnnAssign(target=ast.Name(id=target), value=ast.Constant(value=str(value)))
+            ) if target == name:
+                return value
+    return None
+
+
+class Registry:
+    """The plugins of one kind ("methods" or "reports"), by name."""
+
+    def __init__(self, kind: str, files: Iterable[Path] = ()) -> None:
+        """Find installed plugins, and take a user's own files as well.
+
+        Raises UserError for a file that does not exist, or a name that is taken.
+        """
+        self.kind = kind
+        self.plugins: dict[str, Plugin] = {}
+        for plugin in [*_installed(f"lipbench.{kind}"), *map(_from_file, files)]:
+            if other := self.plugins.get(plugin.name):
+                raise UserError(
+                    f"the name {plugin.name!r} is taken by {other.path} ({other.origin}); "
+                    "rename the file",
+                    Mark(str(plugin.path)),
+                )
+            self.plugins[plugin.name] = plugin
+
+    def __getitem__(self, name: str) -> Plugin:
+        """Return a plugin; raise UserError, with the nearest name, where there is none."""
+        if name not in self.plugins:
+            raise UserError(unknown(self.kind.removesuffix("s"), name, self.plugins))
+        return self.plugins[name]
+
+    def files(self) -> list[Path]:
+        """Return the user's own files: another process needs them to find the same plugins."""
+        return [plugin.path for plugin in self.plugins.values() if plugin.origin == "file"]
+
+
+def package_folders(group: str) -> list[tuple[str, str, Path]]:
+    """Return (origin, package, folder) of the packages that an entry-point group announces."""
+    found = []
+    for entry in sorted(importlib.metadata.entry_points(group=group), key=lambda e: e.value):
+        spec = importlib.util.find_spec(entry.value)
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(f"entry point {entry.name} of {group}: no package {entry.value!r}")
+        name = entry.dist.name if entry.dist else entry.name
+        origin = "built-in" if name == "lipbench" else name
+        found.append((origin, entry.value, Path(spec.submodule_search_locations[0])))
+    return found
+
+
+def _installed(group: str) -> list[Plugin]:
+    return [
+        Plugin(path.stem, path, origin, f"{package}.{path.stem}")
+        for origin, package, folder in package_folders(group)
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith("_")
+    ]
+
+
+def _from_file(path: Path) -> Plugin:
+    path = path.expanduser().resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise UserError("not a plugin: no such Python file", Mark(str(path)))
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return Plugin(path.stem, path, "file", f"lipbench_file_{digest}_{path.stem}")

@@ -1,0 +1,254 @@
+"""Resolve a suite to its plan: names to things that exist, grids to runs, defaults to values."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from lipbench import data, protocols, spec, yamlmarks
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.losses import LOSSES
+from lipbench.method import Method
+from lipbench.networks import ARCHITECTURES, INITIALISATIONS
+from lipbench.plan import Plan, PlannedRun
+from lipbench.plugins import Registry
+from lipbench.spec import Budget, DatasetSpec, MethodSpec, RunSpec, Setting
+from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
+
+DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One point of a methods entry's grid: a method, or several together, by plugin name."""
+
+    label: str
+    methods: dict[str, Method]
+    mark: Mark
+
+
+def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path) -> Plan:
+    """Return the plan of a suite. Raises UserError for what does not exist or does not fit."""
+    info = _dataset(suite, document, cache)
+    _check_names(suite, document)
+    _check_sizes(suite, document, info)
+    runs: dict[str, PlannedRun] = {}
+    merged = []
+    cells = itertools.product(
+        _methods(suite, document, registry), _settings(suite, document), suite.seeds
+    )
+    for choice, (label, setting), seed in cells:
+        run = PlannedRun(
+            _spec(suite, info, choice, setting or _recipe(choice), seed), choice.label, label
+        )
+        other = runs.setdefault(run.spec.hash, run)
+        if other is not run:
+            merged.append(f"{run.method} at {label} is {other.method} at {other.setting}")
+    path = suite.dataset.path
+    return Plan(
+        suite.name,
+        suite.description,
+        tuple(runs.values()),
+        info,
+        Path(path).expanduser().resolve() if path else None,
+        suite.intervals,
+        tuple(registry.files()),
+        tuple(merged),
+    )
+
+
+def instances(run: RunSpec, registry: Registry) -> list[Method]:
+    """Return a run's methods. Raises UserError for an unknown or invalid one."""
+    return [_instance(method.name, method.params, registry) for method in run.methods]
+
+
+def complete(run: RunSpec, registry: Registry) -> RunSpec:
+    """Return a stored spec with the hyperparameters that its methods gained since, at defaults."""
+    methods = instances(run, registry)
+    named = [
+        {"name": entry.name, "params": asdict(method)}
+        for entry, method in zip(run.methods, methods, strict=True)
+    ]
+    return spec.from_json({**run.to_json(), "methods": named})
+
+
+@functools.cache
+def _adapter(cls: type[Method]) -> TypeAdapter[Method]:
+    return TypeAdapter(cls)
+
+
+def _instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
+    cls = registry[name].load(Method)
+    fields = {field.name for field in dataclasses.fields(cls)}
+    for param in params:
+        if param not in fields:
+            raise UserError(f"method {name!r}: {unknown('hyperparameter', param, fields)}")
+    try:
+        # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
+        return _adapter(cls).validate_json(json.dumps(params, default=str))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = first["msg"][0].lower() + first["msg"][1:]
+        given = first["input"]
+        raise UserError(f"method {name!r}: {where}: got {given!r}; {message}") from error
+
+
+def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
+    entry = suite.dataset
+    path = Path(entry.path).expanduser() if entry.path else None
+    try:
+        return data.inspect(entry.name, path, entry.image_size, cache)
+    except UserError as error:
+        raise UserError(
+            str(error), document.mark(("dataset", "path" if path else "name"))
+        ) from error
+
+
+def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
+    named: list[tuple[tuple[str, ...], str | None, Mapping[str, object]]] = [
+        (("architecture", "name"), suite.architecture.name, ARCHITECTURES),
+        (("initialisation",), suite.initialisation, INITIALISATIONS),
+        (("loss",), suite.loss, LOSSES),
+        (("protocol",), suite.protocol, protocols.PROTOCOLS),
+    ]
+    for path, name, known in named:
+        if name is not None and name not in known:
+            raise UserError(unknown(path[0], name, known), document.mark(path))
+
+
+def _check_sizes(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> None:
+    """Refuse images that the architecture can't take, and too few of them for the protocol."""
+    sizes = ARCHITECTURES[suite.architecture.name].image_sizes
+    if info.image_size not in sizes:
+        raise UserError(
+            f"{suite.architecture.name} takes images of {', '.join(map(str, sizes))} pixels; "
+            f"these are {info.image_size}; set dataset.image_size",
+            document.mark(("dataset", "image_size")),
+        )
+    protocol = protocols.PROTOCOLS[suite.protocol]
+    try:
+        protocols.check(protocol, info.n_train, info.n_test, info.name)
+    except UserError as error:
+        raise UserError(str(error), document.mark(("protocol",))) from error
+
+
+def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> list[Choice]:
+    """Return every point of every entry's grid; their labels differ."""
+    found: dict[str, Choice] = {}
+    for index, entry in enumerate(suite.methods):
+        mark = document.mark(("methods", index))
+        points = entry.grid()
+        if not points or not entry.methods:
+            raise UserError("an empty grid: nothing would run", mark)
+        for point in points:
+            try:
+                methods = {name: _instance(name, set_, registry) for name, set_ in point.items()}
+            except UserError as error:
+                raise UserError(str(error), mark) from error
+            label = _label(entry.label, methods, len(points) > 1 and point)
+            if label in found:
+                raise UserError(f"two entries are called {label!r}; give one a label", mark)
+            found[label] = Choice(label, methods, mark)
+    return list(found.values())
+
+
+def _label(
+    given: str | None,
+    methods: Mapping[str, Method],
+    point: Mapping[str, Mapping[str, Any]] | Literal[False],
+) -> str:
+    """Return what legends show: the label, with the hyperparameters that set it apart.
+
+    Those are the ones that differ from their defaults, or under a label of the suite's own those
+    of a grid's point.
+    """
+    parts = []
+    for name, method in methods.items():
+        if given:
+            shown = dict(point[name]) if point else {}
+        else:
+            default = asdict(type(method)())
+            shown = {k: v for k, v in asdict(method).items() if v != default[k]}
+        values = ", ".join(f"{key}={value}" for key, value in shown.items())
+        parts.append((method.label, values))
+    if given:
+        all_values = ", ".join(values for _, values in parts if values)
+        return f"{given} ({all_values})" if all_values else given
+    return " + ".join(f"{label} ({values})" if values else label for label, values in parts)
+
+
+def _settings(suite: Suite, document: yamlmarks.Document) -> list[tuple[str, Setting | None]]:
+    """Return (label, setting) of each setting; None is each method's own recipe."""
+    found: dict[str, Setting | None] = {}
+    for index, entry in enumerate(suite.settings):
+        mark = document.mark(("settings", index))
+        for label, setting in _expand(entry, mark):
+            if label in found:
+                raise UserError(f"two settings are called {label!r}", mark)
+            found[label] = setting
+    return list(found.items())
+
+
+def _expand(entry: str | SettingEntry, mark: Mark) -> list[tuple[str, Setting | None]]:
+    if isinstance(entry, SettingEntry):
+        setting = Setting(float(entry.lr), float(entry.beta1), float(entry.beta2), entry.n_dis)
+        written = f"lr={entry.lr:g} b1={entry.beta1:g} b2={entry.beta2:g} n_dis={entry.n_dis}"
+        return [(entry.name or written, setting)]
+    if entry == RECIPE:
+        return [(RECIPE, None)]
+    if entry not in {*PRESETS, *MIYATO2018}:
+        raise UserError(unknown("setting", entry, [*PRESETS, *MIYATO2018, RECIPE]), mark)
+    return [(name, MIYATO2018[name]) for name in PRESETS.get(entry, (entry,))]
+
+
+def _recipe(choice: Choice) -> Setting:
+    recipes = {method.recipe for method in choice.methods.values() if method.recipe}
+    if len(recipes) != 1:
+        why = "several different Adam settings are" if recipes else "no Adam setting is"
+        raise UserError(
+            f"{why} recommended for {choice.label}, so 'recipe' does not tell one; name a setting",
+            choice.mark,
+        )
+    return Setting(**asdict(recipes.pop()))
+
+
+def _loss(suite: Suite, choice: Choice) -> str:
+    """Return the suite's loss, or where it leaves it open the one that a method requires."""
+    losses = [suite.loss] if suite.loss else []
+    for method in choice.methods.values():
+        required = method.requires.loss
+        if required and losses and losses != [required]:
+            raise UserError(
+                f"{method.label} requires the loss {required}, not {losses[0]}", choice.mark
+            )
+        losses = [required] if required else losses
+    return losses[0] if losses else DEFAULT_LOSS
+
+
+def _spec(
+    suite: Suite, info: data.DatasetInfo, choice: Choice, setting: Setting, seed: int
+) -> RunSpec:
+    return RunSpec(
+        methods=tuple(MethodSpec(name, asdict(method)) for name, method in choice.methods.items()),
+        setting=setting,
+        architecture=suite.architecture.name,
+        width=float(suite.architecture.width),
+        initialisation=suite.initialisation,
+        loss=_loss(suite, choice),
+        dataset=DatasetSpec(info.name, info.fingerprint, info.image_size, info.channels),
+        budget=Budget(**suite.budget.model_dump()),
+        precision=suite.precision,
+        ema_decay=suite.ema_decay,
+        protocol=protocols.PROTOCOLS[suite.protocol].id,
+        score_every=suite.intervals.score,
+        seed=seed,
+    )

@@ -1,0 +1,336 @@
+"""Run one spec, whole: train, score, draw samples, keep the run folder."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from lipbench import data, protocols, resolve, streams, training
+from lipbench.data import Dataset, DatasetInfo
+from lipbench.errors import STORAGE_ERRORS, UserError
+from lipbench.networks import LATENT_DIM
+from lipbench.plan import PlannedRun
+from lipbench.plugins import Registry
+from lipbench.scoring import NonFiniteImages, Scorer, sampling
+from lipbench.spec import RunSpec
+from lipbench.store import HEARTBEAT_SECONDS, RunFolder, Status
+from lipbench.suite import Intervals
+from lipbench.training import TrainState
+
+SAMPLE_GRID = (10, 10)  # rows and columns of images
+_WARM_UP_UPDATES = 10  # not timed: allocations, kernel selection
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to do and where; everything in it can cross to another process."""
+
+    run: PlannedRun
+    folder: Path
+    dataset: DatasetInfo
+    dataset_path: Path | None
+    intervals: Intervals
+    plugins: tuple[Path, ...]
+    provenance: dict[str, Any]
+    cache: Path
+    weights: Path | None  # of Inception
+
+
+class Resources:
+    """What a process keeps from one run to the next: data on the device, feature extractors."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
+        self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
+
+    def dataset(self, task: Task) -> Dataset:
+        """Return the task's dataset on the device."""
+        return self._dataset(task.dataset, task.dataset_path, task.cache)
+
+    def scorer(self, task: Task) -> Scorer:
+        """Return a scorer with its real statistics, for the task's protocol."""
+        return self._scorer(
+            task.run.spec.protocol, task.dataset, task.dataset_path, task.cache, task.weights
+        )
+
+    def _load_dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
+        return data.load(info, path, cache, self.device)
+
+    def _make_scorer(
+        self,
+        protocol: str,
+        info: DatasetInfo,
+        path: Path | None,
+        cache: Path,
+        weights: Path | None,
+    ) -> Scorer:
+        dataset = self._dataset(info, path, cache)
+        return Scorer(protocols.by_id(protocol), dataset, self.device, cache, weights)
+
+
+class Clock:
+    """Seconds spent on a run's parts, over all its sessions, and the steady time of an update."""
+
+    def __init__(self, cost: Mapping[str, float]) -> None:
+        self.training = cost.get("seconds_training", 0.0)
+        self.scoring = cost.get("seconds_scoring", 0.0)
+        self._timed = cost.get("timed_updates", 0.0)
+        self._timed_seconds = cost.get("timed_seconds", 0.0)
+        self._session_updates = 0
+        self._last = time.perf_counter()
+
+    def lap(self, updates: int, device: torch.device) -> None:
+        """Count the time since the last lap, or restart, as training of so many updates."""
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - self._last
+        self.training += seconds
+        if self._session_updates >= _WARM_UP_UPDATES:
+            self._timed += updates
+            self._timed_seconds += seconds
+        self._session_updates += updates
+        self.restart()
+
+    def restart(self) -> None:
+        """Leave what happened since the last lap out of training's time."""
+        self._last = time.perf_counter()
+
+    def cost(self) -> dict[str, float]:
+        """Return the seconds, and seconds_per_update where enough updates were timed."""
+        cost = {
+            "seconds_training": self.training,
+            "seconds_scoring": self.scoring,
+            "timed_updates": self._timed,
+            "timed_seconds": self._timed_seconds,
+        }
+        if self._timed:
+            cost["seconds_per_update"] = self._timed_seconds / self._timed
+        return cost
+
+
+Notify = Callable[[str, dict[str, Any]], None]
+
+
+def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
+    """Do a run, or what is left of it, and return how it ended.
+
+    `notify` hears of progress and scores; `stop` is asked after each update, and when it says so
+    the run is checkpointed and left as interrupted. Raises UserError where the disk refuses:
+    that stops a sweep, any other failure is this run's outcome.
+    """
+    folder = RunFolder(task.folder)
+    try:
+        status = _attempt(task, folder, resources, notify, stop)
+        folder.set_status(status)
+    except OSError as error:
+        if error.errno in STORAGE_ERRORS:
+            raise UserError(
+                f"cannot write {error.filename or folder.path}: {error.strerror}. "
+                "What was finished is untouched; the same command resumes"
+            ) from error
+        raise
+    return status
+
+
+def _attempt(
+    task: Task, folder: RunFolder, resources: Resources, notify: Notify, stop: Callable[[], bool]
+) -> Status:
+    """Return the status that the work ends with; failures become one, with their cause."""
+    work = None
+    try:
+        registry = Registry("methods", task.plugins)
+        folder.open(task.run.spec, _session(task, registry, resources.device))
+        work = _Work(task, folder, resources, registry, notify)
+        return work.finish(stop)
+    except NonFiniteImages as error:
+        assert work is not None
+        return work.status("diverged", str(error))
+    except UserError as error:
+        return _failed(folder, "failed", str(error))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        return _failed(folder, "out_of_memory", str(error).splitlines()[0])
+    except OSError:
+        raise
+    except Exception as error:
+        if "DefaultCPUAllocator" in str(error):
+            return _failed(folder, "out_of_memory", str(error).splitlines()[0])
+        (folder.path / "error.txt").write_text(traceback.format_exc())
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _failed(folder, "failed", f"{cause} (traceback in error.txt)")
+
+
+def _failed(folder: RunFolder, outcome: str, cause: str) -> Status:
+    return replace(folder.status(), outcome=outcome, cause=cause)
+
+
+class _Work:
+    """One run under way."""
+
+    def __init__(
+        self,
+        task: Task,
+        folder: RunFolder,
+        resources: Resources,
+        registry: Registry,
+        notify: Notify,
+    ) -> None:
+        self.task, self.folder, self.resources, self.notify = task, folder, resources, notify
+        self.spec: RunSpec = task.run.spec
+        self.dataset = resources.dataset(task)
+        self.state: TrainState = training.build(
+            self.spec, resolve.instances(self.spec, registry), resources.device
+        )
+        checkpoint = folder.load_checkpoint()
+        if checkpoint:
+            self.state.load_state_dict(checkpoint["training"])
+        self.clock = Clock(checkpoint["cost"] if checkpoint else {})
+        folder.cut(self.state.update)
+
+    def status(self, outcome: str, cause: str | None = None) -> Status:
+        """Return the run's status at the update that it has reached."""
+        return Status(outcome, cause, self.state.update, cost=self.clock.cost())
+
+    def finish(self, stop: Callable[[], bool]) -> Status:
+        """Train to the end of the budget, then draw samples and score."""
+        total, intervals = self.spec.budget.generator_updates, self.task.intervals
+        lap_start = self.state.update
+        heartbeat = 0.0
+        self.folder.set_status(self.status("running"))
+        self.clock.restart()
+        for snapshot in training.train(self.spec, self.dataset.train, self.state):
+            update, stopped = snapshot.update, stop()
+            due = functools.partial(_due, update, total)
+            wanted = {name: due(getattr(intervals, name)) for name in Intervals.model_fields}
+            if any(wanted.values()) or stopped or update - lap_start == _WARM_UP_UPDATES:
+                self.clock.lap(update - lap_start, self.resources.device)
+                lap_start = update
+                if wanted["metrics"] and (cause := self._record_metrics()):
+                    return self.status("diverged", cause)
+                if wanted["score"] and update < total:
+                    self._score()
+                if wanted["samples"] and update < total:
+                    self._draw_samples()
+                if wanted["checkpoint"] or stopped:
+                    self._checkpoint()
+                if stopped and update < total:
+                    return self.status("interrupted")
+                self.clock.restart()
+            if time.monotonic() - heartbeat > HEARTBEAT_SECONDS:
+                heartbeat = time.monotonic()
+                self.folder.set_status(self.status("running"))
+            self.notify("progress", {"update": update, "total": total})
+        self._draw_samples()
+        if not any(row["update"] == total for row in self.folder.rows("scores")):
+            self._score()
+        return self.status("completed")
+
+    def _record_metrics(self) -> str | None:
+        """Append the means since the last row; return why training has diverged, if it has."""
+        meter = self.state.meter
+        row = {"update": self.state.update, **meter.read()}
+        self.folder.append("metrics", row)
+        if (first := int(meter.first_non_finite)) < 0:
+            return None
+        names = [name for name in training.METRICS if not abs(row[name]) < float("inf")]
+        return f"{', '.join(names)} not finite at update {first}"
+
+    def _score(self) -> None:
+        start = time.perf_counter()
+        record = self.resources.scorer(self.task).score(
+            self.state.sampler,
+            latent_dim=LATENT_DIM,
+            seed=self.spec.seed,
+            update=self.state.update,
+        )
+        self.clock.scoring += time.perf_counter() - start
+        row = record.to_json()
+        self.folder.append("scores", row)
+        self.notify("scored", {"update": self.state.update, "scores": row["scores"]})
+
+    def _draw_samples(self) -> None:
+        grid = sample_grid(self.state.sampler, self.spec.seed, self.resources.device)
+        self.folder.save_sample(self.state.update, grid)
+
+    def _checkpoint(self) -> None:
+        self.folder.save_checkpoint(
+            {"training": self.state.state_dict(), "cost": self.clock.cost()}
+        )
+
+
+def _due(update: int, total: int, interval: int | None) -> bool:
+    return update == total or bool(interval and update % interval == 0)
+
+
+def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> Image.Image:
+    """Return images of fixed latents of the seed, the same for every method, as one picture."""
+    rows, columns = SAMPLE_GRID
+    latents = streams.latents(rows * columns, LATENT_DIM, seed, "samples")
+    images = sampling.sample(sampling.frozen(generator), latents, device).cpu()
+    channels, side = images.shape[1], images.shape[2]
+    grid = images.view(rows, columns, channels, side, side).permute(0, 3, 1, 4, 2)
+    pixels = grid.reshape(rows * side, columns * side, channels).numpy()
+    return Image.fromarray(pixels if channels == 3 else pixels[..., 0])
+
+
+def provenance() -> dict[str, Any]:
+    """Return what is the same for all runs that a command starts: versions, revision, machine."""
+    packages = ("lipbench", "torch", "torchvision", "torch-fidelity", "numpy", "scikit-learn")
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in packages},
+        },
+        "revision": _git_revision(),
+        "command": sys.argv,
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Return the commit of lipbench's own checkout, marked where files differ from it."""
+    here = Path(__file__).parent
+    described = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or None
+
+
+def _processor() -> str:
+    for line in (
+        Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    ):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:
+    """Return what the manifest says of this start of a run."""
+    cuda = device.type == "cuda"
+    return {
+        **task.provenance,
+        "started": time.time(),
+        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 if cuda else None,
+        "method_sources": {m.name: registry[m.name].source_hash for m in task.run.spec.methods},
+    }

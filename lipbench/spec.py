@@ -1,0 +1,111 @@
+"""A run's identity: every value that decides its result, and nothing else.
+
+Paths, devices, workers and labels are not here. Two specs are one run exactly if their canonical
+JSON is the same; runs are found by its hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+SCHEMA = 1
+
+# From each older schema to the next one. A step fills in the value that the older code had, so
+# that a new field orphans no finished run.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method by its name, with every one of its hyperparameters."""
+
+    name: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An Adam setting, for D and G alike, and the number of updates of D for each of G."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    n_dis: int
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset by its content; sizes in pixels."""
+
+    name: str
+    fingerprint: str
+    image_size: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains, in updates of G, and its batch sizes in images."""
+
+    generator_updates: int
+    batch_size: int
+    generator_batch_size: int
+    schedule: str
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run: its id is a hash of this."""
+
+    methods: tuple[MethodSpec, ...]
+    setting: Setting
+    architecture: str
+    width: float
+    initialisation: str
+    loss: str
+    dataset: DatasetSpec
+    budget: Budget
+    precision: str
+    ema_decay: float | None
+    protocol: str
+    score_every: int | None
+    seed: int
+    schema: int = SCHEMA
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """Return 12 hex digits of the sha256 of the canonical JSON."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def from_json(data: dict[str, Any]) -> RunSpec:
+    """Return a spec read from JSON, upgraded to this schema; numbers are coerced (10 is 10.0).
+
+    Raises ValueError where it is of a newer schema, or not a spec.
+    """
+    data = dict(data)
+    while (schema := data.get("schema")) != SCHEMA:
+        if schema not in UPGRADES:
+            raise ValueError(f"schema {schema!r} is not known; this lipbench writes {SCHEMA}")
+        data = {**UPGRADES[schema](data), "schema": schema + 1}
+    return _adapter().validate_python(data)
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[RunSpec]:
+    return TypeAdapter(RunSpec)

@@ -1,0 +1,251 @@
+"""The run folder, which is the source of truth: everything else is made from it.
+
+<runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
+                                                   metrics.jsonl  scores.jsonl
+                                                   checkpoint.pt  samples/*.png
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipbench import atomic, plan, spec
+from lipbench.errors import UserError
+from lipbench.plan import Plan, PlannedRun
+from lipbench.spec import RunSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ENDED = ("completed", "diverged", "failed", "out_of_memory")  # outcomes; resumed only if asked
+RESULTS = ("completed", "diverged")  # the outcomes that tell of the method, not of the machine
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands: an outcome of ENDED, or queued, running, interrupted."""
+
+    outcome: str = "queued"
+    cause: str | None = None
+    update: int = 0
+    heartbeat: float = 0.0
+    cost: dict[str, float] = field(default_factory=dict)  # seconds..., of this run alone
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing is left to do, unless somebody asks for a retry."""
+        return self.outcome in ENDED
+
+
+class RunFolder:
+    """One run's files. Lines are appended; everything else is replaced in one step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
+        """Create the folder, or take it up again; note who works on it, with what."""
+        (self.path / "samples").mkdir(parents=True, exist_ok=True)
+        self._write_json("spec.json", run.to_json())
+        self._write_json("manifest.json", {"sessions": [*self.sessions(), dict(session)]})
+
+    def spec(self) -> RunSpec:
+        """Return the run's spec, upgraded to this schema."""
+        try:
+            return spec.from_json(json.loads((self.path / "spec.json").read_text()))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path / 'spec.json'} cannot be read ({error})") from error
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return, for each time that the run was started, what it ran on and with."""
+        manifest = self._read_json("manifest.json")
+        return list(manifest["sessions"]) if manifest else []
+
+    def status(self) -> Status:
+        """Return how the run stands, by its own account."""
+        stored = self._read_json("status.json")
+        return Status(**stored) if stored else Status()
+
+    def set_status(self, status: Status) -> None:
+        """Replace the status, stamping it with the time."""
+        self._write_json("status.json", {**asdict(status), "heartbeat": time.time()})
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a row to `<name>.jsonl`."""
+        with (self.path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(row)) + "\n")
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of `<name>.jsonl`; a last line cut short by a crash is not one."""
+        try:
+            lines = (self.path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        rows = []
+        for number, line in enumerate(lines):
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                if number + 1 < len(lines):
+                    raise
+        return rows
+
+    def cut(self, update: int) -> None:
+        """Drop the rows after an update: those that a resumed run will write again."""
+        for name in ("metrics", "scores"):
+            rows = self.rows(name)
+            kept = [row for row in rows if row["update"] <= update]
+            text = "".join(json.dumps(row) + "\n" for row in kept)
+            if rows or (self.path / f"{name}.jsonl").exists():
+                atomic.replace_text(self.path / f"{name}.jsonl", text)
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Replace checkpoint.pt, once the rows before it are on the disk."""
+        import torch
+
+        for name in ("metrics", "scores"):
+            with (
+                contextlib.suppress(FileNotFoundError),
+                (self.path / f"{name}.jsonl").open() as file,
+            ):
+                os.fsync(file.fileno())
+        atomic.replace(self.path / "checkpoint.pt", lambda file: torch.save(dict(state), file))
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return the checkpoint, or None; raise UserError for one that cannot be read.
+
+        Only tensors and plain values are loaded: a checkpoint cannot run code.
+        """
+        import torch
+
+        path = self.path / "checkpoint.pt"
+        if not path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises half a dozen kinds for a damaged file
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{path} is damaged ({first}); delete it to start this run anew"
+            ) from error
+        return state
+
+    def save_sample(self, update: int, image: Image) -> None:
+        """Write a grid of samples as samples/<update>.png."""
+        path = self.path / "samples" / f"{update:08d}.png"
+        atomic.replace(path, lambda file: image.save(file, format="PNG"))
+
+    def samples(self) -> list[Path]:
+        """Return the sample grids, oldest first."""
+        return sorted((self.path / "samples").glob("*.png"))
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        try:
+            text = (self.path / name).read_text()
+        except FileNotFoundError:
+            return None
+        try:
+            return dict(json.loads(text))
+        except ValueError as error:
+            raise UserError(f"{self.path / name} is damaged ({error})") from error
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        atomic.replace_text(self.path / name, json.dumps(value, indent=1) + "\n")
+
+
+class SuiteFolder:
+    """A suite's results: its plan and one folder a run, found by the hash of their specs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def plan(self) -> Plan:
+        """Return the newest plan; raise UserError where the folder has none."""
+        try:
+            text = (self.path / "plan.json").read_text()
+        except OSError as error:
+            raise UserError(
+                f"{self.path} is not a suite's results: it has no plan.json; "
+                "`lipbench run SUITE` makes them"
+            ) from error
+        return plan.from_json(text)
+
+    def save_plan(self, given: Plan) -> None:
+        """Replace the plan. Runs of an earlier one stay."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
+
+    def folders(self) -> dict[str, RunFolder]:
+        """Return every run folder by the hash in its name."""
+        try:
+            found = sorted(os.scandir(self.path / "runs"), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return {}
+        return {
+            entry.name.rpartition("-")[2]: RunFolder(Path(entry.path))
+            for entry in found
+            if entry.is_dir() and not entry.name.startswith(".")
+        }
+
+    def statuses(self) -> dict[str, Status]:
+        """Return how every run stands, by hash: running only if a process works on this folder."""
+        statuses = {hash_: folder.status() for hash_, folder in self.folders().items()}
+        if self.is_locked():
+            return statuses
+        return {
+            hash_: replace(status, outcome="interrupted")
+            if status.outcome == "running"
+            else status
+            for hash_, status in statuses.items()
+        }
+
+    def new_folder(self, run: PlannedRun) -> RunFolder:
+        """Return where a run that has no folder yet goes."""
+        return RunFolder(self.path / "runs" / run.id)
+
+    def set_aside(self, folder: RunFolder) -> None:
+        """Move a run's folder out of the way; what was measured is not deleted."""
+        target = self.path / "replaced" / f"{folder.path.name}.{time.time_ns()}"
+        target.parent.mkdir(exist_ok=True)
+        folder.path.rename(target)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this folder for one process; a lock ends with its process, however that ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another `lipbench run` works on {self.path}; let it end"
+                ) from error
+            yield
+
+    def is_locked(self) -> bool:
+        """Return whether a process works on this folder now."""
+        try:
+            with (self.path / ".lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
+
+def _finite(value: Any) -> Any:
+    """Return a value that is JSON: nan and inf as strings, which float() reads back."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,237 @@
+"""A suite: the question that a YAML file asks, checked against a strict schema."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Lt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from lipbench import plugins, yamlmarks
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.spec import Setting
+
+# Miyato et al. 2018, Table 1: (lr, beta1, beta2, n_dis).
+MIYATO2018 = {
+    "A": Setting(1e-4, 0.5, 0.9, 5),
+    "B": Setting(1e-4, 0.5, 0.999, 1),
+    "C": Setting(2e-4, 0.5, 0.999, 1),
+    "D": Setting(1e-3, 0.5, 0.9, 5),
+    "E": Setting(1e-3, 0.5, 0.999, 5),
+    "F": Setting(1e-3, 0.9, 0.999, 5),
+}
+PRESETS = {"miyato2018": tuple(MIYATO2018)}
+RECIPE = "recipe"
+
+
+def _integral(value: Any) -> Any:
+    """Take 1e5 for an integer, as people write it; never true or '100'."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _named(value: Any) -> Any:
+    """Take `dataset: digits` for `dataset: {name: digits}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+PositiveInteger = Annotated[Integer, Ge(1)]
+Probability = Annotated[float, Ge(0), Lt(1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class DatasetEntry(_Strict):
+    """A dataset: its source, where the source needs one its path, the side of its images."""
+
+    name: str
+    path: str | None = None
+    image_size: PositiveInteger | None = None
+
+
+class ArchitectureEntry(_Strict):
+    """An architecture, and the factor on all of its channel counts."""
+
+    name: str = "standard_cnn"
+    width: Annotated[float, Gt(0)] = 1.0
+
+
+class SettingEntry(_Strict):
+    """An Adam setting written out."""
+
+    name: str | None = None
+    lr: Annotated[float, Gt(0)]
+    beta1: Probability
+    beta2: Probability
+    n_dis: PositiveInteger
+
+
+# A preset's name, one of its settings' names, `recipe`, or a setting written out.
+AnySetting = Annotated[
+    Annotated[SettingEntry, Tag("written out")] | Annotated[str, Tag("name")],
+    Discriminator(lambda value: "written out" if isinstance(value, dict) else "name"),
+]
+
+
+class BudgetEntry(_Strict):
+    """How long each run trains. The paper trains for 100,000 updates of G, and states no batch
+    size: 64 is its authors' code's."""
+
+    generator_updates: PositiveInteger
+    batch_size: PositiveInteger = 64
+    generator_batch_size: PositiveInteger = 64
+    schedule: Literal["constant", "linear"] = "constant"
+
+
+class Intervals(_Strict):
+    """How often, in updates of G, something is done besides at the end."""
+
+    metrics: PositiveInteger = 100
+    score: PositiveInteger | None = None
+    samples: PositiveInteger | None = None
+    checkpoint: PositiveInteger = 1000
+
+
+class MethodEntry(_Strict):
+    """One method or a combination, with the hyperparameters that the suite sets."""
+
+    methods: dict[str, dict[str, Any]]
+    label: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forms(cls, value: Any) -> Any:
+        """Take `a + b`, and `{a: {field: value}, b: {}, label: L}`."""
+        if isinstance(value, str):
+            return {"methods": {name.strip(): {} for name in value.split("+")}}
+        if isinstance(value, dict):
+            label = value.get("label")
+            named = {name: {} if p is None else p for name, p in value.items() if name != "label"}
+            return {"methods": named, **({} if label is None else {"label": label})}
+        return value
+
+    def grid(self) -> list[dict[str, dict[str, Any]]]:
+        """Return one dictionary of hyperparameters for each point of the lists' product."""
+        axes = [
+            [(method, field, point) for point in (value if isinstance(value, list) else [value])]
+            for method, fields in self.methods.items()
+            for field, value in fields.items()
+        ]
+        points = []
+        for chosen in itertools.product(*axes):
+            point: dict[str, dict[str, Any]] = {method: {} for method in self.methods}
+            for method, field, value in chosen:
+                point[method][field] = value
+            points.append(point)
+        return points
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+_OneOrMore = BeforeValidator(_listed)  # a single entry may stand for itself
+_NotEmpty = Field(min_length=1)
+
+
+class Suite(_Strict):
+    """Everything a suite file says; `plan` resolves it to runs."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")] = "suite"
+    description: str = ""
+    dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
+    architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
+    initialisation: str = "normal_0.02"
+    loss: str | None = None
+    methods: Annotated[list[MethodEntry], _OneOrMore, _NotEmpty]
+    settings: Annotated[list[AnySetting], _OneOrMore, _NotEmpty]
+    seeds: Annotated[list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty] = [0]  # noqa: RUF012
+    budget: BudgetEntry
+    protocol: str
+    intervals: Intervals = Intervals()
+    precision: Literal["float32", "bfloat16"] = "float32"
+    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+
+
+def find(given: str) -> Path:
+    """Return the file of a suite: a path, or the name of one that is installed."""
+    path = Path(given)
+    if path.is_file():
+        return path
+    shipped = {
+        file.stem: file
+        for _, _, folder in plugins.package_folders("lipbench.suites")
+        for file in sorted(folder.glob("*.yaml"))
+    }
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UserError(f"no suite file {given}; installed suites: {', '.join(sorted(shipped))}")
+    if given not in shipped:
+        raise UserError(unknown("suite", given, shipped))
+    return shipped[given]
+
+
+def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]:
+    """Return a suite after `--set` assignments, and where each of its values was written.
+
+    Raises UserError for the first value that does not fit the schema.
+    """
+    document = yamlmarks.read(path)
+    if not isinstance(document.data, dict):
+        raise UserError("a suite is a mapping: dataset, methods, settings, ...", Mark(str(path)))
+    for assignment in assignments:
+        document.set(assignment)
+    try:
+        suite = Suite.model_validate(document.data)
+    except ValidationError as error:
+        complaints = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        raise _user_error(complaints[0], document) from error
+    if "name" not in suite.model_fields_set:
+        suite = suite.model_copy(update={"name": path.stem})
+    return suite, document
+
+
+def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
+    """Return pydantic's first complaint as one line that names file, line, value and choices."""
+    # Pydantic's location also names the branches of unions, which the file does not hold.
+    path: list[str | int] = []
+    value: Any = document.data
+    for step in error["loc"]:
+        inside = isinstance(value, dict) and step in value
+        if inside or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            value = value[step]
+            path.append(step)
+    where = ".".join(map(str, path)) or "suite"
+    mark = document.mark(tuple(path))
+    if error["type"] == "extra_forbidden":
+        return UserError(unknown("key", where, _siblings(path)), mark)
+    if error["type"] == "missing":
+        return UserError(f"{where} needs {error['loc'][-1]!r}", mark)
+    expected = error["msg"][0].lower() + error["msg"][1:]
+    if error["type"] == "model_type":
+        expected = "it should be a mapping of names to values"
+    return UserError(f"{where}: got {value!r}; {expected}", mark)
+
+
+def _siblings(path: list[str | int]) -> list[str]:
+    """Return the keys that may stand where an unknown one does."""
+    model: Any = Suite
+    for step in path[:-1]:
+        if isinstance(step, str):
+            annotation = model.model_fields[step].annotation
+            model = annotation if isinstance(annotation, type) else SettingEntry
+    prefix = ".".join(str(step) for step in path[:-1])
+    return [f"{prefix}.{name}" if prefix else name for name in model.model_fields]

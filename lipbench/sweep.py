@@ -1,0 +1,187 @@
+"""Decide what is left to do of a plan, given the results that are there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from lipbench import data, resolve
+from lipbench.errors import UserError
+from lipbench.plan import Plan, PlannedRun
+from lipbench.plugins import Registry
+from lipbench.run import Task, provenance
+from lipbench.spec import RunSpec
+from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
+
+_TIMED_RUNS = 1000  # of which an estimate reads the timings
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user asks to be done again."""
+
+    retry_failed: bool = False
+    rerun_changed: bool = False
+    keep_changed: bool = False
+
+
+def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
+    """Rename run folders of an older schema to the ids that they have now; return those.
+
+    An upgraded spec, or one whose method gained a field since, is the same run.
+    """
+    planned = {run.spec.hash: run for run in plan.runs}
+    folders = suite.folders()
+    adopted = []
+    for hash_, folder in folders.items():
+        if hash_ in planned:
+            continue
+        try:
+            spec = resolve.complete(folder.spec(), registry)
+        except UserError:  # of a method that is not here, or of a newer lipbench: left alone
+            continue
+        if spec.hash in planned and spec.hash not in folders:
+            folder.path.rename(suite.new_folder(planned[spec.hash]).path)
+            adopted.append(planned[spec.hash].id)
+    return adopted
+
+
+def changed(
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry
+) -> list[tuple[RunFolder, str]]:
+    """Return the runs made, or begun, by other code of their method than there is now."""
+    folders = suite.folders()
+    found = []
+    for run in runs:
+        folder = folders.get(run.spec.hash)
+        sessions = folder.sessions() if folder else []
+        if folder is None or not sessions:
+            continue
+        for name, source in sessions[-1]["method_sources"].items():
+            if registry[name].source_hash != source:
+                found.append((folder, str(registry[name].path)))
+                break
+    return found
+
+
+def tasks(
+    plan: Plan,
+    runs: Sequence[PlannedRun],
+    suite: SuiteFolder,
+    registry: Registry,
+    choices: Choices,
+    cache: Path,
+    weights: Path | None,
+) -> list[Task]:
+    """Return what is left to do of some runs of a plan, the longest runs first.
+
+    Raises UserError where methods' code has changed since and the user has not chosen.
+    """
+    _settle_changes(changed(runs, suite, registry), suite, choices)
+    folders = suite.folders()
+    made_with = provenance()
+    left = []
+    for run in runs:
+        folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        outcome = folder.status().outcome
+        retried = choices.retry_failed and outcome not in RESULTS
+        if outcome in ENDED and not retried:
+            continue
+        left.append(
+            Task(
+                run,
+                folder.path,
+                plan.dataset,
+                plan.dataset_path,
+                plan.intervals,
+                plan.plugins,
+                made_with,
+                cache,
+                weights,
+            )
+        )
+    # Long runs last would leave workers idle at the end. Equally long ones keep their order.
+    return sorted(left, key=lambda task: -work(task.run))
+
+
+def work(run: PlannedRun) -> int:
+    """Return the images that a run's networks see in training, a rough measure of its length."""
+    spec = run.spec
+    budget = spec.budget
+    discriminator = 2 * spec.setting.n_dis * budget.batch_size
+    return budget.generator_updates * (discriminator + budget.generator_batch_size)
+
+
+def counts(plan: Plan, suite: SuiteFolder) -> Counter[str]:
+    """Return how many of a plan's runs have each outcome."""
+    statuses = suite.statuses()
+    return Counter(statuses.get(run.spec.hash, Status()).outcome for run in plan.runs)
+
+
+def estimate(runs: Sequence[PlannedRun], runs_dir: Path) -> tuple[float, int]:
+    """Return the seconds that runs take one worker, and of how many runs earlier ones tell.
+
+    Earlier ones are the newest thousand under `runs_dir` that this machine made.
+    """
+    timed = _timings(runs_dir)
+    known = [(run, timed[key]) for run in runs if (key := _timing_key(run.spec)) in timed]
+    seconds = sum(
+        run.spec.budget.generator_updates * median(pace for pace, _ in timings)
+        + median(scoring for _, scoring in timings)
+        for run, timings in known
+    )
+    return seconds, len(known)
+
+
+def _timings(runs_dir: Path) -> dict[str, list[tuple[float, float]]]:
+    """Return (seconds per update, seconds of scoring) of completed runs, by what was timed."""
+    statuses = runs_dir.glob("*/runs/*/status.json")
+    newest = sorted(statuses, key=lambda path: path.stat().st_mtime, reverse=True)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in newest[:_TIMED_RUNS]:
+        folder = RunFolder(path.parent)
+        status = folder.status()
+        here = folder.sessions() and folder.sessions()[-1]["host"] == socket.gethostname()
+        if status.outcome == "completed" and "seconds_per_update" in status.cost and here:
+            timing = (status.cost["seconds_per_update"], status.cost["seconds_scoring"])
+            found.setdefault(_timing_key(folder.spec()), []).append(timing)
+    return found
+
+
+def _timing_key(spec: RunSpec) -> str:
+    """Return what decides how long an update takes, as text."""
+    fields = spec.to_json()
+    fields["n_dis"] = fields.pop("setting")["n_dis"]
+    for irrelevant in ("seed", "loss", "initialisation"):
+        del fields[irrelevant]
+    for irrelevant in ("generator_updates", "schedule"):
+        del fields["budget"][irrelevant]
+    return json.dumps(fields, sort_keys=True)
+
+
+def prepare(plan: Plan, cache: Path) -> None:
+    """Decode or download the dataset once, before any worker needs it."""
+    import torch
+
+    data.load(plan.dataset, plan.dataset_path, cache, torch.device("cpu"))
+
+
+def _settle_changes(
+    found: list[tuple[RunFolder, str]], suite: SuiteFolder, choices: Choices
+) -> None:
+    if not found or choices.keep_changed:
+        return
+    if choices.rerun_changed:
+        for folder, _ in found:
+            suite.set_aside(folder)
+        return
+    files = ", ".join(sorted({path for _, path in found}))
+    raise UserError(
+        f"{files} changed since {len(found)} of these runs were made (the first is "
+        f"{found[0][0].path.name}); --rerun-changed makes them anew, --keep-changed keeps them"
+    )

@@ -1,0 +1,195 @@
+"""Mirror run folders to MLflow. The folders are the truth: a mirror can be made again at any time.
+
+One experiment a suite, one MLflow run a run. Timestamps come from the run's folder, so sending a
+run again changes nothing. If the store is away, training goes on and `lipbench sync` catches up.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipbench.plan import Plan, PlannedRun
+from lipbench.store import RunFolder, Status, SuiteFolder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_METRICS_A_REQUEST = 1000  # MLflow's limit
+_PARAMS_A_REQUEST = 100
+_HASH_TAG = "lipbench.hash"
+_REPORT = "report"
+_MLFLOW_STATUS = {"completed": "FINISHED", "diverged": "FINISHED", "running": "RUNNING"}
+_MLFLOW_STATUS |= {"interrupted": "KILLED", "queued": "SCHEDULED"}
+
+
+class Mirror:
+    """One suite's experiment in an MLflow store, for one process and one thread at a time."""
+
+    def __init__(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
+        """Connect, making the experiment at the first time; raises what MLflow raises."""
+        self._client = _client(uri)
+        self._suite = suite
+        self._planned = {run.spec.hash: run for run in plan.runs}
+        found = self._client.get_experiment_by_name(plan.name)
+        if found is None:
+            artifacts = (suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
+            self._experiment = self._client.create_experiment(plan.name, artifacts)
+            if plan.description:
+                self._client.set_experiment_tag(
+                    self._experiment, "mlflow.note.content", plan.description
+                )
+        else:
+            self._experiment = found.experiment_id
+
+    def send(self, hash_: str) -> None:
+        """Send what a run's folder holds now: parameters, metrics, scores, tags and samples."""
+        from mlflow.entities import RunTag
+
+        folder = self._suite.folders().get(hash_)
+        sessions = folder.sessions() if folder else []
+        if folder is None or not sessions:  # its worker has not begun yet
+            return
+        status = folder.status()
+        started = round(1000 * sessions[0]["started"])
+        run = self._planned[hash_]
+        id_ = self._run(hash_, folder.path.name, started)
+        self._log(id_, run, folder, started)
+        tags = _tags(run, status, sessions[-1])
+        self._client.log_batch(id_, tags=[RunTag(key, value) for key, value in tags.items()])
+        known = {entry.path for entry in self._client.list_artifacts(id_, "samples")}
+        for sample in folder.samples():
+            if f"samples/{sample.name}" not in known:
+                self._client.log_artifact(id_, str(sample), "samples")
+        state = _MLFLOW_STATUS.get(status.outcome, "FAILED")
+        if status.ended:
+            self._client.set_terminated(id_, state, round(1000 * status.heartbeat))
+        else:
+            self._client.update_run(id_, state)
+
+    def send_report(self, folder: Path) -> None:
+        """Send the rendered report as the artifact of a run of its own, called report."""
+        id_ = self._run(_REPORT, _REPORT, 0)
+        self._client.log_artifacts(id_, str(folder), _REPORT)
+        self._client.set_terminated(id_, "FINISHED")
+
+    def _run(self, hash_: str, name: str, started: int) -> str:
+        """Return the id of the MLflow run of a hash, made at the first time."""
+        found = self._client.search_runs(
+            [self._experiment], f"tags.`{_HASH_TAG}` = '{hash_}'", max_results=1
+        )
+        if found:
+            return str(found[0].info.run_id)
+        made = self._client.create_run(
+            self._experiment, start_time=started, tags={_HASH_TAG: hash_}, run_name=name
+        )
+        return str(made.info.run_id)
+
+    def _log(self, id_: str, run: PlannedRun, folder: RunFolder, time_: int) -> None:
+        from mlflow.entities import Metric, Param
+
+        known = self._client.get_run(id_).data.params
+        params = [Param(k, v) for k, v in flatten(run).items() if k not in known]
+        for chunk in _chunks(params, _PARAMS_A_REQUEST):
+            self._client.log_batch(id_, params=chunk)
+        metrics = [
+            Metric(name, value, time_, update)
+            for update, name, value in _series(folder)
+            if math.isfinite(value)
+        ]
+        for chunk in _chunks(metrics, _METRICS_A_REQUEST):
+            self._client.log_batch(id_, metrics=chunk)
+
+
+class Courier:
+    """Sends runs to a mirror from a thread, so that training never waits for a database."""
+
+    def __init__(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
+        self.problem: str | None = None
+        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._deliver, args=(uri, suite, plan), daemon=True)
+        self._thread.start()
+
+    def send(self, hash_: str) -> None:
+        """Send a run's folder as soon as may be."""
+        self._queue.put(hash_)
+
+    def close(self) -> None:
+        """Wait until everything is sent, or has failed (see `problem`)."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _deliver(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
+        mirror = None
+        while (hash_ := self._queue.get()) is not None:
+            try:
+                mirror = mirror or Mirror(uri, suite, plan)
+                mirror.send(hash_)
+            # Whatever goes wrong with a store, from any of its many backends, is told at the end:
+            # the folders are whole without it.
+            except Exception as error:
+                self.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def flatten(run: PlannedRun) -> dict[str, str]:
+    """Return every resolved value of a run as MLflow parameters, e.g. `setting.lr`."""
+
+    def leaves(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                yield from leaves(inner, f"{prefix}.{key}" if prefix else key)
+        else:
+            yield prefix, str(value)
+
+    spec = run.spec.to_json()
+    methods = {method["name"]: method["params"] for method in spec.pop("methods")}
+    labels = {"method": run.method, "setting": run.setting}
+    given = {f"{name}_label": label for name, label in labels.items()}
+    return {**given, **dict(leaves({**spec, **methods}, ""))}
+
+
+def _client(uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    for name in ("alembic", "mlflow"):  # they announce each migration of a new database
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(uri)
+
+
+def _series(folder: RunFolder) -> Iterator[tuple[int, str, float]]:
+    """Yield (update, name, value) of a run's metrics and scores."""
+    for row in folder.rows("metrics"):
+        for name, value in row.items():
+            if name != "update":
+                yield row["update"], name, float(value)
+    for row in folder.rows("scores"):
+        for name, value in row["scores"].items():
+            yield row["update"], name, float(value)
+        for name, value in row["floors"].items():
+            yield row["update"], f"{name}_floor", float(value)
+
+
+def _tags(run: PlannedRun, status: Status, session: Mapping[str, Any]) -> dict[str, str]:
+    tags = {
+        "method": run.method,
+        "setting": run.setting,
+        "seed": str(run.spec.seed),
+        "outcome": status.outcome,
+        "protocol": run.spec.protocol,
+        "revision": session["revision"] or "unknown",
+    }
+    return {**tags, "cause": status.cause} if status.cause else tags
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

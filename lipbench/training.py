@@ -1,0 +1,236 @@
+"""Train one GAN. This loop is the only place that calls a method's hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lipbench import streams
+from lipbench.data import Split
+from lipbench.losses import LOSSES
+from lipbench.method import Batch, Method
+from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
+from lipbench.spec import RunSpec
+
+SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a factor on the lr
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+}
+
+DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
+
+METRICS = ("loss_d", "penalty", "real_logit", "fake_logit", "loss_g")
+
+
+class Meter:
+    """Sums of the training metrics, kept on the device: a step never waits for the host."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(len(METRICS), dtype=torch.float64, device=device)
+        self.first_non_finite = torch.tensor(-1, device=device)
+        self.count = 0
+
+    def add(self, update: int, values: Tensor) -> None:
+        """Add one update's metrics, a tensor of shape (5,), and note the first not finite."""
+        self.sums += values
+        self.count += 1
+        bad = ~values.isfinite().all() & (self.first_non_finite < 0)
+        self.first_non_finite = torch.where(bad, update, self.first_non_finite)
+
+    def read(self) -> dict[str, float]:
+        """Return the means since the last reading (this waits for the device)."""
+        means = (self.sums / self.count).tolist()
+        self.sums.zero_()
+        self.count = 0
+        return dict(zip(METRICS, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"sums": self.sums, "first": self.first_non_finite, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.sums.copy_(state["sums"])
+        self.first_non_finite.copy_(state["first"])
+        self.count = state["count"]
+
+
+@dataclass
+class TrainState:
+    """Everything that training changes: two networks, two optimizers, a meter, the update."""
+
+    methods: Sequence[Method]
+    generator: Generator
+    discriminator: Discriminator
+    optimizer_g: torch.optim.Optimizer
+    optimizer_d: torch.optim.Optimizer
+    average: AveragedModel | None
+    meter: Meter
+    update: int = 0
+
+    @property
+    def sampler(self) -> nn.Module:
+        """Return the generator to score: the moving average where a suite asks for one."""
+        return self.average.module if self.average else self.generator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors and numbers, for a checkpoint."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "update": self.update}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint; raises where it is of other networks."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.update = state["update"]
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "optimizer_g": self.optimizer_g,
+            "optimizer_d": self.optimizer_d,
+            "meter": self.meter,
+        }
+        return {**parts, "average": self.average} if self.average else parts
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Training after an update. The state is live: copy what must not change."""
+
+    update: int
+    state: TrainState
+
+
+def build(spec: RunSpec, methods: Sequence[Method], device: torch.device) -> TrainState:
+    """Return the state before the first update: build, initialise, move, wrap, make optimizers."""
+    architecture = ARCHITECTURES[spec.architecture]
+    shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
+
+    def norm(channels: int) -> nn.Module:
+        norms = [method.norm(channels) for method in methods]
+        norms = [norm for norm in norms if not isinstance(norm, nn.Identity)]
+        return norms[0] if len(norms) == 1 else nn.Sequential(*norms)
+
+    torch.manual_seed(streams.derive(spec.seed, "method", "build"))
+    generator = architecture.generator(*shape)
+    discriminator = architecture.discriminator(*shape, norm)
+    for network, name in ((generator, "generator"), (discriminator, "discriminator")):
+        initialise(network, spec.initialisation, spec.seed, name)
+        network.autocast_dtype = DTYPES[spec.precision]
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for method in methods:
+        discriminator = method.wrap(discriminator)
+    setting = spec.setting
+    optimizer_g, optimizer_d = (
+        torch.optim.Adam(
+            network.parameters(), setting.lr, (setting.beta1, setting.beta2), fused=True
+        )
+        for network in (generator, discriminator)
+    )
+    average = None
+    if spec.ema_decay is not None:
+        average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
+    return TrainState(
+        methods, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
+    )
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Return uint8 images (B, H, W, C) as floats (B, C, H, W) in [-1, 1], channels last."""
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
+    """Train from `state.update` to the end of the budget, yielding after each update of G.
+
+    One update is `n_dis` updates of D, each with a new real batch (drawn with replacement) and
+    new latents, and then one of G with new latents. Real and generated images pass through D
+    apart from each other. Reparametrized weights are computed once for each update of D or G, in
+    float32. Only G's batch statistics move in D's updates, none of its weights.
+    """
+    budget, seed, device = spec.budget, spec.seed, data.images.device
+    generator, discriminator, methods = state.generator, state.discriminator, state.methods
+    loss = LOSSES[spec.loss]
+    trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
+    groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
+
+    def latents(count: int, *index: int | str) -> Tensor:
+        drawn = streams.latents(count, LATENT_DIM, seed, "latents", *index)
+        return drawn.to(device, non_blocking=True)
+
+    def real_batch(*index: int) -> Tensor:
+        draw = streams.generator(seed, "data", *index)
+        chosen = torch.randint(len(data), (budget.batch_size,), generator=draw)
+        return to_unit_range(data.images[chosen.to(device, non_blocking=True)])
+
+    generator.train()
+    discriminator.train()
+    for update in range(state.update, budget.generator_updates):
+        factor = SCHEDULES[budget.schedule](update / budget.generator_updates)
+        for group in groups:
+            group["lr"] = spec.setting.lr * factor
+
+        measured = []
+        for inner in range(spec.setting.n_dis):
+            torch.manual_seed(streams.derive(seed, "method", update, inner))
+            with torch.no_grad():
+                fake = generator(latents(budget.batch_size, update, inner))
+            batch = Batch(real_batch(update, inner), fake)
+            with parametrize.cached():
+                compute_parametrized(discriminator)
+                real_logits, fake_logits = discriminator(batch.real), discriminator(batch.fake)
+                loss_d = loss.discriminator(real_logits, fake_logits)
+                penalties = [method.penalty(discriminator, batch) for method in methods]
+            penalty = sum(penalties, torch.zeros((), device=device))
+            state.optimizer_d.zero_grad()
+            (loss_d + penalty).backward()
+            state.optimizer_d.step()
+            with torch.no_grad():
+                for method in methods:
+                    method.project(discriminator)
+            means = (loss_d, penalty, real_logits.mean(), fake_logits.mean())
+            measured.append(torch.stack([mean.detach() for mean in means]))
+
+        torch.manual_seed(streams.derive(seed, "method", update, "generator"))
+        set_requires_grad(trainable, False)
+        with parametrize.cached():
+            compute_parametrized(discriminator)
+            fake = generator(latents(budget.generator_batch_size, update, "generator"))
+            loss_g = loss.generator(discriminator(fake))
+        state.optimizer_g.zero_grad()
+        loss_g.backward()
+        state.optimizer_g.step()
+        set_requires_grad(trainable, True)
+        if state.average:
+            state.average.update_parameters(generator)
+
+        state.meter.add(
+            update + 1, torch.cat([torch.stack(measured).mean(0), loss_g.detach()[None]])
+        )
+        state.update = update + 1
+        yield Snapshot(state.update, state)
+
+
+def compute_parametrized(network: nn.Module) -> None:
+    """Compute reparametrized weights now, inside `parametrize.cached()` but outside of autocast.
+
+    Autocast would round a power iteration to bfloat16; every later access takes this result.
+    """
+    for module in network.modules():
+        if parametrize.is_parametrized(module):
+            for name in module.parametrizations:  # type: ignore[union-attr]
+                getattr(module, name)
+
+
+def set_requires_grad(weights: Sequence[nn.Parameter], requires: bool) -> None:
+    """Let a backward pass compute these weights' gradients, or spare it that."""
+    for weight in weights:
+        weight.requires_grad_(requires)

@@ -1,0 +1,1 @@
+"""Methods: one way of controlling a discriminator's Lipschitz constant a file."""

@@ -1,0 +1,31 @@
+"""WGAN-GP (Gulrajani et al., Improved Training of Wasserstein GANs, NIPS 2017)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lipbench.discriminators import Discriminator, gradient
+from lipbench.method import Batch, Method, NonNegative, Recipe, Requires
+
+
+class WganGp(Method):
+    """Pull the norm of D's gradient to 1 on lines between real and generated images.
+
+    coefficient * E[(|grad D(x)| - 1)^2] with x = e * real + (1 - e) * fake, e uniform on [0, 1]
+    for each image (their Eq. 3; Miyato et al. 2018, Eq. 29-31), added to the Wasserstein loss.
+    The recipe is that of Algorithm 1.
+    """
+
+    label = "WGAN-GP"
+    requires = Requires(loss="wasserstein")
+    recipe: ClassVar[Recipe | None] = Recipe(lr=1e-4, beta1=0.0, beta2=0.9, n_dis=5)
+
+    coefficient: NonNegative = 10.0
+
+    def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+        mix = torch.rand(len(batch.real), 1, 1, 1, device=batch.real.device)
+        _, gradients = gradient(discriminator, batch.fake.lerp(batch.real, mix))
+        return self.coefficient * (gradients.flatten(1).norm(dim=1) - 1).square().mean()
