@@ -159,7 +159,7 @@ class Suite(_Strict):
     loss: str | None = None
     methods: Annotated[list[MethodEntry], _OneOrMore, _NotEmpty]
     settings: Annotated[list[AnySetting], _OneOrMore, _NotEmpty]
-    seeds: Annotated[list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty] = [0]  # noqa: RUF012
+    seeds: Annotated[list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty] = [0]
     budget: BudgetEntry
     protocol: str
     intervals: Intervals = Intervals()

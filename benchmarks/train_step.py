@@ -1,0 +1,153 @@
+"""Time lipbench's training step against a plain textbook loop of the same networks.
+
+    python benchmarks/train_step.py [--widths 1 0.75] [--rounds 5] [--device cpu] [--threads 1]
+
+Both train the standard CNN at 32 x 32 x 3 with batches of 64 and one update of D for each of G,
+in one process and interleaved, so that a noisy machine is as noisy for each. The textbook loop is
+what a tutorial shows: float32, default memory format and optimizer, a graph through G in D's
+step, gradients for D in G's step, `.item()` for every loss. Printed are seconds a step (the
+median over rounds), the ratio to the textbook loop, and the share of the machine's measured
+matrix-multiplication peak in the same precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from lipbench import training
+from lipbench.data import Split
+from lipbench.networks import ARCHITECTURES, LATENT_DIM, initialise
+from lipbench.spec import Budget, DatasetSpec, RunSpec, Setting
+
+BATCH = 64
+UPDATES = 100_000  # more than any benchmark does
+
+
+def spec(width: float, precision: str) -> RunSpec:
+    """Return a run of the standard CNN at setting C, without a method."""
+    return RunSpec(
+        methods=(),
+        setting=Setting(2e-4, 0.5, 0.999, 1),
+        architecture="standard_cnn",
+        width=width,
+        initialisation="normal_0.02",
+        loss="non_saturating",
+        dataset=DatasetSpec("noise", "", 32, 3),
+        budget=Budget(UPDATES, BATCH, BATCH, "constant"),
+        precision=precision,
+        ema_decay=None,
+        protocol="",
+        score_every=None,
+        seed=0,
+    )
+
+
+def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], object]:
+    """Return a function that does one update with lipbench's loop."""
+    run = spec(width, precision)
+    updates = training.train(run, data, training.build(run, [], data.images.device))
+    return lambda: next(updates)
+
+
+def textbook_step(data: Split, width: float) -> Callable[[], object]:
+    """Return a function that does one update as a tutorial would."""
+    architecture = ARCHITECTURES["standard_cnn"]
+    device = data.images.device
+    g = architecture.generator(32, 3, width).to(device)
+    d = architecture.discriminator(32, 3, width, lambda _: torch.nn.Identity()).to(device)
+    initialise(g, "normal_0.02", 0, "generator")
+    initialise(d, "normal_0.02", 0, "discriminator")
+    adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    adam_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+    def step() -> tuple[float, float]:
+        chosen = torch.randint(len(data), (BATCH,), device=device)
+        real = data.images[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        fake = g(torch.randn(BATCH, LATENT_DIM, device=device))
+        adam_d.zero_grad()
+        loss_d = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
+        loss_d.backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        loss_g = F.softplus(-d(g(torch.randn(BATCH, LATENT_DIM, device=device)))).mean()
+        loss_g.backward()
+        adam_g.step()
+        return loss_d.item(), loss_g.item()
+
+    return step
+
+
+def seconds(function: Callable[[], object], device: torch.device, repeats: int) -> float:
+    """Return the mean seconds of a call."""
+    synchronise(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    synchronise(device)
+    return (time.perf_counter() - start) / repeats
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_flops(dtype: torch.dtype, device: torch.device) -> float:
+    """Return the best floating-point operations a second of a square matrix product."""
+    size = 4096 if device.type == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return 2 * size**3 / min(seconds(lambda: a @ b, device, 2) for _ in range(4))
+
+
+def main() -> None:
+    """Print one line for each width and variant."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--widths", type=float, nargs="+", default=[1.0, 0.75])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3, help="steps in a round")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    device = torch.device(given.device)
+    images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
+    data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
+    peaks = {
+        name: peak_flops(dtype or torch.float32, device) for name, dtype in training.DTYPES.items()
+    }
+    print(f"{device}, {given.threads} threads; peak: ", end="")
+    print(", ".join(f"{name} {flops / 1e9:.0f} GFLOP/s" for name, flops in peaks.items()))
+    for width in given.widths:
+        steps = {
+            "textbook": textbook_step(data, width),
+            **{name: lipbench_step(data, width, name) for name in training.DTYPES},
+        }
+        with FlopCounterMode(display=False) as counter:
+            steps["float32"]()
+        times: dict[str, list[float]] = {name: [] for name in steps}
+        for step in steps.values():
+            seconds(step, device, 2)  # warm-up
+        for _, (name, step) in itertools.product(range(given.rounds), steps.items()):
+            times[name].append(seconds(step, device, given.repeats))
+        ratio_of = median(times["textbook"])
+        for name, values in times.items():
+            ratios = sorted(t / v for t, v in zip(times["textbook"], values, strict=True))
+            share = counter.get_total_flops() / median(values) / peaks.get(name, peaks["float32"])
+            print(
+                f"width {width:<5g} {name:9} {1e3 * median(values):8.1f} ms  "
+                f"{ratio_of / median(values):5.2f}x textbook "
+                f"({ratios[0]:.2f} to {ratios[-1]:.2f})  {share:4.0%} of peak"
+            )
+
+
+if __name__ == "__main__":
+    main()

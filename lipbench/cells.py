@@ -1,0 +1,122 @@
+"""Summarise the runs of one method at one setting: the cell of a robustness table."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lipbench.protocols import SCORES
+
+if TYPE_CHECKING:
+    from lipbench.reporting import Study
+
+__all__ = ["Cell", "balanced", "cells", "floor", "leaders", "ordered", "summary"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one method at one setting, seen through one score.
+
+    A diverged run is a result, worse than any number. A run that failed, or has not ended, is
+    missing: it says nothing about the method, and makes the cell incomplete.
+    """
+
+    values: tuple[float, ...] = ()  # of the completed runs, in the order of their seeds
+    diverged: int = 0
+    missing: int = 0
+    seeds: frozenset[int] = frozenset()
+    higher_is_better: bool = False
+
+    @property
+    def ended(self) -> int:
+        """Return how many runs have a result."""
+        return len(self.values) + self.diverged
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs the plan has here."""
+        return self.ended + self.missing
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every planned run has a result."""
+        return self.runs > 0 and self.missing == 0
+
+    @property
+    def worst_possible(self) -> float:
+        """Return what a diverged run counts as in an order."""
+        return -math.inf if self.higher_is_better else math.inf
+
+    @property
+    def median(self) -> float:
+        """Return the median over the runs with a result, infinitely bad ones included, or NaN.
+
+        Where half of the runs or more diverged there is no finite median.
+        """
+        outcomes = [*self.values, *[self.worst_possible] * self.diverged]
+        return statistics.median(outcomes) if outcomes else math.nan
+
+
+def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
+    """Return the cell of each method and setting; those that the plan leaves out are empty."""
+    higher_is_better = SCORES[score].higher_is_better
+    empty = Cell(higher_is_better=higher_is_better)
+    found = {(m, s): empty for m in study.methods for s in study.settings}
+    for (method, setting), runs in study.runs.groupby(["method", "setting"], sort=False):
+        runs = runs.sort_values("seed")
+        completed = runs[runs["outcome"] == "completed"]
+        values = tuple(float(value) for value in completed[score].dropna())
+        diverged = int((runs["outcome"] == "diverged").sum())
+        found[str(method), str(setting)] = Cell(
+            values=values,
+            diverged=diverged,
+            missing=len(runs) - len(values) - diverged,
+            seeds=frozenset(int(seed) for seed in runs["seed"]),
+            higher_is_better=higher_is_better,
+        )
+    return found
+
+
+def floor(study: Study, score: str) -> float | None:
+    """Return what real images score against other real ones, the median if runs disagree."""
+    column = f"{score}_floor"
+    if column not in study.runs:
+        return None
+    known = pd.to_numeric(study.runs[column]).dropna()
+    return None if known.empty else float(known.median())
+
+
+def balanced(column: Iterable[Cell]) -> bool:
+    """Return whether the cells can be compared: all complete, over the same seeds."""
+    column = list(column)
+    return all(cell.complete for cell in column) and len({cell.seeds for cell in column}) == 1
+
+
+def summary(row: Iterable[Cell]) -> dict[str, float]:
+    """Return the best, median and worst of a method's cells, those without a result left out."""
+    row = list(row)
+    known = ordered([cell.median for cell in row], any(cell.higher_is_better for cell in row))
+    if not known:
+        return dict.fromkeys(("best", "median", "worst"), math.nan)
+    return {"best": known[0], "median": statistics.median(known), "worst": known[-1]}
+
+
+def ordered(values: Iterable[float], higher_is_better: bool) -> list[float]:
+    """Return the known values from best to worst."""
+    return sorted((v for v in values if not math.isnan(v)), reverse=higher_is_better)
+
+
+def leaders(
+    values: Mapping[str, float], higher_is_better: bool, printed: Callable[[float], str]
+) -> set[str]:
+    """Return the names with the best value as it is printed; none if there is no contest."""
+    known = ordered(values.values(), higher_is_better)
+    if len(values) < 2 or len(known) < len(values) or math.isinf(known[0]):
+        return set()
+    best = printed(known[0])
+    return {name for name, value in values.items() if printed(value) == best}

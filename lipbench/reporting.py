@@ -1,0 +1,449 @@
+"""Turn a study into its report: what an exhibit is, and the files that a report consists of."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import io
+import math
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import pandas as pd
+
+from lipbench import protocols
+from lipbench.errors import UserError
+from lipbench.frame import load_curves, load_runs
+from lipbench.plugins import Registry
+from lipbench.protocols import Protocol
+from lipbench.store import SuiteFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+__all__ = [
+    "Exhibit",
+    "Figure",
+    "Omitted",
+    "Pen",
+    "Shown",
+    "Study",
+    "Table",
+    "exhibits",
+    "published",
+    "render",
+    "study",
+]
+
+OUTCOMES = (  # in the order in which reports name them
+    "completed",
+    "diverged",
+    "failed",
+    "timeout",
+    "out_of_memory",
+    "pruned",
+    "running",
+    "interrupted",
+    "queued",
+)
+
+# Okabe and Ito's, which the colour-blind can tell apart; grey for yellow, too pale for lines.
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#000000",
+    "#999999",
+)
+_DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How one method is drawn, in every figure of a report."""
+
+    colour: str
+    dash: Literal["-", "--", ":", "-."]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of one suite: everything that an exhibit may read."""
+
+    suite: str
+    description: str
+    runs: pd.DataFrame  # a row for each run of the current plan
+    left_out: int  # runs in the folder that the plan does not name
+    curves: pd.DataFrame  # run_id, update, name, value
+    samples: Mapping[str, Path]  # run_id to its newest grid of images
+    methods: tuple[str, ...]  # labels, in the plan's order
+    settings: tuple[str, ...]
+    protocol: Protocol
+    published: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
+        if protocols:
+            raise ValueError(f"a report is about {self.protocol.id}, not {sorted(protocols)}")
+        repeated = self.runs.duplicated(["method", "setting", "seed"])
+        if repeated.any():
+            raise ValueError(f"two runs in one place: {list(self.runs['run_id'][repeated])}")
+
+    @property
+    def pens(self) -> dict[str, Pen]:
+        """Return each method's pen."""
+        return {
+            method: Pen(_COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)])
+            for i, method in enumerate(self.methods)
+        }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One entry of a table: its text, a mark that refers to a note, and small print."""
+
+    text: str
+    mark: str = ""
+    detail: str = ""
+    best: bool = False
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is read (`rows`) and as numbers (`raw`, which becomes the CSV file)."""
+
+    name: str  # of its files
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Shown | str, ...], ...]
+    raw: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    align: str = ""  # l, c or r for each column; by default l and then r
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing and what to know about it."""
+
+    name: str  # of its files
+    caption: str
+    drawing: Drawing
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """What a report does not show, and why."""
+
+    reason: str
+
+
+class Exhibit(ABC):
+    """One section of a report: a file in `reports/` defines one subclass.
+
+    It yields tables and figures, or says why it has none. Sections are sorted by `order`.
+    """
+
+    title: ClassVar[str]
+    order: ClassVar[int]
+
+    @abstractmethod
+    def show(self, study: Study) -> Iterable[Table | Figure | Omitted]:
+        """Yield what the study shows; it may be unfinished, or have no completed run at all."""
+
+
+def study(folder: Path) -> Study:
+    """Return the results in a suite's folder that its current plan names.
+
+    Raises UserError where there is no plan, or it asks for a protocol that this version of
+    lipbench does not have.
+    """
+    suite = SuiteFolder(folder)
+    plan = suite.plan()
+    protocol = protocols.protocol(plan.protocol.partition("@")[0])
+    if protocol.id != plan.protocol:
+        raise UserError(
+            f"{folder} is scored by {plan.protocol}, and this lipbench has {protocol.id}; "
+            "`lipbench run` scores it again"
+        )
+    every = load_runs(folder)
+    runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
+    unscored = [score for score in protocol.scores if score not in runs]
+    return Study(
+        suite=plan.name,
+        description=plan.description,
+        runs=runs.assign(**dict.fromkeys(unscored, math.nan)),
+        left_out=len(every) - len(runs),
+        curves=load_curves(folder),
+        samples={
+            run.path.name: grids[-1]
+            for run in suite.folders().values()
+            if (grids := run.samples())
+        },
+        methods=tuple(dict.fromkeys(run.method for run in plan.runs)),
+        settings=tuple(dict.fromkeys(run.setting for run in plan.runs)),
+        protocol=protocol,
+        published=published(),
+    )
+
+
+def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:
+    """Return the installed exhibits, and those of a user's own files, in a report's order."""
+    plugins = Registry("reports", files).plugins.values()
+    found: list[Exhibit] = [plugin.load(Exhibit)() for plugin in plugins]
+    return sorted(found, key=lambda exhibit: (exhibit.order, exhibit.title))
+
+
+def published() -> pd.DataFrame:
+    """Return the published scores that reports compare with, a row for each number."""
+    text = importlib.resources.files("lipbench_reports").joinpath("published.csv").read_text()
+    return pd.read_csv(io.StringIO(text))
+
+
+def render(results: Study, folder: Path, shown: Sequence[Exhibit] | None = None) -> Path:
+    """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
+
+    Everything is made before the first byte is written, and an earlier report stays as it is
+    unless the new one is whole. Raises UserError if the folder cannot be written.
+    """
+    files = compose(results, exhibits() if shown is None else shown)
+    try:
+        _replace(folder, files)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the report to {folder}: {error.strerror or error}; "
+            "an earlier report there is untouched"
+        ) from error
+    return folder / "index.html"
+
+
+def compose(results: Study, shown: Sequence[Exhibit]) -> dict[str, bytes]:
+    """Return the content of each file of a report, by its path in the report's folder."""
+    import jinja2
+    import matplotlib
+
+    files = {"runs.csv": results.runs.to_csv(index=False).encode()}
+    sections = []
+    numbers = {"Table": 0, "Figure": 0}
+    with matplotlib.rc_context(_RC):
+        for exhibit in shown:
+            parts: list[dict[str, object]] = []
+            for result in exhibit.show(results):
+                if isinstance(result, Omitted):
+                    parts.append({"kind": "Omitted", "reason": result.reason})
+                    continue
+                kind = type(result).__name__
+                numbers[kind] += 1
+                part, written = _table(result) if isinstance(result, Table) else _figure(result)
+                if clash := files.keys() & written.keys():
+                    raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
+                files |= written
+                parts.append({"kind": kind, "number": numbers[kind], "result": result} | part)
+            sections.append({"title": exhibit.title, "parts": parts})
+    source = importlib.resources.files("lipbench_reports").joinpath("page.html.j2").read_text()
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(source).render(
+        study=results, facts=_facts(results), progress=_progress(results), sections=sections
+    )
+    return files | {"index.html": page.encode()}
+
+
+_RC: Any = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,  # conferences refuse Type 3 fonts
+    "savefig.dpi": 180,
+}
+
+Part = tuple[dict[str, object], dict[str, bytes]]
+
+
+def _table(table: Table) -> Part:
+    align = table.align or "l" + "r" * (len(table.columns) - 1)
+    rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
+    latex = _latex(table, align, rows)
+    stem = f"tables/{table.name}"
+    return {"align": align, "rows": rows, "latex": latex}, {
+        f"{stem}.csv": table.raw.to_csv(index=False).encode(),
+        f"{stem}.md": _markdown(table, align, rows).encode(),
+        f"{stem}.tex": latex.encode(),
+    }
+
+
+def _figure(figure: Figure) -> Part:
+    drawing = figure.drawing
+    png, pdf = io.BytesIO(), io.BytesIO()
+    drawing.savefig(png, format="png", metadata={"Software": None})
+    drawing.set_layout_engine("none")  # it is laid out now
+    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    inches = drawing.get_size_inches()[0]
+    part = {
+        "base64": base64.b64encode(png.getvalue()).decode(),
+        "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
+        "widest": round(125 * inches),
+    }
+    stem = f"figures/{figure.name}"
+    return part, {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+
+
+def _markdown(table: Table, align: str, rows: list[list[Shown]]) -> str:
+    def entry(shown: Shown) -> str:
+        text = shown.text + shown.mark
+        text = f"**{text}**" if shown.best else text
+        return plain(f"{text} ({shown.detail})" if shown.detail else text)
+
+    def plain(text: str) -> str:
+        return " ".join(text.replace("|", "\\|").split())
+
+    rule = {"l": ":--", "c": ":-:", "r": "--:"}
+    lines = [
+        [plain(column) for column in table.columns],
+        [rule[letter] for letter in align],
+        *[[entry(shown) for shown in row] for row in rows],
+    ]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([f"**{table.caption}**", body, *table.notes]) + "\n"
+
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": "$<$",
+        ">": "$>$",
+        "|": "$|$",
+        "–": "--",
+        "—": "---",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "†": r"$^{\dagger}$",
+        "‡": r"$^{\ddagger}$",
+        "β": r"$\beta$",
+        "σ": r"$\sigma$",
+        "₁": "$_1$",
+        "₂": "$_2$",
+        "²": "$^2$",
+        "→": r"$\rightarrow$",
+    }
+)
+
+
+def _latex(table: Table, align: str, rows: list[list[Shown]]) -> str:
+    def entry(shown: Shown) -> str:
+        text = (shown.text + shown.mark).translate(_LATEX)
+        text = rf"\textbf{{{text}}}" if shown.best else text
+        detail = shown.detail.translate(_LATEX)
+        stacked = (
+            rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}\\[-3pt]{{\tiny {detail}}}\end{{tabular}}"
+        )
+        return stacked if detail else text
+
+    def line(entries: Iterable[str]) -> str:
+        return "    " + " & ".join(" ".join(e.split()) for e in entries) + r" \\"
+
+    return "\n".join(
+        [
+            r"% \usepackage{booktabs}",
+            r"\begin{table}[t]",
+            r"  \centering\small\setlength{\tabcolsep}{4pt}",
+            rf"  \caption{{{table.caption.translate(_LATEX)}}}",
+            rf"  \label{{tab:{table.name}}}",
+            rf"  \begin{{tabular}}{{{align}}}",
+            r"    \toprule",
+            line(column.translate(_LATEX) for column in table.columns),
+            r"    \midrule",
+            *[line(entry(shown) for shown in row) for row in rows],
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            *[rf"  \par\smallskip{{\footnotesize {n.translate(_LATEX)}}}" for n in table.notes],
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _progress(study: Study) -> str:
+    """Return how many runs there are and how they ended: `12 runs: 9 completed, 3 queued`."""
+    counts = study.runs["outcome"].value_counts()
+    names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
+    parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
+    runs = f"{len(study.runs):,} run{'' if len(study.runs) == 1 else 's'}"
+    return f"{runs}: {', '.join(parts)}" if parts else "no runs yet"
+
+
+def _facts(study: Study) -> list[tuple[str, str]]:
+    """Return what all runs share, or the values that they differ in, for the head of the page."""
+    runs = study.runs
+
+    def values(column: str, form: str = "{}") -> str:
+        return ", ".join(form.format(value) for value in runs[column].dropna().unique())
+
+    return [
+        ("Methods", ", ".join(study.methods)),
+        ("Settings", ", ".join(study.settings)),
+        ("Seeds", values("seed")),
+        ("Data", f"{values('dataset')} at {values('image_size')} pixels"),
+        (
+            "Networks",
+            f"{values('architecture')}, width {values('width', '{:g}')}, "
+            f"initialisation {values('initialisation')}",
+        ),
+        ("Loss", values("loss")),
+        ("Budget", f"{values('planned_updates', '{:,}')} generator updates"),
+        ("Precision", values("precision")),
+    ]
+
+
+def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make `folder` hold exactly these files, or leave it as it is."""
+    folder = folder.absolute()
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "index.html").exists():
+        raise UserError(f"{folder} holds something else than a report; name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            path = new / "new" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if folder.exists():
+            folder.rename(new / "old")
+        try:
+            (new / "new").rename(folder)
+        except OSError:
+            if (new / "old").exists():
+                (new / "old").rename(folder)
+            raise
+    finally:
+        if folder.exists() or not (new / "old").exists():  # never the only copy of a report
+            shutil.rmtree(new, ignore_errors=True)

@@ -1,0 +1,7 @@
+"""Score generated images under a protocol."""
+
+from lipbench.scoring.extractors import prepare
+from lipbench.scoring.sampling import NonFiniteImages
+from lipbench.scoring.scorer import Scorer, ScoreRecord
+
+__all__ = ["NonFiniteImages", "ScoreRecord", "Scorer", "prepare"]

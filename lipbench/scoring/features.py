@@ -1,0 +1,70 @@
+"""Turn images into the features and class logits of a pretrained network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Features(NamedTuple):
+    """What an extractor says of N images: float32 on the CPU."""
+
+    pooled: Tensor  # (N, features)
+    logits: Tensor  # (N, classes)
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network from images, uint8 (B, channels, H, W), to (pooled, logits), with its needs."""
+
+    network: nn.Module
+    channels: int
+    batch_size: int  # that suits a CPU; a GPU gets 8 times as many
+
+    def to(self, device: torch.device) -> Extractor:
+        """Return the extractor on a device, without gradients, in eval mode."""
+        network = self.network.to(device).eval().requires_grad_(False)
+        scale = 1 if device.type == "cpu" else 8
+        return Extractor(network, self.channels, self.batch_size * scale)
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Compute in full float32 without gradients: no autocast, no TF32, whatever training set.
+
+    Half precision features shift a Frechet distance by units, not by digits.
+    """
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, enabled=False),
+            torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+            ),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def extract(extractor: Extractor, images: Tensor) -> Features:
+    """Return the features of images, uint8 (N, C, H, W) on the extractor's device.
+
+    Gray images are repeated where the network takes three channels.
+    """
+    pooled, logits = [], []
+    with exact_float32(images.device):
+        for batch in images.split(extractor.batch_size):
+            # One memory layout, since another would change a feature's last digits.
+            batch = batch.expand(-1, extractor.channels, -1, -1)
+            outputs = extractor.network(batch.clone(memory_format=torch.contiguous_format))
+            pooled.append(outputs[0].cpu())
+            logits.append(outputs[1].cpu())
+    return Features(torch.cat(pooled), torch.cat(logits))

@@ -1,0 +1,29 @@
+"""What all tests share: one thread, a cache of their own, the plugins of this checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipbench.plugins import package_folders
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Refuse to test one checkout's engine with another's methods."""
+    torch.set_num_threads(1)
+    for _, package, folder in package_folders("lipbench.methods"):
+        if package == "lipbench_methods" and folder.resolve() != ROOT / "methods":
+            pytest.exit(f"this environment has the methods of {folder}; run: pip install -e .")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the tests a cache folder that is empty at the start."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPBENCH_CACHE", str(folder))
+        yield folder

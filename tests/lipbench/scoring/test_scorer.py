@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional as vision
+from torch import Tensor, nn
+
+from lipbench.data import Dataset
+from lipbench.errors import UserError
+from lipbench.protocols import protocol
+from lipbench.scoring import NonFiniteImages, Scorer, ScoreRecord, prepare, reference
+
+DIGITS = protocol("digits")
+
+
+class Replay(nn.Module):
+    """A generator that shows given images, uint8 (N, C, H, W), in their order."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.images = nn.Buffer(images)
+        self.shown = 0
+
+    def forward(self, latents: Tensor) -> Tensor:
+        index = torch.arange(self.shown, self.shown + len(latents)) % len(self.images)
+        self.shown += len(latents)
+        return self.images[index].float() / 127.5 - 1
+
+
+class Dense(nn.Sequential):
+    def __init__(self) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            super().__init__(
+                nn.Linear(8, 256), nn.BatchNorm1d(256), nn.Tanh(), nn.Unflatten(1, (1, 16, 16))
+            )
+
+
+@pytest.fixture(scope="module")
+def scorer(digits: Dataset, cpu: torch.device, cache: Path) -> Scorer:
+    return Scorer(DIGITS, digits, cpu, cache)
+
+
+@pytest.fixture(scope="module")
+def real(digits: Dataset) -> Tensor:
+    """The training images of the floor, (1000, 1, 16, 16)."""
+    index = reference.stratified_index(digits.train.labels, 1000, "train")
+    return digits.train.images[index].permute(0, 3, 1, 2)
+
+
+def score(scorer: Scorer, images: Tensor) -> ScoreRecord:
+    return scorer.score(Replay(images), latent_dim=2, seed=0, update=0)
+
+
+def test_real_images_in_the_generators_place_score_the_floor(scorer: Scorer, real: Tensor) -> None:
+    record = score(scorer, real)
+    assert record.scores == pytest.approx(record.floors, rel=1e-12)
+    assert not record.collapsed
+
+
+def test_a_record_says_what_it_is_and_is_plain_json(scorer: Scorer) -> None:
+    record = scorer.score(Dense(), latent_dim=8, seed=0, update=70)
+    assert (record.update, record.protocol) == (70, "digits@1")
+    assert record.counts == {"n_real": 599, "n_fake": 1000, "n_floor": 1000, "repeats": 1}
+    assert set(record.scores) == set(record.floors) == set(DIGITS.scores)
+    assert set(record.indices) == {"train", "test"}
+    assert record.spreads == {}
+    assert json.loads(json.dumps(record.to_json(), allow_nan=False)) == record.to_json()
+
+
+def test_more_blur_scores_worse(scorer: Scorer, real: Tensor) -> None:
+    distances = [
+        score(scorer, vision.gaussian_blur(real, 9, sigma)).scores["fd_digits"]
+        for sigma in (0.5, 1.0, 2.0)
+    ]
+    floor = score(scorer, real).floors["fd_digits"]
+    assert floor < distances[0] < distances[1] < distances[2]
+
+
+def test_more_noise_scores_worse(scorer: Scorer, real: Tensor) -> None:
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0))
+    noisy = [(real + scale * noise).clamp(0, 255).round().byte() for scale in (15, 50, 150)]
+    distances = [score(scorer, images).scores["fd_digits"] for images in noisy]
+    assert distances == sorted(distances)
+
+
+def test_dropped_digits_are_missed_by_every_score(scorer: Scorer, real: Tensor) -> None:
+    labels = scorer._extractor.network(real)[1].argmax(dim=1)
+    records = [score(scorer, real[labels < kept]) for kept in (10, 9, 5, 1)]
+    distances = [record.scores["fd_digits"] for record in records]
+    classifier = [record.scores["cs_digits"] for record in records]
+    assert distances == sorted(distances)
+    assert classifier == sorted(classifier, reverse=True)
+    assert [record.scores["modes_covered"] for record in records] == [10, 9, 5, 1]
+
+
+def test_one_image_is_a_collapse(scorer: Scorer, real: Tensor) -> None:
+    record = score(scorer, real[:1])
+    assert record.collapsed
+    assert record.scores["cs_digits"] == pytest.approx(1)
+    assert record.scores["fd_digits"] <= 1200  # what a diverged run counts as
+
+
+def test_latents_are_new_at_each_update_and_the_same_when_asked_again(scorer: Scorer) -> None:
+    generator = Dense()
+
+    def distance(seed: int, update: int) -> float:
+        record = scorer.score(generator, latent_dim=8, seed=seed, update=update)
+        return record.scores["fd_digits"]
+
+    assert distance(0, 5) == distance(0, 5)
+    assert len({distance(0, 5), distance(0, 6), distance(1, 5)}) == 3
+
+
+def test_scoring_leaves_the_generator_and_the_global_random_state(scorer: Scorer) -> None:
+    generator = Dense().train()
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    scorer.score(generator, latent_dim=8, seed=0, update=0)
+    assert torch.get_rng_state().equal(torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    assert all(module.training for module in generator.modules())
+    assert all(value.equal(before[name]) for name, value in generator.state_dict().items())
+
+
+def test_making_a_scorer_leaves_the_global_random_state(
+    digits: Dataset, cpu: torch.device, tmp_path: Path
+) -> None:
+    state = torch.get_rng_state()
+    Scorer(DIGITS, digits, cpu, tmp_path)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_a_repeated_score_is_the_mean_over_sets_and_the_others_are_of_the_first(
+    digits: Dataset, cpu: torch.device, cache: Path, scorer: Scorer, real: Tensor
+) -> None:
+    thrice = dataclasses.replace(DIGITS, repeats=3, repeated=("cs_digits",))
+    sets = (real, real[:1].expand(1000, -1, -1, -1), vision.gaussian_blur(real, 9, 2.0))
+    repeated = score(Scorer(thrice, digits, cpu, cache), torch.cat(sets))
+    single = [score(scorer, images).scores for images in sets]
+    values = [scores["cs_digits"] for scores in single]
+    assert repeated.scores["cs_digits"] == pytest.approx(np.mean(values))
+    assert repeated.spreads == {"cs_digits": pytest.approx(np.std(values))}
+    assert repeated.scores["fd_digits"] == single[0]["fd_digits"]
+    assert repeated.counts["repeats"] == 3
+
+
+def test_images_that_are_not_finite_are_refused(scorer: Scorer) -> None:
+    generator = Dense()
+    with torch.no_grad():
+        generator[0].bias[3] = float("nan")
+    with pytest.raises(NonFiniteImages):
+        scorer.score(generator, latent_dim=8, seed=0, update=0)
+
+
+def test_a_dataset_too_small_is_refused_before_anything_is_loaded(
+    digits: Dataset, cpu: torch.device, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"needs 10,000 test images.*has 599 and 1,198"):
+        Scorer(protocol("miyato2018"), digits, cpu, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_here_need_no_preparation(cache: Path) -> None:
+    prepare(DIGITS, cache)
+
+
+def test_the_digits_are_scored_in_less_than_a_second(scorer: Scorer) -> None:
+    scorer.score(Dense(), latent_dim=8, seed=0, update=0)
+    start = time.process_time()
+    scorer.score(Dense(), latent_dim=8, seed=0, update=0)
+    assert time.process_time() - start < 1

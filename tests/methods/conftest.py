@@ -1,0 +1,73 @@
+"""Small discriminators and a way to get at methods by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lipbench.method import Batch, Method
+from lipbench.networks import Discriminator
+from lipbench.plugins import Registry
+
+
+class Linear(Discriminator):
+    """D(x) = w . x: every quantity of it is known."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.body = nn.Flatten()
+        self.head = nn.Linear(weight.numel(), 1, bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(weight.view(1, -1))
+
+
+class Layers(Discriminator):
+    """A convolution and a dense head with given weights."""
+
+    def __init__(self, kernel: Tensor, head: Tensor) -> None:
+        super().__init__()
+        outputs, inputs, *size = kernel.shape
+        self.body = nn.Conv2d(inputs, outputs, tuple(size))
+        self.head = nn.Linear(head.shape[1], head.shape[0])
+        with torch.no_grad():
+            self.body.weight.copy_(kernel)
+            self.head.weight.copy_(head)
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Method]:
+    """Return a function from a method's name and hyperparameters to the method."""
+    registry = Registry("methods")
+
+    def build(name: str, **params: float) -> Method:
+        method = registry[name].load(Method)(**params)
+        assert isinstance(method, Method)
+        return method
+
+    return build
+
+
+@pytest.fixture
+def linear() -> Callable[[list[float]], Linear]:
+    """Return a function from weights to the linear discriminator."""
+    return lambda weights: Linear(torch.tensor(weights))
+
+
+@pytest.fixture
+def layers() -> Callable[[Tensor, Tensor], Layers]:
+    """Return a function from a kernel and a head to a discriminator of these two."""
+    return Layers
+
+
+def images(*values: list[float]) -> Tensor:
+    """Return images of one pixel a row, (B, 1, 1, N)."""
+    return torch.tensor(values)[:, None, None, :]
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Return two real and two generated images of two pixels."""
+    return Batch(images([1.0, 2.0], [0.0, 1.0]), images([-1.0, 0.0], [3.0, 1.0]))
