@@ -120,9 +120,10 @@ def _build(loader: _Loader, node: yaml.Node, path: Path_, document: Document) ->
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
+            mark = Mark(document.source, key_node.start_mark.line + 1)
             if key in mapping:
-                raise UserError(f"{key!r} stands here twice", document.mark((*path, key)))
+                raise UserError(f"{key!r} stands here twice", mark)
             mapping[key] = _build(loader, value_node, (*path, key), document)
-            document.marks[(*path, key)] = Mark(document.source, key_node.start_mark.line + 1)
+            document.marks[(*path, key)] = mark
         return mapping
     return loader.construct_object(node, deep=True)

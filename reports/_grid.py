@@ -1,0 +1,137 @@
+"""The table of methods by settings, which two exhibits show for one score each."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lipbench.cells import Cell, balanced, cells, floor, leaders, summary
+from lipbench.protocols import SCORES, Score
+from lipbench.reporting import Shown, Study, Table
+
+INCOMPLETE = "†"
+UNPLANNED = Shown("—", muted=True)
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    values: dict[str, float]  # of each method
+    shown: dict[str, Shown]
+
+
+def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> Table:
+    """Return the table of one score: a row for each method, a column for each setting.
+
+    `summaries`, of "best", "median" and "worst", are columns over all settings.
+    """
+    about = SCORES[score]
+    found = cells(study, score)
+    by_setting = {s: {m: found[m, s] for m in study.methods} for s in study.settings}
+    columns = [_setting(s, column, about) for s, column in by_setting.items()]
+    rows = {m: [found[m, s] for s in study.settings] for m in study.methods}
+    fair = all(balanced(column.values()) for column in by_setting.values())
+    columns += [_summary(title, rows, fair, about) for title in summaries]
+    shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in study.methods]
+    raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in study.methods]
+    real = floor(study, score)
+    if real is not None:
+        text = Shown(number(real, about), muted=True)
+        blank = [Shown("")] * len(summaries)
+        shown.append((Shown("Real data", muted=True), *[text] * len(study.settings), *blank))
+        raw.append({"method": "real data"} | dict.fromkeys(study.settings, real))
+    return Table(
+        name=name,
+        caption=f"Each method at each setting: {about.title}, "
+        f"{'higher' if about.higher_is_better else 'lower'} is better.",
+        columns=("Method", *[column.title for column in columns]),
+        rows=tuple(shown),
+        raw=pd.DataFrame(raw),
+        notes=(f"{about.title}: {about.description}.", *_notes(study, found, real, fair)),
+    )
+
+
+def number(value: float, about: Score) -> str:
+    """Return a score as it is printed; half a count, which a median can be, is not rounded."""
+    decimals = about.decimals or (0 if value.is_integer() else 1)
+    return "diverged" if math.isinf(value) else f"{value:.{decimals}f}"
+
+
+def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
+    """Return a cell as it is printed: its median, and what that hides in small print."""
+    if not cell.runs:
+        return UNPLANNED
+    mark = "" if cell.complete else INCOMPLETE
+    if not cell.ended:
+        return Shown("incomplete", mark, muted=True)
+    detail = []
+    if math.isfinite(cell.median) and len(cell.values) > 1:
+        ends = [number(min(cell.values), about), number(max(cell.values), about)]
+        detail += ["–".join(ends)] if ends[0] != ends[1] else []
+    if cell.diverged and cell.values:
+        share = f"{cell.diverged}/{cell.ended}"
+        others = number(statistics.median(cell.values), about)
+        finite = math.isfinite(cell.median)
+        detail.append(f"{share} diverged" if finite else f"{share}, else {others}")
+    return Shown(number(cell.median, about), mark, ", ".join(detail), best)
+
+
+def _setting(title: str, column: dict[str, Cell], about: Score) -> _Column:
+    values = {method: cell.median for method, cell in column.items()}
+    best = _bold(values, about) if balanced(column.values()) else set()
+    shown = {method: entry(cell, about, method in best) for method, cell in column.items()}
+    return _Column(title, values, shown)
+
+
+def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) -> _Column:
+    values = {method: summary(row)[title] for method, row in rows.items()}
+    best = _bold(values, about) if fair else set()
+    shown = {}
+    for method, row in rows.items():
+        mark = INCOMPLETE if any(cell.runs and not cell.complete for cell in row) else ""
+        shown[method] = (
+            Shown("incomplete" if mark else "—", mark, muted=True)
+            if math.isnan(values[method])
+            else Shown(number(values[method], about), mark, best=method in best)
+        )
+    return _Column(title.capitalize(), values, shown)
+
+
+def _bold(values: dict[str, float], about: Score) -> set[str]:
+    return leaders(values, about.higher_is_better, lambda value: number(value, about))
+
+
+def _notes(
+    study: Study, found: dict[tuple[str, str], Cell], real: float | None, fair: bool
+) -> list[str]:
+    """Return what a reader needs to know of the marks that the table has, and of no others."""
+    planned = [cell for cell in found.values() if cell.runs]
+    notes = []
+    if any(cell.runs > 1 for cell in planned):
+        notes.append("An entry is the median over seeds, with the lowest and highest below it.")
+    if any(cell.diverged for cell in planned):
+        notes.append(
+            "A diverged run is a result, worse than any number: where half of the runs or more "
+            "diverged, so did the median (below it, how many of how many, and the others)."
+        )
+    if any(not cell.complete for cell in planned):
+        notes.append(
+            f"{INCOMPLETE} Incomplete: some of the runs failed or have not ended. They are "
+            "missing, not bad, and the entry is over the others."
+        )
+    if len(planned) < len(found):
+        notes.append("— is not in the plan.")
+    if len(study.methods) > 1:
+        notes.append(
+            "Bold is the best of its column."
+            if fair
+            else "Bold is the best of its column, where every method has the same seeds, all "
+            "with a result; other columns have no winner."
+        )
+    if real is not None:
+        notes.append("Real data is the score of as many real images instead of generated ones.")
+    return notes

@@ -1,0 +1,173 @@
+"""Scores by method and setting as bars, as in Figures 1 and 2 of Miyato et al. (2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from matplotlib.axes import Axes
+
+from lipbench.cells import Cell, cells, floor
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study
+
+from ._draw import WIDTH, is_log, log_axis, paper, plain, tint
+
+_BARS_IN_A_ROW = 36
+
+
+class Bars(Exhibit):
+    """Draw each score, the methods side by side and a bar for each setting."""
+
+    title = "Scores by method and setting"
+    order = 50
+
+    def show(self, study: Study) -> Iterator[Figure | Omitted]:
+        for score in study.protocol.scores:
+            found = cells(study, score)
+            if any(cell.values for cell in found.values()):
+                yield _bars(study, score, found)
+            else:
+                yield Omitted(f"no run has been scored yet: {SCORES[score].title}")
+
+
+def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Figure:
+    about = SCORES[score]
+    rows = math.ceil(len(study.methods) * len(study.settings) / _BARS_IN_A_ROW)
+    per_row = math.ceil(len(study.methods) / rows)
+    bars = per_row * len(study.settings)
+    drawing = paper(0.5 + 1.9 * rows, min(WIDTH, max(3.2, 1.2 + 0.3 * bars)))
+    low, high = _limits(study, score, found)
+    for row in range(rows):
+        axes = drawing.add_subplot(rows, 1, row + 1)
+        if is_log(about):
+            log_axis(axes)
+        axes.set_ylim(low, high)
+        axes.grid(axis="y")
+        methods = study.methods[row * per_row : (row + 1) * per_row]
+        for i, method in enumerate(methods):
+            cells_of = {s: found[method, s] for s in study.settings}
+            _group(axes, i, cells_of, study.pens[method].colour)
+        axes.set_xlim(-0.55, per_row - 0.45)
+        axes.set_ylabel(plain(about.title))
+        _ticks(axes, study, methods)
+        real = floor(study, score)
+        if real is not None:
+            axes.axhline(real, color="#444444", linestyle="--", linewidth=0.8)
+            axes.annotate(
+                "real data",
+                (1, real),
+                (3, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+                color="#444444",
+            )
+    return Figure(
+        f"bars_{score}",
+        f"Each method at each setting: {about.title}, "
+        f"{'higher' if about.higher_is_better else 'lower'} is better.",
+        drawing,
+        tuple(_notes(found, is_log(about))),
+    )
+
+
+def _limits(
+    study: Study, score: str, found: Mapping[tuple[str, str], Cell]
+) -> tuple[float, float]:
+    """Return the ends of the y axis, the same in every row."""
+    values = [value for cell in found.values() for value in cell.values]
+    real = floor(study, score)
+    values += [] if real is None else [real]
+    if is_log(SCORES[score]):
+        positive = [value for value in values if value > 0] or [1.0]
+        return min(positive) / 1.5, max(positive) * 1.6
+    low, high = min(0.0, *values), max(0.0, *values)
+    margin = 0.1 * (high - low) or 1.0
+    return (low - margin if low < 0 else 0.0), high + margin
+
+
+def _group(axes: Axes, x: int, row: Mapping[str, Cell], colour: str) -> None:
+    """Draw one method's bars, a lighter one for each further setting."""
+    width = 0.86 / len(row)
+    for i, cell in enumerate(row.values()):
+        centre = x + (i - (len(row) - 1) / 2) * width
+        shade = tint(colour, 0.6 * i / max(1, len(row) - 1))
+        words = "" if cell.complete or not cell.runs else "incomplete"
+        if math.isfinite(cell.median):
+            axes.bar(
+                centre,
+                cell.median,
+                0.88 * width,
+                color=shade,
+                edgecolor="#333333",
+                linewidth=0.4,
+                linestyle="-" if cell.complete else ":",
+                alpha=1 if cell.complete else 0.5,
+            )
+        elif cell.ended and not cell.higher_is_better:
+            top = axes.get_ylim()[1]
+            axes.bar(
+                centre, top, 0.88 * width, color="white", edgecolor=shade, hatch="////", lw=0.4
+            )
+        if cell.diverged:
+            words = "diverged" if math.isinf(cell.median) else f"{cell.diverged}/{cell.ended} div."
+        if words:
+            _words(axes, centre, words)
+        if cell.runs > 1:
+            seeds = [centre] * len(cell.values)
+            axes.plot(seeds, cell.values, "o", color="#222222", markersize=2, markeredgewidth=0)
+
+
+def _words(axes: Axes, x: float, words: str) -> None:
+    """Write upwards from the axis."""
+    axes.annotate(
+        words,
+        (x, 0),
+        (0, 4),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        rotation=90,
+        ha="center",
+        va="bottom",
+        fontsize=6.5,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+    )
+
+
+def _ticks(axes: Axes, study: Study, methods: tuple[str, ...]) -> None:
+    """Name the settings below the bars, and the methods below them."""
+    count = len(study.settings)
+    if count == 1:
+        axes.set_xticks(range(len(methods)), [plain(m) for m in methods])
+        axes.tick_params(axis="x", length=0)
+        return
+    places = [
+        x + (i - (count - 1) / 2) * 0.86 / count for x in range(len(methods)) for i in range(count)
+    ]
+    long = max(len(setting) for setting in study.settings) > 2
+    axes.set_xticks(
+        places,
+        [plain(s) for s in study.settings] * len(methods),
+        fontsize=6.5,
+        rotation=90 if long else 0,
+    )
+    axes.tick_params(axis="x", length=0, pad=1)
+    names = axes.secondary_xaxis("bottom")
+    names.set_xticks(range(len(methods)), [plain(method) for method in methods])
+    pad = 6 + 3.6 * max(len(setting) for setting in study.settings) if long else 10
+    names.tick_params(axis="x", length=0, pad=pad)
+    names.spines["bottom"].set_visible(False)
+
+
+def _notes(found: Mapping[tuple[str, str], Cell], log: bool) -> Iterator[str]:
+    every = found.values()
+    scale = " The axis is logarithmic." if log else ""
+    yield f"The dashed line is the score of real data.{scale}"
+    if any(cell.runs > 1 for cell in every):
+        yield "A bar is the median over seeds; dots are the seeds."
+    if any(cell.diverged for cell in every):
+        yield "Where half of the runs or more diverged, the bar is hatched or has no height."
+    if any(cell.runs and not cell.complete for cell in every):
+        yield "Incomplete: runs failed or have not ended; they are missing, not bad."

@@ -1,0 +1,169 @@
+"""Each method at its best setting, beside the published values where they can be compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from lipbench.cells import Cell, cells, floor, ordered
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
+
+from ._grid import INCOMPLETE, entry, number
+
+_CITATION = (
+    "Published: T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, Spectral Normalization for "
+    "Generative Adversarial Networks, ICLR 2018 (arXiv 1802.05957), Table 2."
+)
+_SAME = {  # what must be the same for two scores to be comparable, and what it is called
+    "protocol": "protocol",
+    "dataset": "data",
+    "image_size": "image size",
+    "architecture": "architecture",
+    "width": "width",
+    "loss": "loss",
+    "planned_updates": "generator updates",
+}
+_NONE = Shown("—", muted=True)
+
+
+class BestSetting(Exhibit):
+    """Show each method where it does best, and what its paper reports."""
+
+    title = "Best settings, and published values"
+    order = 40
+
+    def show(self, study: Study) -> Iterator[Table | Omitted]:
+        primary, scores = study.protocol.primary, study.protocol.scores
+        found = {score: cells(study, score) for score in scores}
+        rows: list[tuple[Shown | str, ...]] = []
+        raw: list[dict[str, object]] = []
+        reasons: dict[str, list[str]] = {}
+        for method in study.methods:
+            setting = _best({s: found[primary][method, s] for s in study.settings})
+            if setting is None:
+                rows.append((method, *[_NONE] * (len(scores) + 2)))
+                continue
+            here = {score: found[score][method, setting] for score in scores}
+            place = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+            paper, differences = _published(study.runs[place].iloc[0], study.published)
+            if differences:
+                reasons.setdefault(differences, []).append(method)
+            theirs = Shown("not comparable", muted=True) if differences else _listed(paper)
+            ours = [entry(here[score], SCORES[score]) for score in scores]
+            rows.append((method, setting, *ours, theirs))
+            numbers: dict[str, object] = {"method": method, "setting": setting}
+            numbers |= {score: cell.median for score, cell in here.items()}
+            raw.append(numbers | {f"published_{s}": _value(paper, s) for s in scores})
+        if not raw:
+            yield Omitted("no method has a score at any setting, or only diverged")
+            return
+        rows += _real_data(study)
+        yield Table(
+            name="best_setting",
+            caption=f"Each method at its best setting by {SCORES[primary].title}.",
+            columns=("Method", "Setting", *[SCORES[s].title for s in scores], "Published"),
+            rows=tuple(rows),
+            raw=pd.DataFrame(raw),
+            notes=tuple(_notes(study, found[primary], reasons)),
+            align="lc" + "r" * (len(scores) + 1),
+        )
+
+
+def _best(row: Mapping[str, Cell]) -> str | None:
+    medians = {s: cell.median for s, cell in row.items() if math.isfinite(cell.median)}
+    higher = any(cell.higher_is_better for cell in row.values())
+    best = ordered(medians.values(), higher)[:1]
+    return next((s for s, median in medians.items() if median == best[0]), None)
+
+
+def _published(run: pd.Series, published: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the published scores of what this run repeats, or else what differs.
+
+    Where nothing is published about the method, both are empty.
+    """
+    rows = published[published["method"] == run["methods"]]
+    if rows.empty:
+        return rows, ""
+    rows = rows.rename(columns={"generator_updates": "planned_updates"}).assign(width=1.0)
+    params = _flat(json.loads(run["params"]))
+    differing = [_differences(run, params, row) for _, row in rows.iterrows()]
+    nearest = min(differing, key=len)
+    return rows[[not d for d in differing]], "; ".join(nearest)
+
+
+def _differences(run: pd.Series, params: Mapping[str, object], row: pd.Series) -> list[str]:
+    pairs = [(called, run[column], row[column]) for column, called in _SAME.items()]
+    wanted = {} if pd.isna(row["params"]) else json.loads(row["params"])
+    pairs += [(name, params.get(name, value), value) for name, value in wanted.items()]
+    return [
+        f"{called} {_plain(ours)} (published: {_plain(theirs)})"
+        for called, ours, theirs in pairs
+        if ours != theirs
+    ]
+
+
+def _flat(value: object) -> dict[str, object]:
+    """Return the innermost names of nested JSON, with their values."""
+    if isinstance(value, list):
+        return {k: v for part in value for k, v in _flat(part).items()}
+    if not isinstance(value, dict):
+        return {}
+    inner = {k: v for part in value.values() for k, v in _flat(part).items()}
+    return {k: v for k, v in value.items() if not isinstance(v, (dict, list))} | inner
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, str) else f"{value:,g}"
+
+
+def _listed(paper: pd.DataFrame) -> Shown:
+    """Return published scores as one entry: `FID 29.3, IS 7.42 ± 0.08`."""
+    parts = []
+    for _, row in paper.iterrows():
+        about = SCORES[row["score"]]
+        spread = "" if pd.isna(row["spread"]) else f" ± {row['spread']:.{about.decimals}f}"
+        parts.append(f"{about.title} {number(row['value'], about)}{spread}")
+    return Shown(", ".join(parts)) if parts else _NONE
+
+
+def _value(paper: pd.DataFrame, score: str) -> float:
+    values = paper.loc[paper["score"] == score, "value"]
+    return math.nan if values.empty else float(values.iloc[0])
+
+
+def _real_data(study: Study) -> list[tuple[Shown | str, ...]]:
+    floors = {score: floor(study, score) for score in study.protocol.scores}
+    if all(value is None for value in floors.values()):
+        return []
+    run, rows = study.runs.iloc[0], study.published
+    same = [rows[column].eq(run[column]) for column in ("protocol", "dataset", "image_size")]
+    paper = rows[rows["method"].eq("real data") & same[0] & same[1] & same[2]]
+    texts = [
+        _NONE if value is None else Shown(number(value, SCORES[score]), muted=True)
+        for score, value in floors.items()
+    ]
+    return [(Shown("Real data", muted=True), "", *texts, _listed(paper))]
+
+
+def _notes(
+    study: Study, row: Mapping[tuple[str, str], Cell], reasons: Mapping[str, list[str]]
+) -> Iterator[str]:
+    if len(study.settings) > 1:
+        title = SCORES[study.protocol.primary].title
+        yield (
+            f"The setting is selected on the reported {title} itself, of {len(study.settings)}, "
+            "so it is an optimistic estimate: the more settings, the more optimistic."
+        )
+    if any(cell.runs and not cell.complete for cell in row.values()):
+        yield (
+            f"Some runs have no result, so another setting may prove better; {INCOMPLETE} marks "
+            "an incomplete entry."
+        )
+    yield _CITATION
+    for differences, methods in reasons.items():
+        who = "" if len(reasons) == 1 else f" ({', '.join(methods)})"
+        yield f"Not comparable{who}: {differences}."

@@ -1,0 +1,141 @@
+"""Scores and training quantities against the generator's updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study
+
+from ._draw import WIDTH, is_log, legend, log_axis, paper, plain
+
+_POINTS = 80  # drawn in a curve; the median of the updates between them
+_TRAINING = {
+    "loss_d": "D's loss",
+    "loss_g": "G's loss",
+    "real_logit": "D(real)",
+    "fake_logit": "D(fake)",
+    "penalty": "penalty",
+}
+
+
+class Curves(Exhibit):
+    """Draw how scores, losses and logits move, the methods together at each setting."""
+
+    title = "Learning curves"
+    order = 60
+
+    def show(self, study: Study) -> Iterator[Figure | Omitted]:
+        curves = study.curves.astype({"update": float, "value": float})
+        curves = curves.merge(study.runs[["run_id", "method", "setting", "outcome"]])
+        for score in study.protocol.scores:
+            of_score = curves[(curves["name"] == score) & np.isfinite(curves["value"])]
+            if of_score.groupby("run_id")["update"].nunique().max() > 1:
+                yield _score(study, score, of_score)
+            else:
+                title = SCORES[score].title
+                yield Omitted(f"no learning curve of {title}: it was not scored during training")
+        training = {n: curves[curves["name"] == n] for n in _TRAINING}
+        varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
+        if varied:
+            yield _training(study, varied)
+        else:
+            yield Omitted("no training curves: nothing was recorded yet")
+
+
+def _score(study: Study, score: str, curves: pd.DataFrame) -> Figure:
+    about = SCORES[score]
+    curves = _thinned(curves)
+    columns = min(3, len(study.settings))
+    rows = math.ceil(len(study.settings) / columns)
+    drawing = paper(0.5 + 1.9 * rows, WIDTH if columns > 1 else 4.6)
+    grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    if is_log(about):
+        log_axis(grid[0, 0])
+    for i, axes in enumerate(grid.flat):
+        if i >= len(study.settings):
+            axes.set_visible(False)
+            continue
+        setting = study.settings[i]
+        axes.set_title(plain(setting), fontweight="bold")
+        axes.grid()
+        _lines(axes, study, curves[curves["setting"] == setting])
+        axes.tick_params(labelbottom=i + columns >= len(study.settings), labelleft=True)
+        if i + columns >= len(study.settings):
+            axes.set_xlabel("generator updates")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(plain(about.title))
+    legend(drawing, study, _present(study, curves))
+    note = "Lines are medians over seeds, bands the range; × is where a run diverged."
+    caption = f"Learning curves at each setting: {about.title}."
+    return Figure(f"learning_{score}", caption, drawing, (note,))
+
+
+def _training(study: Study, curves: dict[str, pd.DataFrame]) -> Figure:
+    columns = len(study.settings)
+    width = max(4.6, 1.0 + 1.45 * columns)
+    drawing = paper(0.6 + 1.25 * len(curves), width)
+    grid = drawing.subplots(len(curves), columns, sharex=True, sharey="row", squeeze=False)
+    for row, (name, of_name) in zip(grid, curves.items(), strict=True):
+        finite = of_name[np.isfinite(of_name["value"])]
+        thinned = _thinned(finite)
+        low, high = finite["value"].quantile([0.005, 0.995])
+        for axes, setting in zip(row, study.settings, strict=True):
+            axes.grid()
+            _lines(axes, study, thinned[thinned["setting"] == setting])
+        if max(-low, high) > 50:
+            row[0].set_yscale("symlog", linthresh=1)
+        margin = 0.08 * (high - low) or 1.0
+        row[0].set_ylim(low - margin, high + margin)
+        row[0].set_ylabel(_TRAINING[name])
+    for axes, setting in zip(grid[0], study.settings, strict=True):
+        axes.set_title(plain(setting), fontweight="bold")
+    for axes in grid[-1]:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.set_xlabel("G updates")
+    legend(drawing, study, _present(study, pd.concat(curves.values())))
+    return Figure(
+        "training",
+        "What the networks optimise during training, at each setting.",
+        drawing,
+        (
+            "Medians over seeds, of the updates between two points too; bands are the range, × "
+            "is where a run diverged. The highest and lowest 0.5% of values are cut off. Losses "
+            "of different kinds cannot be compared.",
+        ),
+    )
+
+
+def _present(study: Study, curves: pd.DataFrame) -> list[str]:
+    known = set(curves["method"].unique())
+    return [method for method in study.methods if method in known]
+
+
+def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return each run's curve with at most _POINTS points, numbered by `bin`: medians."""
+    updates, place = np.unique(curves["update"], return_inverse=True)
+    bins = pd.Series(place * min(_POINTS, len(updates)) // len(updates), curves.index, name="bin")
+    keys = [curves["setting"], curves["method"], curves["run_id"], curves["outcome"], bins]
+    return curves[["update", "value"]].groupby(keys).median().reset_index()
+
+
+def _lines(axes: Axes, study: Study, curves: pd.DataFrame) -> None:
+    """Draw each method's median over seeds, the range as a band, and where runs diverged."""
+    for method in _present(study, curves):
+        pen = study.pens[method]
+        runs = curves[curves["method"] == method]
+        bins = runs.groupby("bin")
+        x, median = bins["update"].median(), bins["value"].median()
+        axes.plot(x, median, color=pen.colour, linestyle=pen.dash)
+        if runs["run_id"].nunique() > 1:
+            low, high = bins["value"].min(), bins["value"].max()
+            axes.fill_between(x, low, high, color=pen.colour, alpha=0.15, linewidth=0)
+        diverged = runs[runs["outcome"] == "diverged"]
+        ends = diverged.drop_duplicates("run_id", keep="last")
+        axes.plot(ends["update"], ends["value"], "x", color=pen.colour, markersize=5)

@@ -1,0 +1,49 @@
+"""How a method does across settings, by the protocol's first score."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lipbench.reporting import Exhibit, Shown, Study, Table
+
+from ._grid import grid
+
+
+class Robustness(Exhibit):
+    """Show every method at every setting, and its best, median and worst."""
+
+    title = "Robustness to the optimizer's settings"
+    order = 20
+
+    def show(self, study: Study) -> Iterator[Table]:
+        summaries = ("best", "median", "worst") if len(study.settings) > 1 else ()
+        table = grid(study, study.protocol.primary, "robustness", summaries)
+        completed = study.runs["outcome"] == "completed"
+        collapsed = study.runs["collapsed"].astype("boolean")
+        method = study.runs["method"]
+        succeeded = (completed & ~collapsed.fillna(False)).groupby(method).sum().astype(int)
+        planned = completed.groupby(method).size()
+        shown = [Shown(f"{succeeded.get(m, 0)}/{planned.get(m, 0)}") for m in study.methods]
+        blanks = [Shown("")] * (len(table.rows) - len(study.methods))
+        note = "Success counts the runs that completed and did not collapse, of all planned."
+        if unmeasured := int((completed & collapsed.isna()).sum()):
+            note += f" In {unmeasured:,} of them collapse was not measured."
+        yield dataclasses.replace(
+            table,
+            columns=(*table.columns, "Success"),
+            rows=tuple(
+                (*row, entry) for row, entry in zip(table.rows, shown + blanks, strict=True)
+            ),
+            raw=table.raw.assign(
+                succeeded=_aligned(succeeded, table.raw), runs=_aligned(planned, table.raw)
+            ),
+            notes=(*table.notes, note),
+        )
+
+
+def _aligned(counts: pd.Series[int], raw: pd.DataFrame) -> pd.Series[int]:
+    """Return the count of each row's method; real data has none."""
+    return raw["method"].map(counts).astype("Int64")

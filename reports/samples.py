@@ -1,0 +1,104 @@
+"""What the generators draw, as in Figure 6 of Miyato et al. (2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from PIL import Image
+
+from lipbench.reporting import Exhibit, Figure, Omitted, Study
+
+from ._draw import paper, plain
+
+_SIDE = 4  # images of a grid that are shown, in each direction
+
+
+class Samples(Exhibit):
+    """Show images of each method at each setting, those of the first seed that has any."""
+
+    title = "Samples"
+    order = 70
+
+    def show(self, study: Study) -> Iterator[Figure | Omitted]:
+        if not any(run in study.samples for run in study.runs["run_id"]):
+            yield Omitted("no run has written samples yet")
+            return
+        rows, columns = len(study.methods), len(study.settings)
+        cell = 1.12
+        drawing = paper(0.3 + cell * rows, 1.1 + cell * columns)
+        grid = drawing.subplots(rows, columns, squeeze=False)
+        for method, line in zip(study.methods, grid, strict=True):
+            for setting, axes in zip(study.settings, line, strict=True):
+                here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+                _cell(axes, study.runs[here].sort_values("seed"), study)
+            line[0].set_ylabel(plain(method), rotation=0, ha="right", va="center")
+        for setting, axes in zip(study.settings, grid[0], strict=True):
+            axes.set_title(plain(setting), fontweight="bold")
+        yield Figure(
+            "samples",
+            "Samples of each method at each setting.",
+            drawing,
+            (
+                "The corner of the newest grid of each cell's first seed that has one. The "
+                "latents are the seed's, the same for every method and setting.",
+            ),
+        )
+
+
+def _cell(axes: Axes, runs: pd.DataFrame, study: Study) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#BBBBBB", linewidth=0.5)
+    axes.set_box_aspect(1)
+    if runs.empty:
+        _label(axes, "not planned")
+        return
+    for run in runs.itertuples(index=False):
+        path = study.samples.get(str(run.run_id))
+        image = None if path is None else _corner(path, int(str(run.image_size)))
+        if image is not None:
+            axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
+            if run.outcome != "completed":
+                axes.set_xlabel(_words(run.outcome), fontsize=7, color="#B03000", labelpad=1)
+            return
+    _label(axes, ", ".join(dict.fromkeys(_words(outcome) for outcome in runs["outcome"])))
+
+
+def _label(axes: Axes, words: str) -> None:
+    axes.set_facecolor("#F2F2F2")
+    axes.text(
+        0.5,
+        0.5,
+        words,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=8,
+        color="#555555",
+        wrap=True,
+    )
+
+
+def _words(outcome: object) -> str:
+    return str(outcome).replace("_", " ")
+
+
+def _corner(path: Path, size: int) -> np.ndarray | None:
+    """Return the first images of a grid, or None if its file is gone or not whole.
+
+    The gap between images is what makes the grid's width a whole number of them.
+    """
+    try:
+        with Image.open(path) as file:
+            grid = np.asarray(file.convert("RGB"))
+    except OSError:
+        return None
+    width = grid.shape[1]
+    gap = next((g for g in (0, 1, 2, 3, 4) if (width - g) % (size + g) == 0), 0)
+    side = gap + _SIDE * (size + gap)
+    return grid[:side, :side]

@@ -1,0 +1,44 @@
+"""The Adam settings, as in Table 1 of Miyato et al. (2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lipbench.reporting import Exhibit, Omitted, Study, Table
+
+_COLUMNS = {"lr": "Learning rate", "beta1": "β₁", "beta2": "β₂", "n_dis": "D updates"}
+
+
+class Settings(Exhibit):
+    """Show what each setting stands for."""
+
+    title = "Settings"
+    order = 10
+
+    def show(self, study: Study) -> Iterator[Table | Omitted]:
+        known = study.runs[["setting", *_COLUMNS]].dropna().drop_duplicates()
+        if known.empty:
+            yield Omitted("no run has a setting yet")
+            return
+        rows = []
+        for setting in study.settings:
+            values = known[known["setting"] == setting]
+            rows.append((setting, *[_values(values[column]) for column in _COLUMNS]))
+        yield Table(
+            name="settings",
+            caption="Settings of Adam, for both networks.",
+            columns=("Setting", *_COLUMNS.values()),
+            rows=tuple(rows),
+            raw=known.reset_index(drop=True),
+            notes=("D updates: updates of the discriminator for each one of the generator.",),
+        )
+
+
+def _values(column: pd.Series[float]) -> str:
+    """Return a hyperparameter's value, or its range where a setting differs between methods."""
+    if column.empty:
+        return "—"
+    low, high = float(column.min()), float(column.max())
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -1,0 +1,418 @@
+"""The files of a report, whatever it shows."""
+
+from __future__ import annotations
+
+import html.parser
+import io
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lipbench.data import DatasetInfo
+from lipbench.errors import UserError
+from lipbench.plan import Plan, PlannedRun
+from lipbench.protocols import PROTOCOLS
+from lipbench.reporting import (
+    Exhibit,
+    Figure,
+    Omitted,
+    Shown,
+    Study,
+    Table,
+    compose,
+    exhibits,
+    published,
+    render,
+    study,
+)
+from lipbench.spec import from_json
+from lipbench.store import Status, SuiteFolder
+from lipbench.suite import Intervals
+
+HOSTILE = r"50% of a_b & <i>$x$</i> | {y} #1 \ ~ ^ ± †"
+
+
+class OneTable(Exhibit):
+    """Show a table of everything that needs an escape."""
+
+    title = "A <b>table</b>"
+    order = 1
+
+    def show(self, study):
+        yield Table(
+            "numbers",
+            f"Caption: {HOSTILE}",
+            ("Method", "β₁"),
+            ((HOSTILE, Shown("1.50", "†", "1–2", best=True)), ("none", Shown("diverged"))),
+            pd.DataFrame({"method": [HOSTILE, "none"], "value": [1.5, float("inf")]}),
+            (f"Note: {HOSTILE}",),
+        )
+
+
+class OneFigure(Exhibit):
+    """Show a line."""
+
+    title = "A figure"
+    order = 2
+
+    def show(self, study):
+        from matplotlib.figure import Figure as Drawing
+
+        drawing = Drawing(figsize=(2, 1))
+        drawing.add_subplot().plot([1, 2])
+        yield Figure("line", 'A "line" & more', drawing)
+        yield Omitted("there is no second line")
+
+
+class Broken(Exhibit):
+    """Hold a programming error."""
+
+    title = "Broken"
+    order = 3
+
+    def show(self, study):
+        raise ZeroDivisionError("a bug")
+
+
+def made(**changes):
+    """Return a study of two runs, one of them diverged."""
+    runs = pd.DataFrame(
+        {
+            "run_id": ["a", "b"],
+            "method": ["SN", "WN"],
+            "setting": ["A", "A"],
+            "seed": [0, 0],
+            "outcome": ["completed", "diverged"],
+            "protocol": ["digits@1", "digits@1"],
+            "dataset": ["digits", "digits"],
+            "image_size": [16, 16],
+            "architecture": ["standard_cnn", "standard_cnn"],
+            "width": [0.25, 0.25],
+            "initialisation": ["normal_0.02", "normal_0.02"],
+            "loss": ["non_saturating", "non_saturating"],
+            "planned_updates": [2000, 2000],
+            "precision": ["float32", "float32"],
+        }
+    )
+    values = {
+        "suite": "trial",
+        "description": "",
+        "runs": runs,
+        "left_out": 0,
+        "curves": pd.DataFrame(columns=["run_id", "update", "name", "value"]),
+        "samples": {},
+        "methods": ("SN", "WN"),
+        "settings": ("A",),
+        "protocol": PROTOCOLS["digits"],
+        "published": published(),
+    }
+    return Study(**{**values, **changes})
+
+
+class Page(html.parser.HTMLParser):
+    """Collect what a page refers to and what it says; its tags must match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.tags, self.words, self.open = [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+        urls = ("src", "href", "srcset", "data", "action")
+        self.references += [value for name, value in attributes if name in urls]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def page(folder):
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_a_report_has_its_files_and_returns_its_page(tmp_path):
+    index = render(made(), tmp_path / "report", [OneTable(), OneFigure()])
+
+    assert index == tmp_path / "report" / "index.html"
+    files = {str(p.relative_to(index.parent)) for p in index.parent.rglob("*") if p.is_file()}
+    assert files == {
+        "index.html",
+        "runs.csv",
+        "tables/numbers.csv",
+        "tables/numbers.md",
+        "tables/numbers.tex",
+        "figures/line.png",
+        "figures/line.pdf",
+    }
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_the_page_refers_to_nothing_outside_itself(tmp_path):
+    render(made(), tmp_path / "report", [OneTable(), OneFigure()])
+
+    text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
+    assert all(r.startswith(("#", "data:")) for r in Page(text).references)
+    assert "script" not in Page(text).tags
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_the_page_says_what_ran_and_shows_every_text_as_it_is(tmp_path):
+    render(made(left_out=1200), tmp_path / "report", [OneTable(), OneFigure()])
+
+    words = " ".join(page(tmp_path / "report").words)
+    assert "2 runs: 1 completed, 1 diverged." in words
+    assert "1,200 other runs in the folder are not in the current plan" in words
+    assert f"Caption: {HOSTILE}" in words
+    assert "1. A <b>table</b>" in words
+    assert "Not shown: there is no second line." in words
+    assert "i" not in page(tmp_path / "report").tags
+
+
+def test_tables_and_figures_are_numbered_apart(tmp_path):
+    render(made(), tmp_path / "report", [OneFigure(), OneTable()])
+
+    words = page(tmp_path / "report").words
+    assert [w for w in words if re.fullmatch(r"(Table|Figure) \d+\.", w)] == [
+        "Figure 1.",
+        "Table 1.",
+    ]
+
+
+def test_csv_gives_back_the_numbers():
+    files = compose(made(), [OneTable()])
+
+    raw = pd.read_csv(io.BytesIO(files["tables/numbers.csv"]))
+    assert raw["method"].tolist() == [HOSTILE, "none"]
+    assert raw["value"].tolist() == [1.5, float("inf")]
+    runs = pd.read_csv(io.BytesIO(files["runs.csv"]))
+    pd.testing.assert_frame_equal(runs, made().runs, check_dtype=False)
+
+
+def test_latex_is_booktabs_and_escaped():
+    text = compose(made(), [OneTable()])["tables/numbers.tex"].decode()
+
+    escaped = (
+        r"50\% of a\_b \& $<$i$>$\$x\$$<$/i$>$ $|$ \{y\} \#1 \textbackslash{} "
+        r"\textasciitilde{} \textasciicircum{} $\pm$ $^{\dagger}$"
+    )
+    assert rf"\caption{{Caption: {escaped}}}" in text
+    stacked = (
+        r"\begin{tabular}[t]{@{}r@{}}\textbf{1.50$^{\dagger}$}\\[-3pt]{\tiny 1--2}\end{tabular}"
+    )
+    assert rf"    {escaped} & {stacked} \\" in text
+    assert [r for r in (r"\toprule", r"\midrule", r"\bottomrule") if text.count(r) == 1] == [
+        r"\toprule",
+        r"\midrule",
+        r"\bottomrule",
+    ]
+    assert r"Method & $\beta$$_1$ \\" in text
+    assert r"\begin{tabular}{lr}" in text
+
+
+def test_markdown_escapes_the_bars_of_its_columns():
+    lines = compose(made(), [OneTable()])["tables/numbers.md"].decode().splitlines()
+
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[1] == "| :-- | --: |"
+    assert r"\| {y}" in rows[2]
+    assert rows[2].endswith("| **1.50†** (1–2) |")
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
+
+
+def test_the_same_study_gives_the_same_bytes():
+    first, second = (compose(made(), [OneTable(), OneFigure()]) for _ in range(2))
+
+    assert first == second
+    assert b"CreationDate" not in first["figures/line.pdf"]
+
+
+def test_a_bug_in_an_exhibit_crashes_and_leaves_the_earlier_report(tmp_path):
+    render(made(), tmp_path / "report", [OneTable()])
+    earlier = (tmp_path / "report/index.html").read_bytes()
+
+    with pytest.raises(ZeroDivisionError):
+        render(made(), tmp_path / "report", [OneTable(), Broken()])
+
+    assert (tmp_path / "report/index.html").read_bytes() == earlier
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_new_report_replaces_the_earlier_one_whole(tmp_path):
+    render(made(), tmp_path / "report", [OneTable()])
+    render(made(), tmp_path / "report", [OneFigure()])
+
+    assert not (tmp_path / "report/tables").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_full_disk_leaves_the_earlier_report(tmp_path):
+    render(made(), tmp_path / "report", [OneTable()])
+    earlier = (tmp_path / "report/index.html").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # as if 2 kB were left
+    try:
+        with pytest.raises(
+            UserError, match=r"cannot write the report to .*report: File too large"
+        ):
+            render(made(), tmp_path / "report", [OneTable(), OneFigure()])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert (tmp_path / "report/index.html").read_bytes() == earlier
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UserError, match=r"cannot write the report to .*file/report"):
+        render(made(), tmp_path / "file" / "report", [OneTable()])
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    with pytest.raises(UserError, match="holds something else than a report"):
+        render(made(), tmp_path, [OneTable()])
+
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_two_results_cannot_write_one_file():
+    with pytest.raises(ValueError, match="second result writes"):
+        compose(made(), [OneTable(), OneTable()])
+
+
+def test_a_study_never_mixes_protocols_or_runs_of_one_place():
+    runs = made().runs
+    with pytest.raises(ValueError, match="miyato2018@1"):
+        made(runs=runs.assign(protocol=["digits@1", "miyato2018@1"]))
+    with pytest.raises(ValueError, match="two runs in one place"):
+        made(runs=runs.assign(method="SN"))
+
+
+def test_each_of_ten_methods_has_a_pen_of_its_own():
+    pens = made(methods=tuple(f"m{i}" for i in range(10))).pens
+
+    assert len(set(pens.values())) == 10
+
+
+def test_installed_exhibits_are_found_in_order():
+    found = exhibits()
+
+    assert {"Robustness", "BestSetting", "Bars", "Samples"} <= {type(e).__name__ for e in found}
+    assert [e.order for e in found] == sorted(e.order for e in found)
+
+
+def test_an_exhibit_of_ones_own_is_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from lipbench.reporting import Exhibit, Omitted\n"
+        "class Mine(Exhibit):\n"
+        "    title = 'Mine'\n"
+        "    order = 0\n"
+        "    def show(self, study):\n"
+        "        yield Omitted('it is mine')\n"
+    )
+
+    assert exhibits([file])[0].title == "Mine"
+
+
+SPEC = {
+    "methods": [{"name": "spectral_norm", "params": {"power_iterations": 1}}],
+    "setting": {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "n_dis": 1},
+    "architecture": "standard_cnn",
+    "width": 0.25,
+    "initialisation": "normal_0.02",
+    "loss": "non_saturating",
+    "dataset": {"name": "digits", "fingerprint": "0", "image_size": 16, "channels": 1},
+    "budget": {
+        "generator_updates": 20,
+        "batch_size": 64,
+        "generator_batch_size": 64,
+        "schedule": "constant",
+    },
+    "precision": "float32",
+    "ema_decay": None,
+    "protocol": "digits@1",
+    "score_every": None,
+    "schema": 1,
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Return a folder of results: seed 0 completed, seed 1 is queued, seed 2 left the plan."""
+    specs = [from_json({**SPEC, "seed": seed}) for seed in range(3)]
+    runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
+    info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
+    suite = SuiteFolder(tmp_path / "trial")
+    suite.save_plan(Plan("trial", "A trial.", runs[:2], info, None, Intervals()))
+    for run in (runs[0], runs[2]):
+        folder = suite.new_folder(run)
+        folder.open(run.spec, {})
+        folder.append("metrics", {"update": 10, "loss_d": 1.0})
+        scores = {"fd_digits": 20.0, "cs_digits": 8.0, "modes_covered": 9.0}
+        row = {"update": 20, "scores": scores, "floors": {}, "spreads": {}, "collapsed": False}
+        folder.append("scores", row)
+        for update in (10, 20):
+            folder.save_sample(update, Image.new("L", (128, 64)))
+        folder.set_status(Status("completed", None, 20))
+    return suite
+
+
+def test_a_study_is_of_the_runs_in_the_plan(results):
+    read = study(results.path)
+
+    assert read.runs[["seed", "outcome"]].values.tolist() == [[0, "completed"], [1, "queued"]]
+    assert read.left_out == 1
+    assert (read.suite, read.methods, read.settings) == ("trial", ("SN",), ("C",))
+    first = read.runs["run_id"][0]
+    assert read.samples[first].name == "00000020.png"
+    assert read.runs["fd_digits"][0] == 20.0
+
+
+def test_a_folder_of_results_renders(results):
+    index = render(study(results.path), results.path / "report")
+
+    csv = pd.read_csv(index.parent / "tables/robustness.csv")
+    assert csv.values.tolist() == [["SN", 20.0, 1, 2]]
+    assert "1 other run in the folder is not in the current plan" in " ".join(
+        page(index.parent).words
+    )
+
+
+def test_a_sweep_that_has_not_begun_renders(results):
+    shutil.rmtree(results.path / "runs")
+
+    index = render(study(results.path), results.path / "report")
+
+    assert "2 runs: 2 queued." in " ".join(page(index.parent).words)
+
+
+def test_results_of_a_protocol_that_has_changed_are_the_users_error(results):
+    path = results.path / "plan.json"
+    path.write_text(path.read_text().replace("digits@1", "digits@0"))
+
+    with pytest.raises(UserError, match="scored by digits@0, and this lipbench has digits@1"):
+        study(results.path)
+
+
+def test_importing_the_engine_of_reports_imports_no_torch_and_no_matplotlib():
+    code = "import sys, lipbench.reporting; print({'torch', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"

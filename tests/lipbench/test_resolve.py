@@ -1,0 +1,179 @@
+"""From suites to plans: grids, labels, identities, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lipbench import plan as plans
+from lipbench import resolve, spec, suite
+from lipbench.errors import UserError
+from lipbench.plugins import Registry
+
+SHIPPED = sorted(Path(suite.__file__).parents[1].glob("suites/*.yaml"))
+
+
+def labels(plan):
+    return list(dict.fromkeys(run.method for run in plan.runs))
+
+
+def test_a_plan_is_the_product_of_methods_settings_and_seeds(write, plan_of):
+    plan = plan_of(write(("[C]", "miyato2018\nseeds: [0, 1]")))
+    assert len(plan.runs) == 2 * 6 * 2
+    assert len({run.id for run in plan.runs}) == 24
+    assert [run.setting for run in plan.runs[:12:2]] == list("ABCDEF")
+
+
+def test_a_list_of_values_is_a_grid_and_its_labels_tell_the_points_apart(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", "[{weight_clipping: {bound: [0.01, 0.1]}}]")))
+    assert labels(plan) == ["WC", "WC (bound=0.1)"]
+    plan = plan_of(
+        write(("[none, spectral_norm]", "[{weight_clipping: {bound: [0.01, 1]}, label: clip}]"))
+    )
+    assert labels(plan) == ["clip (bound=0.01)", "clip (bound=1)"]
+
+
+def test_a_plus_makes_a_combination(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm + gan_gp]")))
+    assert labels(plan) == ["SN + GAN-GP"]
+    assert [m.name for m in plan.runs[0].spec.methods] == ["spectral_norm", "gan_gp"]
+    assert plan.runs[0].id.startswith("spectral_norm+gan_gp-C-s0-")
+
+
+def test_a_spec_spells_out_every_default(write, plan_of):
+    run = plan_of(write()).runs[1].spec
+    assert run.methods[0].params == {"power_iterations": 1}
+    assert (run.initialisation, run.loss, run.precision) == (
+        "normal_0.02",
+        "non_saturating",
+        "float32",
+    )
+    assert run.protocol == "digits@1"
+
+
+def test_numbers_are_coerced_before_they_are_hashed(write, plan_of):
+    entry = "[{weight_clipping: {bound: %s}}]"
+    ids = {
+        plan_of(write(("[none, spectral_norm]", entry % bound))).runs[0].id
+        for bound in ("1", "1.0", "1e0")
+    }
+    assert len(ids) == 1
+
+
+def test_paths_intervals_of_display_and_labels_are_not_part_of_the_identity(write, plan_of):
+    plain = plan_of(write()).runs[0].spec.hash
+    labelled = ("[none, spectral_norm]", "[{none: {}, label: nothing}]")
+    same = write(labelled, ("metrics: 2", "metrics: 3"), ("name: tiny", "name: other"))
+    assert plan_of(same).runs[0].spec.hash == plain
+    assert plan_of(write(("score: 4", "score: 5"))).runs[0].spec.hash != plain
+
+
+def test_a_loss_left_open_is_filled_by_the_method_that_requires_one(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", "[none, wgan_gp, spectral_norm + wgan_gp]")))
+    assert [run.spec.loss for run in plan.runs] == ["non_saturating", "wasserstein", "wasserstein"]
+
+
+@pytest.mark.parametrize("methods", ["wgan_gp", "wgan_gp + gan_gp"])
+def test_a_loss_that_a_method_cannot_have_is_refused(write, plan_of, methods):
+    with pytest.raises(UserError, match=r"tiny.yaml:6: .*GP requires the loss"):
+        plan_of(write(("[none, spectral_norm]", f"[{methods}]"), ("name", "loss: hinge\nname")))
+
+
+def test_recipe_is_each_methods_own_setting(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", "[wgan_gp]"), ("[C]", "recipe")))
+    assert plan.runs[0].spec.setting == spec.Setting(1e-4, 0.0, 0.9, 5)
+    with pytest.raises(UserError, match=r"no Adam setting is recommended for WC"):
+        plan_of(write(("[none, spectral_norm]", "[weight_clipping]"), ("[C]", "recipe")))
+
+
+def test_a_run_that_two_cells_share_is_planned_once_and_said(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm]"), ("[C]", "[C, recipe]")))
+    assert [run.setting for run in plan.runs] == ["C"]
+    assert plan.merged == ("SN at recipe is SN at C",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[none,", "[nine,", r":5: no method called 'nine'; did you mean 'none'"),
+        ("[none,", "[{weight_clipping: {bund: 1}},", r":5: .*hyperparameter called 'bund'; did"),
+        ("[none,", "[{weight_clipping: {bound: 0}},", r":5: .*bound: got 0.*greater than 0"),
+        ("[none,", "[{spectral_norm: {power_iterations: 1.5}},", r":5: .*got 1.5.*valid integer"),
+        ("[none,", "[{weight_clipping: {bound: true}},", r":5: .*got True.*valid number"),
+        ("[none,", "[{weight_clipping: {bound: []}},", r":5: an empty grid"),
+        ("[none,", "[none, none,", r":5: two entries are called 'none'"),
+        ("dataset: digits", "dataset: digit", r":3: no dataset called 'digit'; did you mean"),
+        (
+            "[C]",
+            "[G]",
+            r":6: no setting called 'G'; there are A, B, C, D, E, F, miyato2018, recipe",
+        ),
+        ("[C]", "[C, miyato2018]", r":6: two settings are called 'C'"),
+        ("width:", "name: resnext, width:", r":4: no architecture called 'resnext'"),
+        ("protocol: digits", "protocol: digit", r":8: no protocol called 'digit'"),
+        ("protocol: digits", "protocol: miyato2018", r":8: .*needs 10,000 test images"),
+        ("digits\narch", "{name: digits, image_size: 20}\narch", r":3: .*takes images of 16, 32"),
+        ("digits\narch", "{name: images, path: /nowhere}\narch", r":3: .*/nowhere does not exist"),
+        ("digits\narch", "{name: images}\narch", r":3: .*needs a folder or zip"),
+    ],
+)
+def test_what_does_not_exist_or_fit_is_refused_with_its_line(write, plan_of, old, new, message):
+    with pytest.raises(UserError, match=rf"tiny.yaml{message}"):
+        plan_of(write((old, new)))
+
+
+def test_a_plan_survives_being_stored(write, plan_of):
+    plan = plan_of(write(("[C]", "[A, {lr: 1e-3, beta1: 0, beta2: 0.9, n_dis: 2}]")))
+    assert plans.from_json(json.dumps(plan.to_json())) == plan
+
+
+def test_only_picks_runs_by_label_or_name(write, plan_of):
+    plan = plan_of(write(("[C]", "miyato2018")))
+    picked = plans.only(plan, plans.parse_only("method=SN,setting=A,setting=F"))
+    assert [(run.method, run.setting) for run in picked] == [("SN", "A"), ("SN", "F")]
+    assert len(plans.only(plan, plans.parse_only("method=spectral_norm"))) == 6
+    with pytest.raises(UserError, match=r"no run has setting=Z; the suite has A"):
+        plans.only(plan, plans.parse_only("setting=Z"))
+    with pytest.raises(UserError, match=r"no key called .metod.; did you mean .method."):
+        plans.only(plan, plans.parse_only("metod=SN"))
+
+
+def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of, monkeypatch):
+    run = plan_of(write()).runs[0].spec
+    older = {key: value for key, value in run.to_json().items() if key != "ema_decay"}
+    monkeypatch.setitem(spec.UPGRADES, 0, lambda data: {**data, "ema_decay": None})
+    assert spec.from_json({**older, "schema": 0}).hash == run.hash
+    with pytest.raises(ValueError, match="schema 99 is not known"):
+        spec.from_json({**run.to_json(), "schema": 99})
+
+
+def test_a_hyperparameter_that_a_method_gained_since_takes_its_default(write, plan_of):
+    run = plan_of(write()).runs[1].spec
+    stored = run.to_json()
+    stored["methods"][0]["params"] = {}
+    old = spec.from_json(stored)
+    assert old.hash != run.hash
+    assert resolve.complete(old, Registry("methods")).hash == run.hash
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_of):
+    assert path.read_text().startswith("# ")
+    read, _ = suite.read(path, [])
+    if read.dataset.name == "images":  # the user's own
+        with pytest.raises(UserError, match=r"--set dataset.path=PATH"):
+            plan_of(path)
+    else:
+        assert plan_of(path).runs
+
+
+def test_the_cifar_grid_is_the_papers(plan_of):
+    plan = plan_of(suite.find("cifar_grid"))
+    assert labels(plan) == ["WC", "GAN-GP", "WGAN-GP", "BN", "LN", "WN", "Orthonormal", "SN"]
+    assert len(plan.runs) == 8 * 6
+    assert {run.spec.budget.generator_updates for run in plan.runs} == {100_000}
+    losses = {run.method: run.spec.loss for run in plan.runs}
+    assert losses.pop("WGAN-GP") == "wasserstein"
+    assert set(losses.values()) == {"non_saturating"}

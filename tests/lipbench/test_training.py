@@ -1,0 +1,252 @@
+"""The training loop: pairing, order, counts, divergence."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lipbench import data, training
+from lipbench.discriminators import matrix
+from lipbench.method import Method
+from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
+from lipbench.plugins import Registry
+from lipbench.spec import Budget, DatasetSpec, RunSpec, Setting
+
+CPU = torch.device("cpu")
+SPEC = RunSpec(
+    methods=(),
+    setting=Setting(2e-4, 0.5, 0.999, 2),
+    architecture="standard_cnn",
+    width=0.125,
+    initialisation="normal_0.02",
+    loss="non_saturating",
+    dataset=DatasetSpec("digits", "", 16, 1),
+    budget=Budget(4, 8, 6, "constant"),
+    precision="float32",
+    ema_decay=None,
+    protocol="",
+    score_every=None,
+    seed=0,
+)
+
+
+class Recorder(Method):
+    """Writes down what the loop hands to its hooks, and the calls' order."""
+
+    label = "recorder"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calls", [])
+        object.__setattr__(self, "batches", [])
+        object.__setattr__(self, "draws", [])
+
+    def penalty(self, discriminator, batch):
+        self.calls.append("penalty")
+        self.batches.append(batch)
+        self.draws.append(torch.rand(1).item())
+        return super().penalty(discriminator, batch)
+
+    def project(self, discriminator):
+        assert not torch.is_grad_enabled()
+        self.calls.append("project")
+
+
+@pytest.fixture(scope="module")
+def digits() -> data.Split:
+    info = data.inspect("digits", None, None, Path("unused"))
+    return data.load(info, None, Path("unused"), CPU).train
+
+
+def method(name: str) -> Method:
+    return Registry("methods")[name].load(Method)()
+
+
+def trained(digits, methods=(), spec=SPEC):
+    state = training.build(spec, list(methods), CPU)
+    for _ in training.train(spec, digits, state):
+        pass
+    return state
+
+
+def test_one_update_is_n_dis_updates_of_d_each_followed_by_the_projection(digits):
+    recorder = Recorder()
+    trained(digits, [recorder])
+    assert recorder.calls == ["penalty", "project"] * 2 * 4
+
+
+def test_every_update_of_d_sees_a_new_batch_of_each_kind(digits):
+    recorder = Recorder()
+    trained(digits, [recorder])
+    for part in ("real", "fake"):
+        seen = [getattr(batch, part) for batch in recorder.batches]
+        assert all(images.shape == (8, 1, 16, 16) for images in seen)
+        assert all(images.min() >= -1 and images.max() <= 1 for images in seen)
+        assert not any(torch.equal(a, b) for a, b in itertools.pairwise(seen))
+
+
+def test_two_methods_at_one_seed_see_the_same_weights_batches_and_latents(digits):
+    alone, beside = Recorder(), Recorder()
+    a = training.build(SPEC, [alone], CPU)
+    b = training.build(SPEC, [method("spectral_norm"), beside], CPU)
+    assert torch.equal(a.generator.dense.weight, b.generator.dense.weight)
+    originals = [m.parametrizations.weight.original for m in b.discriminator.layers()]
+    for layer, weight in zip(a.discriminator.layers(), originals, strict=True):
+        assert torch.equal(layer.weight, weight)
+    next(training.train(SPEC, digits, a))
+    next(training.train(SPEC, digits, b))
+    assert torch.equal(alone.batches[1].real, beside.batches[1].real)
+    assert torch.equal(alone.batches[0].fake, beside.batches[0].fake)
+    assert alone.draws == beside.draws  # the hooks' own randomness is paired too
+
+
+def test_another_seed_sees_other_weights_and_batches(digits):
+    first, second = Recorder(), Recorder()
+    a = trained(digits, [first])
+    b = trained(digits, [second], dataclasses.replace(SPEC, seed=1))
+    assert not torch.equal(a.generator.dense.weight, b.generator.dense.weight)
+    assert not torch.equal(first.batches[0].real, second.batches[0].real)
+
+
+def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
+    expected = trained(digits, [method("wgan_gp")])
+    state = training.build(SPEC, [method("wgan_gp")], CPU)
+    for _ in training.train(SPEC, digits, state):
+        torch.randn(17)
+    assert torch.equal(state.generator.dense.weight, expected.generator.dense.weight)
+
+
+def test_gs_update_leaves_ds_weights_alone_and_ds_update_gs(digits):
+    state = training.build(SPEC, [], CPU)
+    seen = {}
+
+    def before_g(*_):
+        seen["d"] = state.discriminator.head.weight.clone()
+        seen["g"] = state.generator.dense.weight.clone()
+
+    start = state.generator.dense.weight.clone()
+    state.optimizer_g.register_step_pre_hook(before_g)
+    next(training.train(SPEC, digits, state))
+    assert torch.equal(seen["g"], start)
+    assert torch.equal(seen["d"], state.discriminator.head.weight)
+    assert not torch.equal(start, state.generator.dense.weight)
+    assert all(weight.requires_grad for weight in state.discriminator.parameters())
+
+
+def test_an_update_of_d_is_one_power_iteration_and_so_is_one_of_g(digits, monkeypatch):
+    state = training.build(SPEC, [method("spectral_norm")], CPU)
+    parametrization = state.discriminator.head.parametrizations.weight[0]
+    rounds = []
+    original = parametrization._power_method
+    monkeypatch.setattr(
+        parametrization, "_power_method", lambda *given: (rounds.append(1), original(*given))
+    )
+    next(training.train(SPEC, digits, state))
+    assert len(rounds) == SPEC.setting.n_dis + 1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("constant", [1] * 4), ("linear", [1, 0.75, 0.5, 0.25])]
+)
+def test_the_learning_rate_follows_its_schedule(digits, schedule, expected):
+    spec = dataclasses.replace(SPEC, budget=dataclasses.replace(SPEC.budget, schedule=schedule))
+    state = training.build(spec, [], CPU)
+    rates = [
+        state.optimizer_d.param_groups[0]["lr"] / 2e-4 for _ in training.train(spec, digits, state)
+    ]
+    assert rates == pytest.approx(expected)
+
+
+def test_metrics_are_means_since_the_last_reading(digits):
+    state = training.build(SPEC, [], CPU)
+    meter = training.Meter(CPU)
+    meter.add(1, torch.tensor([1.0, 0, 0, 0, 2.0]))
+    meter.add(2, torch.tensor([3.0, 0, 0, 0, 4.0]))
+    assert meter.read() == {
+        "loss_d": 2,
+        "penalty": 0,
+        "real_logit": 0,
+        "fake_logit": 0,
+        "loss_g": 3,
+    }
+    meter.add(3, torch.tensor([5.0, 0, 0, 0, 0.0]))
+    assert meter.read()["loss_d"] == 5
+    assert int(state.meter.first_non_finite) == -1
+
+
+def test_the_first_update_that_is_not_finite_is_remembered():
+    meter = training.Meter(CPU)
+    for update, value in enumerate([1.0, float("nan"), float("inf"), 1.0], start=1):
+        meter.add(update, torch.tensor([value, 0, 0, 0, 0]))
+    assert int(meter.first_non_finite) == 2
+
+
+def test_the_moving_average_is_scored_only_where_a_suite_asks_for_it(digits):
+    live = trained(digits)
+    assert live.sampler is live.generator
+    averaged = trained(digits, spec=dataclasses.replace(SPEC, ema_decay=0.5))
+    assert torch.equal(live.generator.dense.weight, averaged.generator.dense.weight)
+    assert not torch.equal(averaged.sampler.dense.weight, averaged.generator.dense.weight)
+
+
+def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digits):
+    state = training.build(dataclasses.replace(SPEC, precision="bfloat16"), [], CPU)
+    latents = torch.randn(4, 128, generator=torch.Generator().manual_seed(0))
+    rough = state.generator(latents)
+    state.generator.eval()
+    fine = state.generator(latents)
+    state.generator.autocast_dtype = None
+    assert torch.equal(fine, state.generator(latents))
+    assert rough.dtype == fine.dtype == torch.float32
+
+
+def test_power_iterations_are_not_rounded_to_bfloat16(digits):
+    spec = dataclasses.replace(SPEC, precision="bfloat16", initialisation="xavier_uniform")
+    state = trained(digits, [method("spectral_norm")], spec)
+    state.discriminator.eval()
+    for layer in state.discriminator.layers():
+        assert layer.weight.dtype == torch.float32
+        sigma = torch.linalg.matrix_norm(matrix(layer.weight), 2).item()
+        assert 1 - 1e-5 < sigma < 1.1  # power iteration bounds sigma from below
+
+
+@pytest.mark.parametrize(("size", "count"), [(16, None), (32, 2_935_873), (48, 2_946_113)])
+def test_the_standard_discriminator_has_table_3s_weights(size, count):
+    discriminator = StandardDiscriminator(size, 3, 1.0, lambda _: nn.Identity())
+    if count:
+        assert sum(weight.numel() for weight in discriminator.parameters()) == count
+    widths = [layer.out_channels for layer in discriminator.layers()[:-1]]
+    assert widths == [64, 64, 128, 128, 256, 256, 512]
+    assert discriminator(torch.zeros(2, 3, size, size)).shape == (2,)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_standard_generator_makes_images_in_range(size, channels):
+    generator = ARCHITECTURES["standard_cnn"].generator(size, channels, 0.25)
+    images = generator(torch.randn(2, 128, generator=torch.Generator().manual_seed(0)))
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+
+
+@pytest.mark.parametrize("scheme", sorted(INITIALISATIONS))
+def test_an_initial_weight_depends_on_its_name_and_seed_and_nothing_else(scheme):
+    def weight(seed: int, norm) -> torch.Tensor:
+        discriminator = StandardDiscriminator(16, 1, 0.125, norm)
+        initialise(discriminator, scheme, seed, "discriminator")
+        return discriminator.body.conv3.weight
+
+    plain = weight(0, lambda _: nn.Identity())
+    assert torch.equal(plain, weight(0, lambda channels: nn.BatchNorm2d(channels)))
+    assert not torch.equal(plain, weight(1, lambda _: nn.Identity()))
+
+
+def test_normal_0_02_has_that_deviation():
+    weight = INITIALISATIONS["normal_0.02"](
+        torch.empty(200, 200), torch.Generator().manual_seed(0)
+    )
+    assert weight.std().item() == pytest.approx(0.02, rel=0.02)

@@ -1,0 +1,190 @@
+"""Every entry here can be worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lipbench.reporting import Table
+
+
+@pytest.fixture
+def table(exhibit):
+    """Return the robustness table of a study."""
+
+    def of(study) -> Table:
+        (table,) = exhibit("robustness").show(study)
+        return table
+
+    return of
+
+
+def entries(table, method):
+    """Return a method's entries by column, as text."""
+    row = next(row for row in table.rows if getattr(row[0], "text", row[0]) == method)
+    return dict(zip(table.columns, row, strict=True))
+
+
+def test_an_entry_is_the_median_over_seeds_with_its_range(sketch, table):
+    for seed, value in enumerate([10.0, 30.0, 11.0]):
+        sketch.run("SN", "A", value, seed)
+
+    entry = entries(table(sketch.study()), "SN")["A"]
+
+    assert (entry.text, entry.detail, entry.mark) == ("11.00", "10.00–30.00", "")
+
+
+def test_a_diverged_seed_counts_as_the_worst_and_is_not_dropped(sketch, table):
+    for seed, value in enumerate([10.0, 30.0, "diverged"]):
+        sketch.run("SN", "A", value, seed)
+
+    table = table(sketch.study())
+
+    entry = entries(table, "SN")["A"]
+    assert (entry.text, entry.detail) == ("30.00", "10.00–30.00, 1/3 diverged")
+    assert table.raw["A"].tolist() == [30.0]
+
+
+def test_where_half_of_the_seeds_diverged_so_did_the_median(sketch, table):
+    sketch.run("SN", "A", 10.0, 0)
+    sketch.run("SN", "A", "diverged", 1)
+
+    table = table(sketch.study())
+
+    entry = entries(table, "SN")["A"]
+    assert (entry.text, entry.detail) == ("diverged", "1/2, else 10.00")
+    assert table.raw["A"].tolist() == [math.inf]
+
+
+@pytest.mark.parametrize(
+    "outcome", ["failed", "timeout", "out_of_memory", "queued", "running", "interrupted", "pruned"]
+)
+def test_a_run_without_a_result_is_missing_not_bad(sketch, table, outcome):
+    sketch.run("SN", "A", 10.0, 0)
+    sketch.run("SN", "A", outcome, 1)
+    sketch.run("SN", "B", outcome, 0)
+    sketch.run("SN", "B", outcome, 1)
+
+    table = table(sketch.study())
+
+    row = entries(table, "SN")
+    assert (row["A"].text, row["A"].mark, row["A"].detail) == ("10.00", "†", "")
+    assert (row["B"].text, row["B"].mark) == ("incomplete", "†")
+    assert (row["Worst"].text, row["Worst"].mark) == ("10.00", "†")
+    assert any(note.startswith("† Incomplete") for note in table.notes)
+
+
+def test_a_run_that_completed_but_is_not_scored_yet_is_missing(sketch, table):
+    sketch.run("SN", "A", math.nan)
+
+    assert entries(table(sketch.study()), "SN")["A"].text == "incomplete"
+
+
+def test_best_median_and_worst_are_over_the_settings(sketch, table):
+    for setting, value in zip("ABC", [10.0, 12.0, 20.0], strict=True):
+        sketch.run("SN", setting, value)
+        sketch.run("WN", setting, value + 1 if setting != "C" else "diverged")
+
+    table = table(sketch.study())
+
+    summary = ["Best", "Median", "Worst"]
+    assert [entries(table, "SN")[k].text for k in summary] == ["10.00", "12.00", "20.00"]
+    assert [entries(table, "WN")[k].text for k in summary] == ["11.00", "13.00", "diverged"]
+    assert table.raw.loc[1, summary].tolist() == [11.0, 13.0, math.inf]
+
+
+def test_the_best_of_a_column_is_bold_with_its_ties(sketch, table):
+    for method, value in [("none", 5.0), ("SN", 2.001), ("WN", 1.999)]:
+        sketch.run(method, "A", value)
+
+    table = table(sketch.study())
+
+    assert [row[0].text for row in table.rows if row[1].best] == ["SN", "WN"]
+
+
+def test_an_incomplete_column_has_no_winner_and_neither_have_the_summaries(sketch, table):
+    for method in ("none", "SN"):
+        sketch.run(method, "A", 5.0 if method == "none" else 6.0)
+        sketch.run(method, "B", 5.0 if method == "none" else "queued")
+
+    table = table(sketch.study())
+
+    bold = {
+        column
+        for row in table.rows
+        for column, e in zip(table.columns, row, strict=True)
+        if e.best
+    }
+    assert bold == {"A"}
+
+
+def test_methods_with_different_seeds_are_not_ranked(sketch, table):
+    sketch.run("none", "A", 5.0, 0)
+    sketch.run("SN", "A", 6.0, 1)
+
+    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+
+
+def test_a_single_method_wins_nothing_and_all_diverged_neither(sketch, table):
+    sketch.run("SN", "A", 5.0)
+    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+
+    sketch.rows.clear()
+    for method in ("none", "SN"):
+        sketch.run(method, "A", "diverged")
+    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+
+
+def test_success_is_completed_and_not_collapsed(sketch, table):
+    sketch.run("SN", "A", 5.0, 0)
+    sketch.run("SN", "A", 5.0, 1, collapsed=True)
+    sketch.run("SN", "B", "diverged", 0)
+    sketch.run("SN", "B", "queued", 1)
+
+    table = table(sketch.study())
+
+    assert entries(table, "SN")["Success"].text == "1/4"
+    assert table.raw[["succeeded", "runs"]].values.tolist() == [[1, 4]]
+
+
+def test_the_floor_stands_below_the_scores(sketch, table):
+    sketch.run("SN", "A", 5.0, fd_digits_floor=1.834)
+
+    table = table(sketch.study())
+
+    assert [entry.text for entry in table.rows[-1]] == ["Real data", "1.83", ""]
+    assert table.raw["A"].tolist() == [5.0, 1.834]
+
+
+def test_a_cell_that_the_plan_leaves_out_is_a_dash(sketch, table):
+    sketch.run("SN", "A", 5.0)
+    sketch.run("WN", "B", 5.0)
+
+    assert entries(table(sketch.study()), "SN")["B"].text == "—"
+
+
+def test_a_higher_score_is_better_where_the_score_says_so(sketch_of, exhibit):
+    sketch = sketch_of("digits")
+    for method, value in [("none", 8.0), ("SN", 9.0)]:
+        sketch.run(method, "A", 5.0, 0, cs_digits=value)
+        sketch.run(method, "A", 5.0, 1, cs_digits=value + 0.5)
+        sketch.run(method, "A", "diverged", 2)
+
+    table = next(t for t in exhibit("scores").show(sketch.study()) if t.name == "score_cs_digits")
+
+    assert [row[1].text for row in table.rows] == ["8.00", "9.00"]
+    assert [row[1].best for row in table.rows] == [False, True]
+    assert "higher is better" in table.caption
+
+
+def test_half_a_count_is_not_rounded_into_a_tie(sketch, exhibit):
+    for method, counts in [("none", (8.0, 9.0)), ("SN", (7.0, 8.0))]:
+        for seed, count in enumerate(counts):
+            sketch.run(method, "A", 5.0, seed, modes_covered=count)
+
+    table = next(
+        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_modes_covered"
+    )
+
+    assert [(row[1].text, row[1].best) for row in table.rows] == [("8.5", True), ("7.5", False)]
