@@ -98,12 +98,10 @@ def run(
     ] = False,
 ) -> None:
     """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
-    from lipbench import executors, paths, protocols, scoring, sweep
-    from lipbench.plan import only as pick
-    from lipbench.plan import parse_only
+    plan, registry, chosen = _plan(suite, set_, only, plugin)
 
-    plan, registry = _plan(suite, set_, plugin)
-    chosen = pick(plan, parse_only(only))
+    from lipbench import executors, paths, protocols, scoring, sweep
+
     folder = _suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
@@ -132,11 +130,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a suite would run, without running it."""
-    from lipbench.plan import only as pick
-    from lipbench.plan import parse_only
-
-    made, _ = _plan(suite, set_, plugin)
-    chosen = pick(made, parse_only(only))
+    made, _, chosen = _plan(suite, set_, only, plugin)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
@@ -225,19 +219,23 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     _say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
 
 
-def _plan(given: str, set_: list[str] | None, files: list[Path] | None) -> tuple[Plan, Registry]:
-    """Return a suite's plan, with the methods that stand beside the suite's file."""
-    from lipbench import paths, resolve
+def _plan(
+    given: str, set_: list[str] | None, only: str, files: list[Path] | None
+) -> tuple[Plan, Registry, list[PlannedRun]]:
+    """Return a suite's plan, its methods (also from beside its file), and the runs asked for."""
+    from lipbench import paths, plan
     from lipbench import suite as suites
     from lipbench.plugins import Registry
 
     path = suites.find(given)
     suite, document = suites.read(path, set_ or [])
-    beside = [
-        file for file in sorted((path.parent / "methods").glob("*.py")) if file.name[0] != "_"
-    ]
+    beside = sorted((path.parent / "methods").glob("[!_]*.py"))
     registry = Registry("methods", dict.fromkeys(f.resolve() for f in [*(files or []), *beside]))
-    return resolve.plan(suite, document, registry, paths.cache_root()), registry
+
+    from lipbench import resolve  # imports torch, after the mistakes that can be told without
+
+    made = resolve.plan(suite, document, registry, paths.cache_root())
+    return made, registry, plan.only(made, plan.parse_only(only))
 
 
 def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:

@@ -7,8 +7,18 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# What the system says where a disk is full or a folder is not the user's to write: their matter.
-STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+# What the system says where a disk is full, or a folder cannot be made or written: users' matters.
+STORAGE_ERRORS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOTDIR,
+        errno.EEXIST,
+    }
+)
 
 
 @dataclass(frozen=True)

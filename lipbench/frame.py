@@ -23,9 +23,10 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
     `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
     `precision`, `ema_decay`, `protocol`, `outcome`, `cause`, `generator_updates` (done),
-    `planned_updates`, `collapsed`, the protocol's scores at the end of training with `<score>_floor` (real against
-    real) and `<score>_std`, `seconds`, `seconds_training`, `seconds_scoring` and
-    `seconds_per_update`. A run without a result has NaN scores, and its outcome says why.
+    `planned_updates`, `collapsed`, the protocol's scores at the end of training with
+    `<score>_floor` (real against real) and `<score>_std`, `seconds`, `seconds_training`,
+    `seconds_scoring` and `seconds_per_update`. A run without a result has NaN scores, and its
+    outcome says why.
 
     Raises UserError where the folder holds no plan.
     """

@@ -170,9 +170,9 @@ class Protocol:
             f"of the {self.real_split} split (floors: {self.n_fake:,} of the {self.floor_split} "
             f"split); extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
             f"{self.preprocessing}); generated images as {self.rounding}, the generator with "
-            f"{self.batch_norm} batch-norm statistics (and its moving average where a suite keeps "
-            f"one), latents from the stream {self.latents_stream!r}; collapsed means a feature variance "
-            f"below {self.collapse_ratio:.0%} of the real images'."
+            f"{self.batch_norm} batch-norm statistics (and its moving average where a suite "
+            f"keeps one), latents from the stream {self.latents_stream!r}; collapsed means a "
+            f"feature variance below {self.collapse_ratio:.0%} of the real images'."
         )
 
 

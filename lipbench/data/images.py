@@ -12,6 +12,7 @@ import json
 import os
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def _in_zip(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
         try:
             with lock:  # one file handle, several decoding threads
                 return archive.read(name)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{root}: {name} is corrupt ({error})") from error
 
     return [info.filename for info in entries], [f"{stat.st_size} {stat.st_mtime_ns}"], read
@@ -197,6 +198,6 @@ def _pixels(files: _Files, name: str, info: DatasetInfo) -> np.ndarray:
     if image.size != (size, size):
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+        image = image.crop((left, top, left + side, top + side))
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).reshape(size, size, info.channels)

@@ -1,0 +1,283 @@
+"""The command line, run as a user does: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lipbench import cli, frame
+from lipbench.store import RunFolder, SuiteFolder
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+PLUGIN = '''
+"""Halve the real images' share of D's loss: a method from outside the repository."""
+from __future__ import annotations
+from torch import Tensor
+from lipbench.discriminators import Discriminator
+from lipbench.method import Batch, Method, NonNegative
+
+class Drift(Method):
+    """Penalize D's squared output on real images (Karras et al. 2018)."""
+    label = "drift"
+    coefficient: NonNegative = 1e-3
+
+    def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+        return self.coefficient * discriminator(batch.real).square().mean()
+'''
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Return a function that runs a command in this process, which has torch imported already."""
+
+    def here(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["lipbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(sys.argv, ended.value.code or 0, out, err)
+
+    return here
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "lipbench", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.fixture
+def lipbench(tmp_path: Path) -> Command:
+    """Return a function that runs a lipbench command in an empty folder."""
+
+    def lipbench(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lipbench", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return lipbench
+
+
+def test_help_is_quick_and_names_every_command(lipbench):
+    start = time.perf_counter()
+    done = lipbench("--help")
+    assert time.perf_counter() - start < 2  # 0.3 s on a quiet machine: benchmarks/startup.py
+    for command in ("run", "plan", "status", "report", "methods", "sync"):
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", ["--help", "methods"])
+def test_what_needs_no_torch_does_not_import_it(command, tmp_path):
+    code = (
+        "import sys; from lipbench import cli\n"
+        f"sys.argv = ['lipbench', {command!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+
+
+def test_methods_lists_built_in_ones_and_a_users_own(here, tmp_path):
+    (tmp_path / "drift.py").write_text(PLUGIN)
+    done = here("methods", "--plugin", "drift.py")
+    lines = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert ["spectral_norm", "SN", "built-in"] in lines
+    assert ["drift", "drift", "file"] in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "quickstrat"], "error: no suite called 'quickstrat'; did you mean 'quickstart'?"),
+        (["plan", "tiny.yaml", "--set", "seeds=x"], "error: --set seeds=x: seeds: got 'x'"),
+        (["run", "tiny.yaml", "--plugin", "absent.py"], "absent.py: not a plugin"),
+        (["run", "tiny.yaml", "--device", "cuda:7"], "error: device cuda:7 is not here"),
+        (["run", "tiny.yaml", "--device", "tpu"], "error: no device called 'tpu'"),
+        (["run", "tiny.yaml", "--only", "method=x"], "error: --only: no run has method=x"),
+        (["report", "nowhere"], "error: nowhere is not a suite's results"),
+        (["status", "nowhere"], "error: nowhere is not a suite's results"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(here, write, arguments, message, tmp_path):
+    write()
+    done = here(*arguments)
+    assert done.returncode == 2, done
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_exit_code_2(here, write, tmp_path):
+    write()
+    (tmp_path / "runs").write_text("in the way")
+    done = here("run", "tiny.yaml")
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot write runs/tiny: Not a directory\n"
+
+
+def test_a_plan_tells_what_would_run(here, write):
+    write(("[C]", "miyato2018"))
+    text = here("plan", "tiny.yaml").stdout
+    assert "12 (of 12)" in text
+    assert "none, SN" in text
+    assert "time" in text
+    assert "unknown" in text
+    specs = json.loads(here("plan", "tiny.yaml", "--json", "--only", "setting=F").stdout)
+    assert [entry["spec"]["setting"]["lr"] for entry in specs] == [1e-3, 1e-3]
+
+
+def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_path):
+    path = write(("[none, spectral_norm]", "[spectral_norm, drift]"))
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "drift.py").write_text(PLUGIN)
+    first = here("run", "tiny.yaml", "--workers", 2, "--only", "method=drift")
+    assert first.returncode == 0, first.stderr
+    assert "[1/1]  completed  drift  C  seed 0  fd_digits" in first.stdout
+    second = here("run", "tiny.yaml", "--workers", 1)
+    assert "[1/1]  completed  SN" in second.stdout
+    third = here("run", path)
+    assert "2 runs (2 completed); 0 to do" in third.stdout
+
+    runs = frame.load_runs(tmp_path / "runs" / "tiny")
+    assert runs["outcome"].tolist() == ["completed"] * 2
+    state = json.loads(here("status", "runs/tiny", "--json").stdout)
+    assert [run["outcome"] for run in state["runs"]] == ["completed"] * 2
+
+    report = here("report", "runs/tiny")
+    assert report.stdout == "report: runs/tiny/report/index.html\n"
+    assert "drift" in (tmp_path / "runs" / "tiny" / "report" / "index.html").read_text()
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
+    mirrored = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
+    assert set(mirrored) == {*runs["run_id"], "report"}
+    run = mirrored[runs["run_id"][0]]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["spectral_norm.power_iterations"] == "1"
+    assert run.data.params["setting.lr"] == "0.0002"
+    assert run.data.tags["outcome"] == "completed"
+    assert run.data.metrics["fd_digits"] == pytest.approx(runs["fd_digits"][0])
+    history = client.get_metric_history(run.info.run_id, "loss_d")
+    assert [point.step for point in history] == [2, 4, 6]
+
+    again = here("sync", "runs/tiny")
+    assert again.stdout.startswith("2 runs are in sqlite://")
+    assert len(client.get_metric_history(run.info.run_id, "loss_d")) == 3
+    assert len(client.search_runs([experiment.experiment_id])) == 3
+
+
+LONG = ("generator_updates: 6", "generator_updates: 60")
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def assert_same(whole: Path, resumed: Path) -> None:
+    for hash_, folder in SuiteFolder(whole).folders().items():
+        other = SuiteFolder(resumed).folders()[hash_]
+        names = ("metrics.jsonl", "samples/00000060.png")
+        for name in names:
+            assert (folder.path / name).read_bytes() == (other.path / name).read_bytes()
+        states = [f.load_checkpoint()["training"] for f in (folder, other)]
+        for network in ("generator", "discriminator"):
+            for name, weight in states[0][network].items():
+                assert torch.equal(weight, states[1][network][name]), name
+    frames = [
+        frame.load_runs(path)[["run_id", "outcome", "fd_digits"]] for path in (whole, resumed)
+    ]
+    pd.testing.assert_frame_equal(*frames)
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_at_three_points_and_resumed_has_equal_bits(lipbench, write, tmp_path):
+    write(LONG, ("checkpoint: 3", "checkpoint: 7"))
+    assert lipbench("run", "tiny.yaml", "--runs-dir", "whole").returncode == 0
+    folder = SuiteFolder(tmp_path / "killed" / "tiny")
+
+    def rows() -> int:
+        return sum(len(run.rows("metrics")) for run in folder.folders().values())
+
+    for point in (1, 12, 28):
+        process = start("run", "tiny.yaml", "--runs-dir", "killed", "--workers", 1, cwd=tmp_path)
+        wait_for(lambda point=point: rows() >= point, process)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in [process.pid, *map(int, children)]:
+            os.kill(pid, signal.SIGKILL)
+        process.communicate()
+    done = lipbench("run", "tiny.yaml", "--runs-dir", "killed")
+    assert done.returncode == 0, done.stderr
+    assert_same(tmp_path / "whole" / "tiny", tmp_path / "killed" / "tiny")
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_what_runs_and_the_same_command_resumes(lipbench, write, tmp_path):
+    write(LONG)
+    assert lipbench("run", "tiny.yaml", "--runs-dir", "whole").returncode == 0
+    folder = SuiteFolder(tmp_path / "stopped" / "tiny")
+    process = start("run", "tiny.yaml", "--runs-dir", "stopped", "--workers", 1, cwd=tmp_path)
+    wait_for(lambda: any(run.rows("metrics") for run in folder.folders().values()), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "stopping" in out
+    assert "Traceback" not in err
+    state = json.loads(lipbench("status", "stopped/tiny", "--json").stdout)
+    assert sorted(run["outcome"] for run in state["runs"]) == ["interrupted", "queued"]
+    done = lipbench("run", "tiny.yaml", "--runs-dir", "stopped")
+    assert done.returncode == 0
+    assert_same(tmp_path / "whole" / "tiny", tmp_path / "stopped" / "tiny")
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_a_failed_run_and_the_others_go_on(lipbench, write, tmp_path):
+    (tmp_path / "dies.py").write_text(
+        PLUGIN.replace("return self", "import os; os.kill(os.getpid(), 9); return self")
+    )
+    write(("[none, spectral_norm]", "[dies, none]"))
+    done = lipbench("run", "tiny.yaml", "--plugin", "dies.py", "--workers", 1)
+    assert done.returncode == 1
+    assert "failed  drift" in done.stdout
+    assert "the worker process died (exit code -9)" in done.stdout
+    assert "completed  none" in done.stdout
+    runs = frame.load_runs(tmp_path / "runs" / "tiny").set_index("method")
+    assert runs["outcome"].to_dict() == {"drift": "failed", "none": "completed"}
+
+
+def test_mlflow_being_away_costs_nothing_but_a_message(here, write, tmp_path):
+    write(("[none, spectral_norm]", "[none]"))
+    done = here("run", "tiny.yaml", "--tracking-uri", "sqlite:////dev/null/mlflow.db")
+    assert done.returncode == 0, done.stderr
+    assert "`lipbench sync runs/tiny` sends it again" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    (run,) = SuiteFolder(tmp_path / "runs" / "tiny").folders().values()
+    assert isinstance(run, RunFolder)
+    assert run.status().outcome == "completed"
+
+
+def test_results_can_be_read_from_python_while_a_sweep_runs(write, plan_of, tasks_of, tmp_path):
+    import lipbench
+
+    tasks_of(plan_of(write()))
+    runs = lipbench.load_runs(tmp_path / "runs" / "tiny")
+    assert runs["outcome"].tolist() == ["queued", "queued"]

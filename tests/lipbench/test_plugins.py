@@ -1,0 +1,101 @@
+"""Plugins: a user's own file, what can be wrong with it, and the traps of dataclasses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lipbench.errors import UserError
+from lipbench.method import Method
+from lipbench.plugins import Registry
+
+GOOD = '''
+"""A method of somebody's own."""
+from __future__ import annotations
+from lipbench.method import Method, Positive
+
+class Mine(Method):
+    """Do nothing, strongly."""
+    label = "Mine"
+    strength: Positive = 2.0
+'''
+
+
+@pytest.fixture
+def file(tmp_path: Path):
+    def file(text: str, name: str = "mine.py") -> Path:
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return file
+
+
+def test_a_file_is_a_plugin_by_its_name(file):
+    registry = Registry("methods", [file(GOOD)])
+    method = registry["mine"].load(Method)(strength=3.0)
+    assert method.strength == 3.0
+    assert registry["mine"].summary == ("Mine", "Do nothing, strongly.")
+    assert registry.files() == [registry["mine"].path]
+
+
+def test_the_built_in_methods_are_those_of_the_paper():
+    built_in = {p.name for p in Registry("methods").plugins.values() if p.origin == "built-in"}
+    assert built_in == {
+        "batch_norm", "gan_gp", "layer_norm", "none", "orthonormal", "singular_value_clipping",
+        "spectral_norm", "weight_clipping", "weight_norm", "wgan_gp",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nothing_of_the_kind", r"mine.py:1: cannot be imported: ModuleNotFoundError"),
+        ("x = 1\nraise KeyError('y')", r"mine.py:2: cannot be imported: KeyError"),
+        ("def broken(:", r"mine.py:1: cannot be imported: SyntaxError"),
+        ("x = 1", r"mine.py: defines none; a plugin file defines one subclass of Method"),
+        (GOOD + "\nclass Other(Mine):\n    'Another.'\n", r"defines Mine, Other; a plugin file"),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_explained_with_its_line(file, text, message):
+    with pytest.raises(UserError, match=message):
+        Registry("methods", [file(text)])["mine"].load(Method)
+
+
+def test_a_taken_name_and_a_missing_file_are_refused(file, tmp_path):
+    with pytest.raises(UserError, match=r"the name 'none' is taken by .*none.py \(built-in\)"):
+        Registry("methods", [file(GOOD, "none.py")])
+    with pytest.raises(UserError, match="no such Python file"):
+        Registry("methods", [tmp_path / "absent.py"])
+
+
+def test_the_source_hash_is_of_the_code_and_not_of_its_comments(file):
+    def digest(text: str) -> str:
+        return Registry("methods", [file(text)])["mine"].source_hash
+
+    plain = digest(GOOD)
+    assert digest(GOOD.replace("strongly", "weakly") + "\n# a comment\n") == plain
+    assert digest(GOOD.replace("2.0", "2.5")) != plain
+
+
+def test_a_hyperparameter_without_annotation_is_refused():
+    with pytest.raises(TypeError, match="strength has no annotation"):
+        type("Bad", (Method,), {"__doc__": "Bad.", "label": "bad", "strength": 2.0})
+
+
+def test_a_mutable_default_is_refused():
+    with pytest.raises(TypeError, match=r"mutable default"):
+        type(
+            "Bad",
+            (Method,),
+            {"__doc__": "B.", "label": "b", "x": [1], "__annotations__": {"x": list}},
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [({"__doc__": "Bad."}, "has no label"), ({"label": "bad"}, "has no docstring")],
+)
+def test_a_method_without_label_or_docstring_is_refused(body, message):
+    with pytest.raises(TypeError, match=message):
+        type("Bad", (Method,), body)

@@ -1,0 +1,280 @@
+"""One run, whole: its folder, its outcomes, and that an interruption changes no bit."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from lipbench import frame, sweep
+from lipbench.errors import UserError
+from lipbench.plugins import Registry
+from lipbench.store import RunFolder, SuiteFolder
+
+BREAKS = '''
+"""A method whose penalty is {value}."""
+from __future__ import annotations
+import torch
+from lipbench.method import Method
+
+class Breaks(Method):
+    """Break."""
+    label = "breaks"
+
+    def penalty(self, discriminator, batch):
+        {statement}
+        return batch.real.new_tensor({value})
+'''
+
+
+def lines(folder: RunFolder, name: str) -> str:
+    return (folder.path / f"{name}.jsonl").read_text()
+
+
+def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    state = folder.load_checkpoint()["training"]
+    networks = ("generator", "discriminator")
+    return {f"{n}.{k}": v for n in networks for k, v in state[n].items()}
+
+
+def assert_same_results(a: RunFolder, b: RunFolder) -> None:
+    assert lines(a, "metrics") == lines(b, "metrics")
+    drop_time = [[{**r, "seconds": 0} for r in folder.rows("scores")] for folder in (a, b)]
+    assert drop_time[0] == drop_time[1]
+    first, second = weights(a), weights(b)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert [p.name for p in a.samples()] == [p.name for p in b.samples()]
+    assert a.samples()[-1].read_bytes() == b.samples()[-1].read_bytes()
+
+
+def test_a_completed_run_leaves_the_folder_that_the_docs_describe(write, plan_of, tasks_of, do):
+    task = tasks_of(plan_of(write()))[0]
+    status = do(task)
+    folder = RunFolder(task.folder)
+    assert status.outcome == folder.status().outcome == "completed"
+    assert status.update == 6
+    assert folder.spec() == task.run.spec
+    assert [row["update"] for row in folder.rows("metrics")] == [2, 4, 6]
+    assert [row["update"] for row in folder.rows("scores")] == [4, 6]
+    assert [path.name for path in folder.samples()] == ["00000006.png"]
+    (session,) = folder.sessions()
+    assert set(session["versions"]) >= {"torch", "lipbench", "python"}
+    assert set(session["method_sources"]) == {"none"}
+    assert status.cost["seconds_training"] > 0
+
+
+@pytest.mark.parametrize("stops", [(1,), (3,), (4,), (2, 2, 1)])
+def test_a_run_stopped_and_resumed_has_the_same_bits(
+    write, plan_of, tasks_of, do, tmp_path, stops
+):
+    plan = plan_of(write())
+    task = tasks_of(plan)[1]
+    do(task)
+    whole = RunFolder(task.folder.rename(tmp_path / "whole"))
+    for stop in stops:
+        assert do(task, stop_after=stop).outcome == "interrupted"
+    assert do(task).outcome == "completed"
+    folder = RunFolder(task.folder)
+    assert len(folder.sessions()) == len(stops) + 1
+    assert_same_results(whole, folder)
+
+
+def test_lines_written_after_the_last_checkpoint_are_cut_on_resume(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    """A kill leaves rows, even half a row, beyond the checkpoint."""
+    task = tasks_of(plan_of(write()))[0]
+    do(task)
+    whole = RunFolder(task.folder.rename(tmp_path / "whole"))
+    do(task, stop_after=3)
+    folder = RunFolder(task.folder)
+    folder.append("metrics", {"update": 4, "loss_d": 99.0})
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write('{"update": 5, "lo')
+    do(task)
+    assert_same_results(whole, folder)
+
+
+def test_scoring_and_samples_do_not_disturb_training(write, plan_of, tasks_of, do):
+    often = plan_of(write(("score: 4, checkpoint: 3", "score: 1, samples: 1, checkpoint: 1")))
+    rarely = plan_of(write(("score: 4, ", "")))
+    runs = []
+    for plan in (often, rarely):
+        task = tasks_of(plan)[1]
+        do(task)
+        runs.append(weights(RunFolder(task.folder)))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_a_run_that_is_done_is_not_done_again(write, plan_of, tasks_of, do):
+    plan = plan_of(write())
+    tasks = tasks_of(plan)
+    do(tasks[0])
+    assert [task.run for task in tasks_of(plan)] == [tasks[1].run]
+
+
+@pytest.fixture
+def broken(write, plan_of, tasks_of, tmp_path):
+    """Return a function that makes a task of a method that does something at each penalty."""
+
+    def broken(statement: str = "pass", value: str = "0.0"):
+        plugin = tmp_path / "breaks.py"
+        plugin.write_text(BREAKS.format(statement=statement, value=value))
+        plan = plan_of(write(("[none, spectral_norm]", "[breaks]")), plugins=(plugin,))
+        return tasks_of(plan)[0]
+
+    return broken
+
+
+def test_training_that_is_not_finite_has_diverged_with_step_and_cause(broken, do):
+    task = broken(value="float('nan')")
+    status = do(task)
+    assert (status.outcome, status.update) == ("diverged", 2)
+    assert "penalty" in status.cause
+    assert status.cause.endswith("not finite at update 1")
+    row = RunFolder(task.folder).rows("metrics")[0]
+    assert math.isnan(float(row["penalty"]))
+    json.loads(
+        lines(RunFolder(task.folder), "metrics").splitlines()[0], parse_constant=pytest.fail
+    )
+
+
+def test_a_method_that_raises_is_a_failed_run_with_its_traceback(broken, do):
+    task = broken(statement="raise KeyError('mine')")
+    status = do(task)
+    assert (status.outcome, status.cause) == (
+        "failed",
+        "KeyError: 'mine' (traceback in error.txt)",
+    )
+    assert "breaks.py" in (task.folder / "error.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["raise MemoryError('no more')", "raise torch.OutOfMemoryError('no more')"],
+)
+def test_running_out_of_memory_is_an_outcome_of_its_own(broken, do, statement):
+    status = do(broken(statement=statement))
+    assert (status.outcome, status.cause) == ("out_of_memory", "no more")
+
+
+def test_failed_runs_are_tried_again_only_if_asked(broken, do, plan_of, tasks_of, tmp_path):
+    task = broken(statement="raise KeyError('mine')")
+    do(task)
+    plan = plan_of(tmp_path / "tiny.yaml", plugins=(tmp_path / "breaks.py",))
+    assert tasks_of(plan) == []
+    assert len(tasks_of(plan, retry_failed=True)) == 1
+
+
+def test_a_damaged_checkpoint_fails_the_run_and_says_what_to_do(write, plan_of, tasks_of, do):
+    task = tasks_of(plan_of(write()))[0]
+    do(task, stop_after=3)
+    checkpoint = task.folder / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    status = do(task)
+    assert status.outcome == "failed"
+    assert "checkpoint.pt is damaged" in status.cause
+    assert "delete it" in status.cause
+
+
+def test_a_full_disk_stops_the_sweep_and_leaves_what_was_finished(
+    write, plan_of, tasks_of, do, monkeypatch
+):
+    task = tasks_of(plan_of(write()))[0]
+    do(task, stop_after=3)
+    before = {p.name: p.read_bytes() for p in task.folder.glob("checkpoint.pt")}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(task.folder))
+
+    monkeypatch.setattr("lipbench.atomic.os.fsync", full)
+    with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+        do(task)
+    assert {p.name: p.read_bytes() for p in task.folder.glob("checkpoint.pt")} == before
+    assert not list(task.folder.glob(".*"))  # no temporary file is left
+
+
+def test_a_method_edited_after_its_runs_is_told_and_the_user_decides(
+    broken, do, plan_of, tasks_of, tmp_path
+):
+    do(broken())
+    plugin = tmp_path / "breaks.py"
+    plugin.write_text(plugin.read_text().replace("pass", "batch.real.sum()"))
+    plan = plan_of(tmp_path / "tiny.yaml", plugins=(plugin,))
+    with pytest.raises(UserError, match=r"breaks.py changed since 1 of these.*--rerun-changed"):
+        tasks_of(plan)
+    assert tasks_of(plan, keep_changed=True) == []
+    assert len(tasks_of(plan, rerun_changed=True)) == 1
+    assert len(list((tmp_path / "runs" / "tiny" / "replaced").iterdir())) == 1
+
+
+def test_a_run_of_an_older_spec_is_taken_over_not_orphaned(write, plan_of, tasks_of, do, tmp_path):
+    plan = plan_of(write())
+    task = tasks_of(plan)[1]
+    do(task)
+    old = task.folder.rename(task.folder.with_name("spectral_norm-C-s0-000000000000"))
+    spec = json.loads((old / "spec.json").read_text())
+    del spec["methods"][0]["params"]["power_iterations"]
+    (old / "spec.json").write_text(json.dumps(spec))
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    assert sweep.adopt(plan, suite, Registry("methods")) == [task.run.id]
+    assert [left.run for left in tasks_of(plan)] == [plan.runs[0]]
+
+
+def test_a_frame_has_a_row_for_every_run_whatever_became_of_it(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    plan = plan_of(write(("[none,", "[none, weight_norm,")))
+    first, second, _ = tasks_of(plan)
+    do(first)
+    do(second, stop_after=3)
+    runs = frame.load_runs(tmp_path / "runs" / "tiny").set_index("method")
+    assert runs["outcome"].to_dict() == {"none": "completed", "WN": "interrupted", "SN": "queued"}
+    assert runs["generator_updates"].to_dict() == {"none": 6, "WN": 3, "SN": 0}
+    assert runs["fd_digits"].notna().to_dict() == {"none": True, "WN": False, "SN": False}
+    assert runs.loc["none", "fd_digits_floor"] < runs.loc["none", "fd_digits"]
+    assert runs.loc["SN", "params"] == '{"spectral_norm": {"power_iterations": 1}}'
+    assert runs["planned"].all()
+
+
+def test_runs_of_an_edited_suite_stay_and_are_not_planned(write, plan_of, tasks_of, do, tmp_path):
+    for task in tasks_of(plan_of(write())):
+        do(task)
+    plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm]")))
+    assert tasks_of(plan) == []
+    runs = frame.load_runs(tmp_path / "runs" / "tiny")
+    assert runs[["methods", "planned"]].values.tolist() == [
+        ["spectral_norm", True],
+        ["none", False],
+    ]
+
+
+def test_curves_hold_metrics_and_scores_of_every_interval(write, plan_of, tasks_of, do, tmp_path):
+    do(tasks_of(plan_of(write()))[0])
+    curves = frame.load_curves(tmp_path / "runs" / "tiny")
+    assert curves.query("name == 'loss_g'")["update"].tolist() == [2, 4, 6]
+    assert curves.query("name == 'fd_digits'")["update"].tolist() == [4, 6]
+
+
+def test_an_estimate_comes_from_earlier_runs_alike_and_only_from_them(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    long = write(("generator_updates: 6", "generator_updates: 30"))
+    plan = plan_of(long)
+    assert sweep.estimate(plan.runs, tmp_path / "runs") == (0, 0)
+    do(tasks_of(plan)[0])
+    seconds, known = sweep.estimate(plan.runs, tmp_path / "runs")
+    assert known == 1
+    assert 0 < seconds < 60
+
+
+def test_two_processes_cannot_work_on_one_folder(tmp_path):
+    suite = SuiteFolder(tmp_path / "tiny")
+    with suite.locked():
+        assert suite.is_locked()
+        with pytest.raises(UserError, match="another `lipbench run` works on"), suite.locked():
+            pass
+    assert not suite.is_locked()
