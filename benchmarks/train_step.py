@@ -13,7 +13,6 @@ matrix-multiplication peak in the same precision.
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
 from collections.abc import Callable
 from statistics import median
@@ -136,14 +135,22 @@ def main() -> None:
         times: dict[str, list[float]] = {name: [] for name in steps}
         for step in steps.values():
             seconds(step, device, 2)  # warm-up
-        for _, (name, step) in itertools.product(range(given.rounds), steps.items()):
-            times[name].append(seconds(step, device, given.repeats))
+        peaks = dict.fromkeys(training.DTYPES, 0.0)  # the best seen, between the rounds
+        for _ in range(given.rounds):
+            for name, step in steps.items():
+                times[name].append(seconds(step, device, given.repeats))
+            for name, dtype in training.DTYPES.items():
+                peaks[name] = max(peaks[name], peak_flops(dtype or torch.float32, device))
+        print(
+            f"{device}, {given.threads} threads, width {width:g}; matrix products reach ", end=""
+        )
+        print(", ".join(f"{peak / 1e9:.0f} GFLOP/s ({name})" for name, peak in peaks.items()))
         ratio_of = median(times["textbook"])
         for name, values in times.items():
             ratios = sorted(t / v for t, v in zip(times["textbook"], values, strict=True))
             share = counter.get_total_flops() / median(values) / peaks.get(name, peaks["float32"])
             print(
-                f"width {width:<5g} {name:9} {1e3 * median(values):8.1f} ms  "
+                f"  {name:9} {1e3 * median(values):8.1f} ms  "
                 f"{ratio_of / median(values):5.2f}x textbook "
                 f"({ratios[0]:.2f} to {ratios[-1]:.2f})  {share:4.0%} of peak"
             )

@@ -117,7 +117,7 @@ def run(
         uri = tracking_uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
         (folder.path / "tracking.json").write_text(json.dumps({"uri": uri}) + "\n")
         outcomes = _execute(plan, folder, tasks, devices, uri)
-    _conclude(folder, outcomes, len(tasks))
+    _conclude(folder, outcomes, len(tasks), uri)
 
 
 @app.command()
@@ -279,13 +279,13 @@ def _execute(
     return outcomes
 
 
-def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int) -> None:
+def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.store import RESULTS
 
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
-    _say(f"report: lipbench report {folder.path}")
+    _say(f"report:  lipbench report {folder.path}\nMLflow:  mlflow ui --backend-store-uri {uri}")
     if bad:
         _say(
             f"{bad} runs failed: `lipbench status {folder.path}` says why, "

@@ -22,9 +22,9 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
     `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
-    `precision`, `ema_decay`, `protocol`, `outcome`, `cause`, `generator_updates` (done),
-    `planned_updates`, `collapsed`, the protocol's scores at the end of training with
-    `<score>_floor` (real against real) and `<score>_std`, `seconds`, `seconds_training`,
+    `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
+    `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
+    the end of training with `<score>_floor` (real against real) and `<score>_std`, `seconds`, `seconds_training`,
     `seconds_scoring` and `seconds_per_update`. A run without a result has NaN scores, and its
     outcome says why.
 
@@ -90,6 +90,8 @@ def _row(run: PlannedRun, folder: RunFolder | None, status: Status) -> dict[str,
         "width": spec.width,
         "initialisation": spec.initialisation,
         "loss": spec.loss,
+        "batch_size": spec.budget.batch_size,
+        "generator_batch_size": spec.budget.generator_batch_size,
         "precision": spec.precision,
         "ema_decay": spec.ema_decay,
         "protocol": spec.protocol,

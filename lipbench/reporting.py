@@ -408,6 +408,7 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     def values(column: str, form: str = "{}") -> str:
         return ", ".join(form.format(value) for value in runs[column].dropna().unique())
 
+    decay = values("ema_decay")
     return [
         ("Methods", ", ".join(study.methods)),
         ("Settings", ", ".join(study.settings)),
@@ -419,8 +420,13 @@ def _facts(study: Study) -> list[tuple[str, str]]:
             f"initialisation {values('initialisation')}",
         ),
         ("Loss", values("loss")),
-        ("Budget", f"{values('planned_updates', '{:,}')} generator updates"),
+        (
+            "Budget",
+            f"{values('planned_updates', '{:,}')} generator updates, batches of "
+            f"{values('batch_size')} (D) and {values('generator_batch_size')} (G)",
+        ),
         ("Precision", values("precision")),
+        *([("Scored", f"moving average of G, decay {decay}")] if decay else []),
     ]
 
 

@@ -97,7 +97,10 @@ def made(**changes):
             "initialisation": ["normal_0.02", "normal_0.02"],
             "loss": ["non_saturating", "non_saturating"],
             "planned_updates": [2000, 2000],
+            "batch_size": [32, 32],
+            "generator_batch_size": [32, 32],
             "precision": ["float32", "float32"],
+            "ema_decay": [float("nan"), float("nan")],
         }
     )
     values = {

@@ -1,0 +1,111 @@
+"""Measure what lipbench costs besides training: start-up, planning, a run's fixed part, workers.
+
+    python benchmarks/overheads.py
+
+Prints seconds of `lipbench --help`, of planning 10,000 runs, of a run's fixed cost in a worker that
+has done one before (a run of one update, less the update), and the throughput of two workers of one
+thread against one process of two threads on a small net, interleaved.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+SUITE = """
+dataset: digits
+architecture: {{width: 0.25}}
+methods: [spectral_norm]
+settings: [C]
+seeds: {seeds}
+budget: {{generator_updates: {updates}, batch_size: 32, generator_batch_size: 32}}
+protocol: digits
+"""
+
+TRAIN = """
+import sys, time, torch
+from pathlib import Path
+torch.set_num_threads(int(sys.argv[1]))
+sys.path.insert(0, sys.argv[2])
+from lipbench import data, paths, training
+from train_step import spec
+import dataclasses
+run = spec(0.25, "float32")
+info = data.inspect("digits", None, None, paths.cache_root())
+split = data.load(info, None, paths.cache_root(), torch.device("cpu")).train
+run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, image_size=16, channels=1))
+updates = training.train(run, split, training.build(run, [], torch.device("cpu")))
+for _ in range(5):
+    next(updates)
+print("ready", flush=True)
+sys.stdin.readline()
+start = time.perf_counter()
+for _ in range(30):
+    next(updates)
+print(30 / (time.perf_counter() - start), flush=True)
+"""
+
+
+def lipbench(*arguments: str) -> tuple[float, str]:
+    """Run a command; return its seconds and what it printed."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "lipbench", *arguments], capture_output=True, text=True, check=True
+    )
+    return time.perf_counter() - start, done.stdout
+
+
+def throughput(processes: int, threads: int) -> float:
+    """Return updates a second of so many processes together."""
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", TRAIN, str(threads), here]
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(processes)
+    ]
+    for process in running:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return sum(float(process.communicate()[0]) for process in running)
+
+
+def fixed_cost(folder: Path) -> float:
+    """Return the seconds of a one-update run in a worker after its first, from status files."""
+    suite = folder / "fixed.yaml"
+    suite.write_text(SUITE.format(seeds=list(range(6)), updates=1))
+    lipbench("run", str(suite), "--workers", "1", "--runs-dir", str(folder / "runs"))
+    ended = sorted(p.stat().st_mtime for p in folder.glob("runs/fixed/runs/*/status.json"))
+    gaps = [b - a for a, b in zip(ended, ended[1:], strict=False)]
+    return median(gaps)
+
+
+def main() -> None:
+    """Print the four measurements."""
+    helps = [lipbench("--help")[0] for _ in range(5)]
+    print(f"lipbench --help: {median(helps):.2f} s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        suite = folder / "large.yaml"
+        suite.write_text(SUITE.format(seeds=list(range(10_000)), updates=1000))
+        plans = [lipbench("plan", str(suite))[0] for _ in range(3)]
+        print(f"lipbench plan of 10,000 runs: {median(plans):.2f} s")
+        print(f"a run after a worker's first, of one update: {fixed_cost(folder):.2f} s")
+    pairs = [(throughput(2, 1), throughput(1, 2)) for _ in range(3)]
+    ratios = sorted(two / one for two, one in pairs)
+    print(
+        f"two workers of one thread: {median(t for t, _ in pairs):.1f} updates/s; one process of "
+        f"two threads: {median(o for _, o in pairs):.1f}; ratio {median(ratios):.2f} "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
