@@ -2,13 +2,14 @@
 
     python benchmarks/overheads.py
 
-Prints seconds of `lipbench --help`, of planning 10,000 runs, of a run's fixed cost in a worker that
-has done one before (a run of one update, less the update), and the throughput of two workers of one
-thread against one process of two threads on a small net, interleaved.
+Prints seconds of `lipbench --help`, of planning 10,000 runs, of a run of one update in a worker
+that has done one before, and the throughput of two workers of one thread against one process of
+two threads on a small net, interleaved.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -83,8 +84,7 @@ def fixed_cost(folder: Path) -> float:
     suite.write_text(SUITE.format(seeds=list(range(6)), updates=1))
     lipbench("run", str(suite), "--workers", "1", "--runs-dir", str(folder / "runs"))
     ended = sorted(p.stat().st_mtime for p in folder.glob("runs/fixed/runs/*/status.json"))
-    gaps = [b - a for a, b in zip(ended, ended[1:], strict=False)]
-    return median(gaps)
+    return median(b - a for a, b in itertools.pairwise(ended))
 
 
 def main() -> None:

@@ -336,7 +336,7 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
         f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
         f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
     )
-    table.add_row("protocol", f"{first.protocol}: {protocols.by_id(first.protocol).sentence()}")
+    table.add_row("protocol", protocols.by_id(first.protocol).sentence())
     table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
     counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(made, folder).items())
     table.add_row("results", f"{folder.path}: {counted}")

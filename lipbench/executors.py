@@ -175,11 +175,11 @@ class _Pool:
         return {"outcome": "failed", "cause": cause, "update": folder.status().update}
 
     def close(self) -> None:
+        """End the workers. An idle one holds nothing; a busy one has its checkpoint."""
         for worker in self.workers:
-            worker.connection.close()  # an idle worker ends when its pipe does
+            worker.connection.close()
+            worker.process.terminate()
         for worker in self.workers:
-            if worker.task:
-                worker.process.terminate()
             worker.process.join(timeout=5)
             if worker.process.is_alive():
                 worker.process.kill()

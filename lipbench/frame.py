@@ -24,9 +24,9 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
     `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
     `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
-    the end of training with `<score>_floor` (real against real) and `<score>_std`, `seconds`, `seconds_training`,
-    `seconds_scoring` and `seconds_per_update`. A run without a result has NaN scores, and its
-    outcome says why.
+    the end of training with `<score>_floor` (real against real) and `<score>_std`, `seconds`,
+    `seconds_training`, `seconds_scoring` and `seconds_per_update`. A run without a result has
+    NaN scores, and its outcome says why.
 
     Raises UserError where the folder holds no plan.
     """

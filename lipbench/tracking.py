@@ -42,10 +42,11 @@ class Mirror:
         if found is None:
             artifacts = (suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
             self._experiment = self._client.create_experiment(plan.name, artifacts)
-            if plan.description:
-                self._client.set_experiment_tag(
-                    self._experiment, "mlflow.note.content", plan.description
-                )
+            # MLflow's page then opens on training runs, and not on traces of language models.
+            about = {"mlflow.experimentKind": "custom_model_development"}
+            about |= {"mlflow.note.content": plan.description} if plan.description else {}
+            for key, value in about.items():
+                self._client.set_experiment_tag(self._experiment, key, value)
         else:
             self._experiment = found.experiment_id
 
@@ -87,8 +88,9 @@ class Mirror:
         )
         if found:
             return str(found[0].info.run_id)
+        tags = {_HASH_TAG: hash_, "mlflow.source.name": "lipbench", "mlflow.source.type": "LOCAL"}
         made = self._client.create_run(
-            self._experiment, start_time=started, tags={_HASH_TAG: hash_}, run_name=name
+            self._experiment, start_time=started, tags=tags, run_name=name
         )
         return str(made.info.run_id)
 
