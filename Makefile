@@ -14,6 +14,7 @@ setup: .venv/installed
 quickstart: setup
 	$(BIN)/lipbench run quickstart
 	$(BIN)/lipbench report runs/quickstart
+	@echo "MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db"
 
 test: lint
 	$(BIN)/python -m pytest -n auto

@@ -63,7 +63,7 @@ class Mirror:
         run = self._planned[hash_]
         id_ = self._run(hash_, folder.path.name, started)
         self._log(id_, run, folder, started)
-        tags = _tags(run, status, sessions[-1])
+        tags = _tags(run, status, sessions[-1]) | _not_finite(folder)
         self._client.log_batch(id_, tags=[RunTag(key, value) for key, value in tags.items()])
         known = {entry.path for entry in self._client.list_artifacts(id_, "samples")}
         for sample in folder.samples():
@@ -177,6 +177,14 @@ def _series(folder: RunFolder) -> Iterator[tuple[int, str, float]]:
             yield row["update"], name, float(value)
         for name, value in row["floors"].items():
             yield row["update"], f"{name}_floor", float(value)
+
+
+def _not_finite(folder: RunFolder) -> dict[str, str]:
+    """Return the tag that stands for values which no metric can hold, at most the first few."""
+    bad = [
+        f"{name} at update {u}" for u, name, value in _series(folder) if not math.isfinite(value)
+    ]
+    return {"not finite": ", ".join(bad[:5])} if bad else {}
 
 
 def _tags(run: PlannedRun, status: Status, session: Mapping[str, Any]) -> dict[str, str]:

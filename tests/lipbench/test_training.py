@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from lipbench import data, training
-from lipbench.discriminators import matrix
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
 from lipbench.plugins import Registry
@@ -120,20 +119,22 @@ def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
     assert torch.equal(state.generator.dense.weight, expected.generator.dense.weight)
 
 
-def test_gs_update_leaves_ds_weights_alone_and_ds_update_gs(digits):
-    state = training.build(SPEC, [], CPU)
+def test_gs_update_changes_nothing_of_d_not_even_gradients_and_ds_nothing_of_g(digits):
+    spec = dataclasses.replace(SPEC, setting=dataclasses.replace(SPEC.setting, n_dis=1))
+    state = training.build(spec, [], CPU)
+    head, dense = state.discriminator.head.weight, state.generator.dense.weight
+    start = dense.clone()
     seen = {}
 
-    def before_g(*_):
-        seen["d"] = state.discriminator.head.weight.clone()
-        seen["g"] = state.generator.dense.weight.clone()
+    def after_d(*_):
+        seen.update(g=dense.clone(), d=head.clone(), d_gradient=head.grad.clone())
 
-    start = state.generator.dense.weight.clone()
-    state.optimizer_g.register_step_pre_hook(before_g)
-    next(training.train(SPEC, digits, state))
+    state.optimizer_d.register_step_post_hook(after_d)
+    next(training.train(spec, digits, state))
     assert torch.equal(seen["g"], start)
-    assert torch.equal(seen["d"], state.discriminator.head.weight)
-    assert not torch.equal(start, state.generator.dense.weight)
+    assert not torch.equal(dense, start)
+    assert torch.equal(seen["d"], head)
+    assert torch.equal(seen["d_gradient"], head.grad)
     assert all(weight.requires_grad for weight in state.discriminator.parameters())
 
 
@@ -204,14 +205,19 @@ def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digi
     assert rough.dtype == fine.dtype == torch.float32
 
 
-def test_power_iterations_are_not_rounded_to_bfloat16(digits):
-    spec = dataclasses.replace(SPEC, precision="bfloat16", initialisation="xavier_uniform")
-    state = trained(digits, [method("spectral_norm")], spec)
-    state.discriminator.eval()
-    for layer in state.discriminator.layers():
-        assert layer.weight.dtype == torch.float32
-        sigma = torch.linalg.matrix_norm(matrix(layer.weight), 2).item()
-        assert 1 - 1e-5 < sigma < 1.1  # power iteration bounds sigma from below
+def test_power_iterations_are_not_rounded_to_bfloat16(digits, monkeypatch):
+    spec = dataclasses.replace(SPEC, precision="bfloat16")
+    state = training.build(spec, [method("spectral_norm")], CPU)
+    parametrization = state.discriminator.head.parametrizations.weight[0]
+    original, rounded = parametrization._power_method, []
+
+    def power_method(*given):
+        rounded.append(torch.is_autocast_enabled("cpu"))
+        return original(*given)
+
+    monkeypatch.setattr(parametrization, "_power_method", power_method)
+    next(training.train(spec, digits, state))
+    assert rounded == [False] * (SPEC.setting.n_dis + 1)
 
 
 @pytest.mark.parametrize(("size", "count"), [(16, None), (32, 2_935_873), (48, 2_946_113)])
