@@ -58,6 +58,7 @@ def test_a_stratified_split_is_whole_disjoint_and_the_same_each_time():
     assert np.array_equal(np.union1d(train, test), np.arange(40))
     assert np.bincount(labels[test]).tolist() == [2, 6]
     assert np.array_equal(test, splits.stratified(labels, 0.2)[1])
+    assert not np.array_equal(test, [0, 1, *range(10, 16)])  # never the first of a sorted set
 
 
 def test_a_folder_of_class_folders_is_split_and_keeps_pixels_and_labels(folder, tmp_path):

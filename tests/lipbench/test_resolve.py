@@ -62,6 +62,15 @@ def test_numbers_are_coerced_before_they_are_hashed(write, plan_of):
     assert len(ids) == 1
 
 
+def test_the_order_of_keys_in_a_stored_spec_does_not_matter(write, plan_of):
+    stored = plan_of(write()).runs[0].spec.to_json()
+    hashes = set()
+    for params in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
+        methods = [{"name": "any", "params": params}]
+        hashes.add(spec.from_json({**stored, "methods": methods}).hash)
+    assert len(hashes) == 1
+
+
 def test_paths_intervals_of_display_and_labels_are_not_part_of_the_identity(write, plan_of):
     plain = plan_of(write()).runs[0].spec.hash
     labelled = ("[none, spectral_norm]", "[{none: {}, label: nothing}]")

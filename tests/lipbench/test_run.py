@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -107,6 +108,16 @@ def test_scoring_and_samples_do_not_disturb_training(write, plan_of, tasks_of, d
         do(task)
         runs.append(weights(RunFolder(task.folder)))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_a_run_killed_after_its_last_score_is_not_scored_twice(write, plan_of, tasks_of, do):
+    task = tasks_of(plan_of(write()))[0]
+    done = do(task)
+    folder = RunFolder(task.folder)
+    scores = lines(folder, "scores")
+    folder.set_status(dataclasses.replace(done, outcome="running"))
+    assert do(task).outcome == "completed"
+    assert lines(folder, "scores") == scores
 
 
 def test_a_run_that_is_done_is_not_done_again(write, plan_of, tasks_of, do):

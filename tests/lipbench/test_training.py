@@ -88,6 +88,17 @@ def test_every_update_of_d_sees_a_new_batch_of_each_kind(digits):
         assert not any(torch.equal(a, b) for a, b in itertools.pairwise(seen))
 
 
+def test_no_two_updates_of_d_or_g_share_latents(digits):
+    spec = dataclasses.replace(SPEC, budget=Budget(4, 8, 8, "constant"))
+    state = training.build(spec, [], CPU)
+    seen = []
+    state.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    for _ in training.train(spec, digits, state):
+        pass
+    assert len(seen) == 4 * (spec.setting.n_dis + 1)
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(seen, 2))
+
+
 def test_two_methods_at_one_seed_see_the_same_weights_batches_and_latents(digits):
     alone, beside = Recorder(), Recorder()
     a = training.build(SPEC, [alone], CPU)
@@ -194,6 +205,18 @@ def test_the_moving_average_is_scored_only_where_a_suite_asks_for_it(digits):
     assert not torch.equal(averaged.sampler.dense.weight, averaged.generator.dense.weight)
 
 
+def test_a_resumed_run_goes_on_with_its_moving_average(digits):
+    spec = dataclasses.replace(SPEC, ema_decay=0.5)
+    whole = trained(digits, spec=spec)
+    state = training.build(spec, [], CPU)
+    next(training.train(spec, digits, state))
+    resumed = training.build(spec, [], CPU)
+    resumed.load_state_dict(state.state_dict())
+    for _ in training.train(spec, digits, resumed):
+        pass
+    assert torch.equal(resumed.sampler.dense.weight, whole.sampler.dense.weight)
+
+
 def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digits):
     state = training.build(dataclasses.replace(SPEC, precision="bfloat16"), [], CPU)
     latents = torch.randn(4, 128, generator=torch.Generator().manual_seed(0))
@@ -227,6 +250,8 @@ def test_the_standard_discriminator_has_table_3s_weights(size, count):
         assert sum(weight.numel() for weight in discriminator.parameters()) == count
     widths = [layer.out_channels for layer in discriminator.layers()[:-1]]
     assert widths == [64, 64, 128, 128, 256, 256, 512]
+    slopes = {m.negative_slope for m in discriminator.modules() if isinstance(m, nn.LeakyReLU)}
+    assert slopes == {0.1}
     assert discriminator(torch.zeros(2, 3, size, size)).shape == (2,)
 
 
