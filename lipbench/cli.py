@@ -100,22 +100,21 @@ def run(
     """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
     plan, registry, chosen = _plan(suite, set_, only, plugin)
 
-    from lipbench import executors, paths, protocols, scoring, sweep
+    from lipbench import executors, paths, sweep
+    from lipbench.store import default_tracking_uri
 
     folder = _suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
+    uri = tracking_uri or default_tracking_uri(runs_dir)
     with folder.locked():
         sweep.adopt(plan, folder, registry)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         _say(_summary(plan, folder, len(tasks)))
         if tasks:
-            scoring.prepare(protocols.by_id(plan.protocol), cache, inception_weights)
-            sweep.prepare(plan, cache)
-        folder.save_plan(plan)
-        uri = tracking_uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
-        (folder.path / "tracking.json").write_text(json.dumps({"uri": uri}) + "\n")
+            sweep.prepare(plan, cache, inception_weights, devices[0])
+        folder.save_plan(plan, uri)
         outcomes = _execute(plan, folder, tasks, devices, uri)
     _conclude(folder, outcomes, len(tasks), uri)
 
@@ -205,7 +204,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
 
     folder = SuiteFolder(results)
     made = folder.plan()
-    uri = tracking_uri or _tracking_uri(results)
+    uri = tracking_uri or folder.tracking_uri()
     planned = {run.spec.hash for run in made.runs}
     try:
         mirror = Mirror(uri, folder, made)
@@ -230,7 +229,7 @@ def _plan(
     path = suites.find(given)
     suite, document = suites.read(path, set_ or [])
     beside = sorted((path.parent / "methods").glob("[!_]*.py"))
-    registry = Registry("methods", dict.fromkeys(f.resolve() for f in [*(files or []), *beside]))
+    registry = Registry("methods", [*(files or []), *beside])
 
     from lipbench import resolve  # imports torch, after the mistakes that can be told without
 
@@ -302,7 +301,7 @@ def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
     from lipbench import sweep
 
     counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(plan, folder).items())
-    return f"{plan.name}: {len(plan.runs)} runs ({counted}); {to_do} to do in {folder.path}"
+    return f"{plan.name}: {len(plan.unique)} runs ({counted}); {to_do} to do in {folder.path}"
 
 
 def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
@@ -311,16 +310,21 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
 
     from lipbench import protocols, sweep
     from lipbench.display import duration
+    from lipbench.plan import unique
+    from lipbench.store import Status
 
+    chosen = unique(chosen)
     first = chosen[0].spec
     budget, info = first.budget, made.dataset
     updates = sum(run.spec.budget.generator_updates for run in chosen)
     images = sum(sweep.work(run) for run in chosen)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("runs", f"{len(chosen)} (of {len(made.runs)})")
-    for key in ("method", "setting"):
-        labels = list(dict.fromkeys(str(getattr(run, key)) for run in chosen))
-        table.add_row(f"{key}s", ", ".join(labels))
+    table.add_row("runs", f"{len(chosen)} (of {len(made.unique)})")
+    for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
+        table.add_row("method", f"{label}: {values}")
+    for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
+        values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
+        table.add_row("setting", f"{label}: {values}")
     table.add_row("seeds", ", ".join(str(s) for s in dict.fromkeys(r.spec.seed for r in chosen)))
     table.add_row(
         "dataset",
@@ -336,6 +340,12 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
         f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
         f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
     )
+    table.add_row(
+        "intervals",
+        ", ".join(f"{name} {every or 'at the end'}" for name, every in made.intervals),
+    )
+    if first.ema_decay:
+        table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
     table.add_row("protocol", protocols.by_id(first.protocol).sentence())
     table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
     counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(made, folder).items())
@@ -343,15 +353,25 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
         table.add_row("", f"{others} more runs there are not in this suite; they stay")
-    seconds, known = sweep.estimate(chosen, folder.path.parent)
+    statuses = folder.statuses()
+    left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
+    seconds, known = sweep.estimate(left, folder.path.parent)
     if known:
-        told = "" if known == len(chosen) else f" for the {known} runs that earlier ones tell of"
-        table.add_row("time", f"about {duration(seconds)} of one worker{told}")
-    else:
-        table.add_row("time", "unknown: no such run was made on this machine yet")
-    for line in dict.fromkeys(made.merged):
-        table.add_row("", f"run once for two cells: {line}")
+        told = "" if known == len(left) else f" for the {known} runs that earlier ones tell of"
+        table.add_row("time left", f"about {duration(seconds)} of one worker{told}")
+    elif left:
+        table.add_row("time left", "unknown: no such run was made on this machine yet")
+    if shared := len(made.runs) - len(made.unique):
+        table.add_row("", f"{shared} cells share a run with another cell: it runs once")
     Console(highlight=False).print(table)
+
+
+def _values(run: PlannedRun) -> str:
+    """Return a run's methods with all of their hyperparameters."""
+    return " + ".join(
+        f"{method.name}({', '.join(f'{k}={v}' for k, v in method.params.items())})"
+        for method in run.spec.methods
+    )
 
 
 def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
@@ -379,17 +399,9 @@ def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
                 updates,
                 row["cause"],
             ]
-            table.add_row(*(str(value or "") for value in shown))
+            table.add_row(*("" if value is None else str(value) for value in shown))
     if table.row_count:
         console.print(table)
-
-
-def _tracking_uri(results: Path) -> str:
-    """Return the MLflow store that `run` used for these results."""
-    try:
-        return str(json.loads((results / "tracking.json").read_text())["uri"])
-    except FileNotFoundError:
-        return f"sqlite:///{(results.parent / 'mlflow.db').resolve()}"
 
 
 def _track_report(results: Path, given: str | None) -> str | None:
@@ -399,7 +411,7 @@ def _track_report(results: Path, given: str | None) -> str | None:
 
     folder = SuiteFolder(results)
     try:
-        Mirror(given or _tracking_uri(results), folder, folder.plan()).send_report(
+        Mirror(given or folder.tracking_uri(), folder, folder.plan()).send_report(
             results / "report"
         )
     except Exception as error:  # a mirror's trouble is told, and costs nobody a report

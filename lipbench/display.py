@@ -82,7 +82,9 @@ class Display:
 
     def _left(self) -> str:
         """Return how long the rest takes at the pace so far."""
-        done = self._done + sum(self._share(task, u) for task, u, _ in self._running.values())
+        done = self._done + sum(
+            self._share(task, u) for task, u, _ in list(self._running.values())
+        )
         fresh = done - self._skipped
         if fresh <= 0:
             return "?"
@@ -90,7 +92,7 @@ class Display:
 
     def _picture(self) -> Group:
         table = Table.grid(padding=(0, 2))
-        for task, update, score in self._running.values():
+        for task, update, score in list(self._running.values()):  # rich asks from a thread
             run = task.run
             total = run.spec.budget.generator_updates
             table.add_row(

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from typing import Any
 
 from lipbench.errors import UserError
 from lipbench.run import Resources, Task, run
-from lipbench.store import RunFolder, Status
+from lipbench.store import RESULTS, RunFolder, Status
 
 PROGRESS_SECONDS = 0.5
 _TICK_SECONDS = 0.25
@@ -56,7 +57,7 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     if kind not in ("cpu", "cuda"):
         raise UserError(f"no device called {device!r}; there are cpu, cuda, cuda:0, cuda:1, ...")
     if kind == "cpu":
-        return ["cpu"] * (workers or len(os.sched_getaffinity(0)))
+        return ["cpu"] * (workers or _cores())
     if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
         raise UserError(f"device {device} is not here; torch sees {gpus} GPUs")
     chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
@@ -64,12 +65,21 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     return every[: workers or len(every)]
 
 
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: containers and batch systems allot some
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
     """Do all tasks, telling what happens. Ctrl-C (or SIGTERM) lets each run checkpoint and stop.
 
     A second one ends the workers at once. Raises UserError where no run can go on (a full disk).
     """
-    pool = _Pool(devices[: max(1, len(tasks))])
+    if not tasks:
+        return
+    pool = _Pool(devices[: len(tasks)])
     try:
         with _interrupts() as interrupts:
             yield from _dispatch(list(tasks), pool, interrupts)
@@ -120,7 +130,7 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(_CPU_ENVIRONMENT if device == "cpu" else {}):
+        with _environment(_CPU_ENVIRONMENT if device == "cpu" else {}), _ignored_signals():
             self.process.start()
         theirs.close()
 
@@ -142,6 +152,10 @@ class _Pool:
         return [worker for worker in self.workers if worker.task]
 
     def idle(self) -> list[_Worker]:
+        """Return the workers without a task; one that has ended meanwhile is replaced."""
+        for index, worker in enumerate(self.workers):
+            if not worker.task and not worker.process.is_alive():
+                self.workers[index] = _Worker(worker.device, self.stop)
         return [worker for worker in self.workers if not worker.task]
 
     def ready(self, seconds: float) -> list[_Worker]:
@@ -170,20 +184,33 @@ class _Pool:
         worker.process.join()
         cause = f"the worker process died (exit code {worker.process.exitcode})"
         folder = RunFolder(worker.task.folder)
-        folder.set_status(replace(folder.status(), outcome="failed", cause=cause))
-        self.workers[self.workers.index(worker)] = _Worker(worker.device, self.stop)
-        return {"outcome": "failed", "cause": cause, "update": folder.status().update}
+        status = replace(folder.status(), outcome="failed", cause=cause)
+        folder.set_status(status)
+        worker.task = None
+        return {"outcome": status.outcome, "cause": cause, "update": status.update}
 
     def close(self) -> None:
         """End the workers. An idle one holds nothing; a busy one has its checkpoint."""
         for worker in self.workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self.workers:
-            worker.process.join(timeout=5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.process.join()
+            worker.connection.close()
+
+
+@contextlib.contextmanager
+def _ignored_signals() -> Iterator[None]:
+    """Let a process that is started here ignore what ends a whole group: its parent tells it.
+
+    What is ignored stays so in the new process from its first instruction, handlers do not.
+    """
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(kind, signal.SIG_IGN) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, previous, strict=True):
+            signal.signal(kind, handler)
 
 
 @contextlib.contextmanager
@@ -202,11 +229,11 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     """Do the tasks that come through a pipe until it closes; the life of a worker process."""
     import torch
 
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group: the parent tells
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if device == "cpu":
         torch.set_num_threads(1)
+    else:
+        torch.cuda.set_device(device)
     resources = Resources(torch.device(device))
     sent = 0.0
 
@@ -228,3 +255,13 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
             continue
         facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
         connection.send(("finished", {**facts, "cost": status.cost}))
+        if device != "cpu" and status.outcome not in (*RESULTS, "interrupted"):
+            return  # an error can leave a GPU's context unusable: the next run gets a new process
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does, whatever it is doing: nobody else would."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.errors import UserError
 from lipbench.plan import PlannedRun
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
@@ -18,6 +20,8 @@ _FIRST = ["run_id", "method", "setting", "seed", "outcome"]
 
 def load_runs(folder: str | Path) -> pd.DataFrame:
     """Return one row a run of a suite's results folder, e.g. `runs/cifar_grid`.
+
+    A run that stands in two cells of the plan has a row for each; they share its `run_id`.
 
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
@@ -33,19 +37,15 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     suite = SuiteFolder(Path(folder))
     plan = suite.plan()
     folders, statuses = suite.folders(), suite.statuses()
-    planned = {run.spec.hash: run for run in plan.runs}
-    others = {
-        hash_: _unplanned(folder.spec())
-        for hash_, folder in folders.items()
-        if hash_ not in planned
-    }
+    planned = {run.spec.hash for run in plan.runs}
+    others = _unplanned([folder for hash_, folder in folders.items() if hash_ not in planned])
     rows = [
         {
             "suite": plan.name,
-            "planned": hash_ in planned,
-            **_row(run, folders.get(hash_), statuses.get(hash_, Status())),
+            "planned": run.spec.hash in planned,
+            **_row(run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status())),
         }
-        for hash_, run in {**planned, **others}.items()
+        for run in (*plan.runs, *others)
     ]
     return _ordered(pd.DataFrame(rows))
 
@@ -55,20 +55,22 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
 
     Names are those of training's metrics (means since the last row) and of scores.
     """
-    rows = []
-    for run in SuiteFolder(Path(folder)).folders().values():
-        for row in run.rows("metrics"):
-            rows += [
-                (run.path.name, row["update"], name, float(value))
-                for name, value in row.items()
-                if name != "update"
-            ]
-        for row in run.rows("scores"):
-            rows += [
-                (run.path.name, row["update"], name, float(value))
-                for name, value in row["scores"].items()
-            ]
-    return pd.DataFrame(rows, columns=["run_id", "update", "name", "value"])
+    columns = ["run_id", "update", "name", "value"]
+    curves = [
+        pd.DataFrame(rows)
+        .astype(float)  # 'nan' and 'inf' are stored as text
+        .melt(id_vars="update", var_name="name")
+        .assign(run_id=run.path.name)
+        for run in SuiteFolder(Path(folder)).folders().values()
+        for rows in (
+            run.rows("metrics"),
+            [{"update": row["update"], **row["scores"]} for row in run.rows("scores")],
+        )
+        if rows
+    ]
+    if not curves:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
 
 
 def _row(run: PlannedRun, folder: RunFolder | None, status: Status) -> dict[str, Any]:
@@ -130,11 +132,20 @@ def _cost(status: Status) -> dict[str, float]:
     }
 
 
-def _unplanned(spec: RunSpec) -> PlannedRun:
-    """Return a run that the plan does not name, with labels made from its values."""
-    setting = spec.setting
-    written = f"lr={setting.lr:g} b1={setting.beta1:g} b2={setting.beta2:g} n_dis={setting.n_dis}"
-    return PlannedRun(spec, " + ".join(method.name for method in spec.methods), written)
+def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:
+    """Return runs that the plan does not name, with labels made from their values.
+
+    A folder that holds no run of this version is passed over: it can't spoil the others' table.
+    """
+    found = []
+    for folder in folders:
+        with contextlib.suppress(UserError):
+            spec = folder.spec()
+            s = spec.setting
+            written = f"lr={s.lr:g} b1={s.beta1:g} b2={s.beta2:g} n_dis={s.n_dis}"
+            methods = " + ".join(method.name for method in spec.methods)
+            found.append(PlannedRun(spec, methods, written))
+    return found
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:

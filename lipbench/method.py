@@ -73,7 +73,9 @@ class Method:
     requires: ClassVar[Requires] = Requires()
     recipe: ClassVar[Recipe | None] = None
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False
+    )
 
     def __init_subclass__(cls) -> None:
         _refuse_traps(cls)

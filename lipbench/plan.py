@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,11 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """A suite's runs, and what running them needs besides their specs."""
+    """A suite's runs, and what running them needs besides their specs.
+
+    Two cells of a table can be one run (a recipe that is also a setting of the suite): it is
+    listed twice, under its two labels, with one spec.
+    """
 
     name: str
     description: str
@@ -42,7 +46,11 @@ class Plan:
     dataset_path: Path | None
     intervals: Intervals
     plugins: tuple[Path, ...] = ()
-    merged: tuple[str, ...] = field(default=(), compare=False)  # runs that two cells share
+
+    @property
+    def unique(self) -> list[PlannedRun]:
+        """Return each run once, under its first labels."""
+        return unique(self.runs)
 
     @property
     def protocol(self) -> str:
@@ -65,8 +73,16 @@ class Plan:
         }
 
 
+def unique(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Return each of some runs once, under its first labels."""
+    found: dict[str, PlannedRun] = {}
+    for run in runs:
+        found.setdefault(run.spec.hash, run)
+    return list(found.values())
+
+
 def from_json(stored: str) -> Plan:
-    """Return a stored plan."""
+    """Return a stored plan; raise ValueError, KeyError or TypeError where it is not one."""
     fields = json.loads(stored)
     info = fields["dataset"]
     return Plan(

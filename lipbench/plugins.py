@@ -21,6 +21,8 @@ from types import ModuleType
 
 from lipbench.errors import Mark, UserError, unknown
 
+_SOURCE_HASH = "__lipbench_source_hash__"
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -52,15 +54,15 @@ class Plugin:
             )
         return found[0]
 
-    @cached_property
+    @property
     def source_hash(self) -> str:
-        """Return a sha256 of the code, which comments, docstrings and layout do not change."""
-        tree = ast.parse(self.path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and body and _is_docstring(body[0]):
-                body[0] = ast.Pass()
-        return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        """Return a sha256 of the code, which comments, docstrings and layout do not change.
+
+        Files of its folder that it imports relatively count too. Once the file is imported, this
+        is the hash of what was imported, whatever the file says by now.
+        """
+        imported = vars(sys.modules[self.module]) if self.module in sys.modules else {}
+        return str(imported.get(_SOURCE_HASH) or _source_hash(self.path))
 
     @cached_property
     def summary(self) -> tuple[str, str]:
@@ -79,15 +81,20 @@ class Plugin:
     def _import(self) -> ModuleType:
         if self.module in sys.modules:
             return sys.modules[self.module]
+        source_hash = ""
         try:
+            source_hash = _source_hash(self.path)
             if self.origin != "file":
-                return importlib.import_module(self.module)
+                module = importlib.import_module(self.module)
+                setattr(module, _SOURCE_HASH, source_hash)
+                return module
             spec = importlib.util.spec_from_file_location(self.module, self.path)
             assert spec is not None, self.path
             assert spec.loader is not None, self.path
             module = importlib.util.module_from_spec(spec)
             sys.modules[self.module] = module  # dataclasses look their module up there
             spec.loader.exec_module(module)
+            setattr(module, _SOURCE_HASH, source_hash)
         except Exception as error:
             sys.modules.pop(self.module, None)
             raise UserError(
@@ -103,6 +110,27 @@ class Plugin:
         if isinstance(error, SyntaxError) and error.filename == str(self.path):
             return Mark(str(self.path), error.lineno)
         return Mark(str(self.path), frames[-1].lineno if frames else None)
+
+
+def _source_hash(path: Path) -> str:
+    """Return the hash of a file's code and of the siblings that it imports, and theirs."""
+    digest = hashlib.sha256()
+    seen, found = {path}, [path]
+    while found:
+        file = found.pop()
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_docstring(body[0]):
+                body[0] = ast.Pass()
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                sibling = path.with_name(f"{node.module}.py")
+                if sibling.is_file() and sibling not in seen:
+                    seen.add(sibling)
+                    found.append(sibling)
+        # Not ast.dump: its text differs between Python versions.
+        digest.update(ast.unparse(ast.fix_missing_locations(tree)).encode())
+    return digest.hexdigest()
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -136,7 +164,10 @@ class Registry:
         self.kind = kind
         self.plugins: dict[str, Plugin] = {}
         for plugin in [*_installed(f"lipbench.{kind}"), *map(_from_file, files)]:
-            if other := self.plugins.get(plugin.name):
+            other = self.plugins.get(plugin.name)
+            if other and other.path.resolve() == plugin.path.resolve():
+                continue  # a suite's folder can be a checkout of lipbench
+            if other:
                 raise UserError(
                     f"the name {plugin.name!r} is taken by {other.path} ({other.origin}); "
                     "rename the file",

@@ -44,9 +44,7 @@ OUTCOMES = (  # in the order in which reports name them
     "completed",
     "diverged",
     "failed",
-    "timeout",
     "out_of_memory",
-    "pruned",
     "running",
     "interrupted",
     "queued",
@@ -172,8 +170,8 @@ def study(folder: Path) -> Study:
     protocol = protocols.protocol(plan.protocol.partition("@")[0])
     if protocol.id != plan.protocol:
         raise UserError(
-            f"{folder} is scored by {plan.protocol}, and this lipbench has {protocol.id}; "
-            "`lipbench run` scores it again"
+            f"{folder} is scored by {plan.protocol}, and this lipbench has {protocol.id}: "
+            "report it with the lipbench that made it, or run the suite anew"
         )
     every = load_runs(folder)
     runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
@@ -394,10 +392,11 @@ def _latex(table: Table, align: str, rows: list[list[Shown]]) -> str:
 
 def _progress(study: Study) -> str:
     """Return how many runs there are and how they ended: `12 runs: 9 completed, 3 queued`."""
-    counts = study.runs["outcome"].value_counts()
+    unique = study.runs.drop_duplicates("run_id")  # one run can stand in two cells
+    counts = unique["outcome"].value_counts()
     names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
-    runs = f"{len(study.runs):,} run{'' if len(study.runs) == 1 else 's'}"
+    runs = f"{len(unique):,} run{'' if len(unique) == 1 else 's'}"
     return f"{runs}: {', '.join(parts)}" if parts else "no runs yet"
 
 

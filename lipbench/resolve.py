@@ -40,28 +40,22 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
     info = _dataset(suite, document, cache)
     _check_names(suite, document)
     _check_sizes(suite, document, info)
-    runs: dict[str, PlannedRun] = {}
-    merged = []
+    runs = []
     cells = itertools.product(
         _methods(suite, document, registry), _settings(suite, document), suite.seeds
     )
     for choice, (label, setting), seed in cells:
-        run = PlannedRun(
-            _spec(suite, info, choice, setting or _recipe(choice), seed), choice.label, label
-        )
-        other = runs.setdefault(run.spec.hash, run)
-        if other is not run:
-            merged.append(f"{run.method} at {label} is {other.method} at {other.setting}")
+        spec_ = _spec(suite, info, choice, setting or _recipe(choice), seed)
+        runs.append(PlannedRun(spec_, choice.label, label))
     path = suite.dataset.path
     return Plan(
         suite.name,
         suite.description,
-        tuple(runs.values()),
+        tuple(runs),
         info,
         Path(path).expanduser().resolve() if path else None,
         suite.intervals,
         tuple(registry.files()),
-        tuple(merged),
     )
 
 
@@ -176,8 +170,8 @@ def _label(
         if given:
             shown = dict(point[name]) if point else {}
         else:
-            default = asdict(type(method)())
-            shown = {k: v for k, v in asdict(method).items() if v != default[k]}
+            defaults = {field.name: field.default for field in dataclasses.fields(method)}
+            shown = {k: v for k, v in asdict(method).items() if v != defaults[k]}
         values = ", ".join(f"{key}={value}" for key, value in shown.items())
         parts.append((method.label, values))
     if given:

@@ -31,6 +31,7 @@ from lipbench.suite import Intervals
 from lipbench.training import TrainState
 
 SAMPLE_GRID = (10, 10)  # rows and columns of images
+_CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
 _WARM_UP_UPDATES = 10  # not timed: allocations, kernel selection
 
 
@@ -54,6 +55,9 @@ class Resources:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        # float32 means float32: by default cuDNN's convolutions would compute in TF32.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
@@ -137,12 +141,10 @@ def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], boo
         status = _attempt(task, folder, resources, notify, stop)
         folder.set_status(status)
     except OSError as error:
-        if error.errno in STORAGE_ERRORS:
-            raise UserError(
-                f"cannot write {error.filename or folder.path}: {error.strerror}. "
-                "What was finished is untouched; the same command resumes"
-            ) from error
-        raise
+        raise UserError(
+            f"cannot write {error.filename or folder.path}: {error.strerror}. "
+            "What was finished is untouched; the same command resumes"
+        ) from error
     return status
 
 
@@ -156,25 +158,41 @@ def _attempt(
         folder.open(task.run.spec, _session(task, registry, resources.device))
         work = _Work(task, folder, resources, registry, notify)
         return work.finish(stop)
-    except NonFiniteImages as error:
-        assert work is not None
-        return work.status("diverged", str(error))
     except UserError as error:
-        return _failed(folder, "failed", str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        return _failed(folder, "out_of_memory", str(error).splitlines()[0])
-    except OSError:
-        raise
+        return replace(folder.status(), outcome="failed", cause=str(error))
     except Exception as error:
-        if "DefaultCPUAllocator" in str(error):
-            return _failed(folder, "out_of_memory", str(error).splitlines()[0])
-        (folder.path / "error.txt").write_text(traceback.format_exc())
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _failed(folder, "failed", f"{cause} (traceback in error.txt)")
+        if _is_storage_error(error, task):
+            raise
+        outcome, cause = _diagnose(error, work.state if work else None)
+        if outcome == "failed":
+            folder.write_error(traceback.format_exc())
+            cause = f"{cause} (traceback in error.txt)"
+        status = work.status(outcome) if work else folder.status()
+        return replace(status, outcome=outcome, cause=cause)
 
 
-def _failed(folder: RunFolder, outcome: str, cause: str) -> Status:
-    return replace(folder.status(), outcome=outcome, cause=cause)
+def _is_storage_error(error: Exception, task: Task) -> bool:
+    """Return whether the disk refused lipbench's own files, and not something of a plugin's."""
+    if not isinstance(error, OSError) or error.errno not in STORAGE_ERRORS:
+        return False
+    name = str(error.filename or "")
+    return not name or any(name.startswith(str(root)) for root in (task.folder, task.cache))
+
+
+def _diagnose(error: Exception, state: TrainState | None) -> tuple[str, str]:
+    """Return the outcome and the cause that an error stands for.
+
+    Training that is not finite can also show as an error, of a decomposition for example.
+    """
+    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OOM in cause:
+        return "out_of_memory", str(error).splitlines()[0]
+    if state and isinstance(error, NonFiniteImages):
+        return "diverged", f"{error} after update {state.update}"
+    no_decomposition = isinstance(error, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
+    if state and (no_decomposition or not state.is_finite()):
+        return "diverged", f"{cause} at update {state.update + 1}"
+    return "failed", cause
 
 
 class _Work:
@@ -233,6 +251,8 @@ class _Work:
                 heartbeat = time.monotonic()
                 self.folder.set_status(self.status("running"))
             self.notify("progress", {"update": update, "total": total})
+        if stop():  # scoring can take longer than training, and the checkpoint is there
+            return self.status("interrupted")
         self._draw_samples()
         if not any(row["update"] == total for row in self.folder.rows("scores")):
             self._score()
@@ -249,8 +269,9 @@ class _Work:
         return f"{', '.join(names)} not finite at update {first}"
 
     def _score(self) -> None:
+        scorer = self.resources.scorer(self.task)
         start = time.perf_counter()
-        record = self.resources.scorer(self.task).score(
+        record = scorer.score(
             self.state.sampler,
             latent_dim=LATENT_DIM,
             seed=self.spec.seed,
@@ -304,14 +325,17 @@ def provenance() -> dict[str, Any]:
 
 def _git_revision() -> str | None:
     """Return the commit of lipbench's own checkout, marked where files differ from it."""
-    here = Path(__file__).parent
-    described = subprocess.run(
-        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or None
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # else it is a repository around ours
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _processor() -> str:
@@ -325,12 +349,11 @@ def _processor() -> str:
 
 def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
-    cuda = device.type == "cuda"
     return {
         **task.provenance,
         "started": time.time(),
-        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "tf32": torch.backends.cuda.matmul.allow_tf32 if cuda else None,
+        "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
         "method_sources": {m.name: registry[m.name].source_hash for m in task.run.spec.methods},
     }

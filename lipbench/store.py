@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipbench import atomic, plan, spec
-from lipbench.errors import UserError
+from lipbench.errors import Mark, UserError
 from lipbench.plan import Plan, PlannedRun
 from lipbench.spec import RunSpec
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 ENDED = ("completed", "diverged", "failed", "out_of_memory")  # outcomes; resumed only if asked
 RESULTS = ("completed", "diverged")  # the outcomes that tell of the method, not of the machine
 HEARTBEAT_SECONDS = 5.0
+_LOCK_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Status:
         return self.outcome in ENDED
 
 
+def default_tracking_uri(runs_dir: Path) -> str:
+    """Return the MLflow store of a folder of results."""
+    return f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+
+
 class RunFolder:
     """One run's files. Lines are appended; everything else is replaced in one step."""
 
@@ -56,6 +64,9 @@ class RunFolder:
     def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
         """Create the folder, or take it up again; note who works on it, with what."""
         (self.path / "samples").mkdir(parents=True, exist_ok=True)
+        (self.path / "error.txt").unlink(missing_ok=True)
+        for left in self.path.glob(".*.??????*"):  # by a process killed while it wrote
+            left.unlink(missing_ok=True)
         self._write_json("spec.json", run.to_json())
         self._write_json("manifest.json", {"sessions": [*self.sessions(), dict(session)]})
 
@@ -74,10 +85,18 @@ class RunFolder:
     def status(self) -> Status:
         """Return how the run stands, by its own account."""
         stored = self._read_json("status.json")
-        return Status(**stored) if stored else Status()
+        try:
+            return Status(**stored) if stored else Status()
+        except TypeError as error:
+            raise UserError(f"{self.path / 'status.json'} is damaged ({error})") from error
+
+    def write_error(self, text: str) -> None:
+        """Write a failed run's traceback to error.txt."""
+        atomic.replace_text(self.path / "error.txt", text)
 
     def set_status(self, status: Status) -> None:
         """Replace the status, stamping it with the time."""
+        self.path.mkdir(parents=True, exist_ok=True)
         self._write_json("status.json", {**asdict(status), "heartbeat": time.time()})
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -95,9 +114,10 @@ class RunFolder:
         for number, line in enumerate(lines):
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except ValueError as error:
                 if number + 1 < len(lines):
-                    raise
+                    where = Mark(str(self.path / f"{name}.jsonl"), number + 1)
+                    raise UserError(f"damaged ({error})", where) from error
         return rows
 
     def cut(self, update: int) -> None:
@@ -119,7 +139,9 @@ class RunFolder:
                 (self.path / f"{name}.jsonl").open() as file,
             ):
                 os.fsync(file.fileno())
-        atomic.replace(self.path / "checkpoint.pt", lambda file: torch.save(dict(state), file))
+        content = io.BytesIO()  # torch.save tells of a full disk as of a bug of its own
+        torch.save(dict(state), content)
+        atomic.replace(self.path / "checkpoint.pt", lambda file: file.write(content.getbuffer()))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the checkpoint, or None; raise UserError for one that cannot be read.
@@ -139,6 +161,12 @@ class RunFolder:
                 f"{path} is damaged ({first}); delete it to start this run anew"
             ) from error
         return state
+
+    def check_checkpoint(self) -> None:
+        """Raise UserError for a checkpoint that is cut short; cheap, since it is a zip file."""
+        path = self.path / "checkpoint.pt"
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise UserError(f"{path} is damaged (cut short); delete it to start this run anew")
 
     def save_sample(self, update: int, image: Image) -> None:
         """Write a grid of samples as samples/<update>.png."""
@@ -178,12 +206,27 @@ class SuiteFolder:
                 f"{self.path} is not a suite's results: it has no plan.json; "
                 "`lipbench run SUITE` makes them"
             ) from error
-        return plan.from_json(text)
+        try:
+            return plan.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.path / 'plan.json'} is damaged, or of a newer lipbench "
+                f"({str(error).splitlines()[0]}); `lipbench run` of its suite writes it anew"
+            ) from error
 
-    def save_plan(self, given: Plan) -> None:
-        """Replace the plan. Runs of an earlier one stay."""
+    def save_plan(self, given: Plan, tracking_uri: str) -> None:
+        """Replace the plan, and where it is mirrored. Runs of an earlier one stay."""
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
+        tracking = json.dumps({"uri": tracking_uri}) + "\n"
+        atomic.replace_text(self.path / "tracking.json", tracking)
+
+    def tracking_uri(self) -> str:
+        """Return where `lipbench run` mirrored these results, or would by default."""
+        try:
+            return str(json.loads((self.path / "tracking.json").read_text())["uri"])
+        except (OSError, ValueError, KeyError):
+            return default_tracking_uri(self.path.parent)
 
     def folders(self) -> dict[str, RunFolder]:
         """Return every run folder by the hash in its name."""
@@ -224,13 +267,25 @@ class SuiteFolder:
         """Hold this folder for one process; a lock ends with its process, however that ends."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"another `lipbench run` works on {self.path}; let it end"
-                ) from error
+            for attempt in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if attempt + 1 == _LOCK_ATTEMPTS:
+                        raise UserError(
+                            f"another `lipbench run` works on {self.path}; let it end"
+                        ) from error
+                    time.sleep(0.1)
+            self._settle()
             yield
+
+    def _settle(self) -> None:
+        """Call interrupted what says that it runs: nothing does when the lock was just got."""
+        for folder in self.folders().values():
+            status = folder.status()
+            if status.outcome == "running":
+                folder.set_status(replace(status, outcome="interrupted"))
 
     def is_locked(self) -> bool:
         """Return whether a process works on this folder now."""

@@ -52,7 +52,7 @@ Probability = Annotated[float, Ge(0), Lt(1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DatasetEntry(_Strict):

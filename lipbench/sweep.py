@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from lipbench import data, resolve
+import torch
+
+from lipbench import data, protocols, resolve, scoring
 from lipbench.errors import UserError
-from lipbench.plan import Plan, PlannedRun
+from lipbench.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
 from lipbench.run import Task, provenance
 from lipbench.spec import RunSpec
@@ -80,8 +82,10 @@ def tasks(
 ) -> list[Task]:
     """Return what is left to do of some runs of a plan, the longest runs first.
 
-    Raises UserError where methods' code has changed since and the user has not chosen.
+    Raises UserError where methods' code has changed since and the user has not chosen, or the
+    checkpoint of a run to resume is damaged.
     """
+    runs = unique(runs)
     _settle_changes(changed(runs, suite, registry), suite, choices)
     folders = suite.folders()
     made_with = provenance()
@@ -92,6 +96,7 @@ def tasks(
         retried = choices.retry_failed and outcome not in RESULTS
         if outcome in ENDED and not retried:
             continue
+        folder.check_checkpoint()
         left.append(
             Task(
                 run,
@@ -120,7 +125,7 @@ def work(run: PlannedRun) -> int:
 def counts(plan: Plan, suite: SuiteFolder) -> Counter[str]:
     """Return how many of a plan's runs have each outcome."""
     statuses = suite.statuses()
-    return Counter(statuses.get(run.spec.hash, Status()).outcome for run in plan.runs)
+    return Counter(statuses.get(run.spec.hash, Status()).outcome for run in plan.unique)
 
 
 def estimate(runs: Sequence[PlannedRun], runs_dir: Path) -> tuple[float, int]:
@@ -164,11 +169,16 @@ def _timing_key(spec: RunSpec) -> str:
     return json.dumps(fields, sort_keys=True)
 
 
-def prepare(plan: Plan, cache: Path) -> None:
-    """Decode or download the dataset once, before any worker needs it."""
-    import torch
+def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
+    """Make once, before any worker needs them: weights, dataset and real statistics.
 
-    data.load(plan.dataset, plan.dataset_path, cache, torch.device("cpu"))
+    Raises UserError where the weights or the dataset are missing or cannot be read.
+    """
+    protocol = protocols.by_id(plan.protocol)
+    scoring.prepare(protocol, cache, weights)
+    on = torch.device(device)
+    dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
+    scoring.Scorer(protocol, dataset, on, cache, weights)
 
 
 def _settle_changes(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _METRICS_A_REQUEST = 1000  # MLflow's limit
 _PARAMS_A_REQUEST = 100
+_FAILURES = 2  # in a row: then a store counts as away, and `lipbench sync` is left to the user
 _HASH_TAG = "lipbench.hash"
 _REPORT = "report"
 _MLFLOW_STATUS = {"completed": "FINISHED", "diverged": "FINISHED", "running": "RUNNING"}
@@ -37,7 +38,8 @@ class Mirror:
         """Connect, making the experiment at the first time; raises what MLflow raises."""
         self._client = _client(uri)
         self._suite = suite
-        self._planned = {run.spec.hash: run for run in plan.runs}
+        self._planned = {run.spec.hash: run for run in plan.unique}
+        self._folders = suite.folders()
         found = self._client.get_experiment_by_name(plan.name)
         if found is None:
             artifacts = (suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
@@ -54,7 +56,9 @@ class Mirror:
         """Send what a run's folder holds now: parameters, metrics, scores, tags and samples."""
         from mlflow.entities import RunTag
 
-        folder = self._suite.folders().get(hash_)
+        if hash_ not in self._folders:
+            self._folders = self._suite.folders()
+        folder = self._folders.get(hash_)
         sessions = folder.sessions() if folder else []
         if folder is None or not sessions:  # its worker has not begun yet
             return
@@ -65,6 +69,10 @@ class Mirror:
         self._log(id_, run, folder, started)
         tags = _tags(run, status, sessions[-1]) | _not_finite(folder)
         self._client.log_batch(id_, tags=[RunTag(key, value) for key, value in tags.items()])
+        for stale in {"cause", "not finite"} & set(self._client.get_run(id_).data.tags) - set(
+            tags
+        ):
+            self._client.delete_tag(id_, stale)
         known = {entry.path for entry in self._client.list_artifacts(id_, "samples")}
         for sample in folder.samples():
             if f"samples/{sample.name}" not in known:
@@ -82,12 +90,14 @@ class Mirror:
         self._client.set_terminated(id_, "FINISHED")
 
     def _run(self, hash_: str, name: str, started: int) -> str:
-        """Return the id of the MLflow run of a hash, made at the first time."""
-        found = self._client.search_runs(
-            [self._experiment], f"tags.`{_HASH_TAG}` = '{hash_}'", max_results=1
-        )
-        if found:
-            return str(found[0].info.run_id)
+        """Return the id of the MLflow run of a hash, made at the first time.
+
+        One that was started at another time is of a run that has been set aside since.
+        """
+        for run in self._client.search_runs([self._experiment], f"tags.`{_HASH_TAG}` = '{hash_}'"):
+            if run.info.start_time == started:
+                return str(run.info.run_id)
+            self._client.delete_run(run.info.run_id)
         tags = {_HASH_TAG: hash_, "mlflow.source.name": "lipbench", "mlflow.source.type": "LOCAL"}
         made = self._client.create_run(
             self._experiment, start_time=started, tags=tags, run_name=name
@@ -115,13 +125,17 @@ class Courier:
 
     def __init__(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
         self.problem: str | None = None
+        self._failures = 0
+        self._waiting: set[str] = set()
         self._queue: queue.Queue[str | None] = queue.Queue()
         self._thread = threading.Thread(target=self._deliver, args=(uri, suite, plan), daemon=True)
         self._thread.start()
 
     def send(self, hash_: str) -> None:
-        """Send a run's folder as soon as may be."""
-        self._queue.put(hash_)
+        """Send a run's folder as soon as may be, as it is then."""
+        if hash_ not in self._waiting and self._failures < _FAILURES:
+            self._waiting.add(hash_)
+            self._queue.put(hash_)
 
     def close(self) -> None:
         """Wait until everything is sent, or has failed (see `problem`)."""
@@ -131,13 +145,18 @@ class Courier:
     def _deliver(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
         mirror = None
         while (hash_ := self._queue.get()) is not None:
+            self._waiting.discard(hash_)
+            if self._failures == _FAILURES:
+                continue
             try:
                 mirror = mirror or Mirror(uri, suite, plan)
                 mirror.send(hash_)
+                self._failures = 0
             # Whatever goes wrong with a store, from any of its many backends, is told at the end:
             # the folders are whole without it.
             except Exception as error:
                 self.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+                self._failures += 1
 
 
 def flatten(run: PlannedRun) -> dict[str, str]:
@@ -158,6 +177,9 @@ def flatten(run: PlannedRun) -> dict[str, str]:
 
 
 def _client(uri: str) -> MlflowClient:
+    # A server that is away is told of in seconds; by default MLflow tries for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,13 @@ class TrainState:
     def sampler(self) -> nn.Module:
         """Return the generator to score: the moving average where a suite asks for one."""
         return self.average.module if self.average else self.generator
+
+    def is_finite(self) -> bool:
+        """Return whether all weights, and all metrics so far, are finite."""
+        weights = itertools.chain(self.generator.parameters(), self.discriminator.parameters())
+        return int(self.meter.first_non_finite) < 0 and all(
+            bool(weight.isfinite().all()) for weight in weights
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors and numbers, for a checkpoint."""

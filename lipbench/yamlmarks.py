@@ -97,18 +97,17 @@ def read(path: Path) -> Document:
 
 
 def _parse(text: str, mark: Mark, lines: bool = True) -> Document:
-    loader = _Loader(text)
     document = Document(None, mark.source)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             document.data = _build(loader, node, (), document)
-    except yaml.MarkedYAMLError as error:
-        at = error.problem_mark or error.context_mark
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: the date 2024-13-45
+        at = getattr(error, "problem_mark", None)
         line = at.line + 1 if at and lines else None
-        raise UserError(f"not valid YAML: {error.problem}", Mark(mark.source, line)) from error
-    finally:
-        loader.dispose()
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"not valid YAML: {problem}", Mark(mark.source, line)) from error
     return document
 
 
@@ -121,6 +120,8 @@ def _build(loader: _Loader, node: yaml.Node, path: Path_, document: Document) ->
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
             mark = Mark(document.source, key_node.start_mark.line + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UserError("a key must be a name", mark)
             if key in mapping:
                 raise UserError(f"{key!r} stands here twice", mark)
             mapping[key] = _build(loader, value_node, (*path, key), document)

@@ -15,4 +15,4 @@ class Shift(nn.Module):
 
     def forward(self, activations: Tensor) -> Tensor:
         """Return activations (B, C, H, W), shifted."""
-        return activations + self.beta
+        return activations + self.beta.to(activations.dtype)

@@ -89,16 +89,11 @@ def _words(outcome: object) -> str:
 
 
 def _corner(path: Path, size: int) -> np.ndarray | None:
-    """Return the first images of a grid, or None if its file is gone or not whole.
-
-    The gap between images is what makes the grid's width a whole number of them.
-    """
+    """Return the first images of a grid, or None if its file is gone or not whole."""
     try:
         with Image.open(path) as file:
             grid = np.asarray(file.convert("RGB"))
     except OSError:
         return None
-    width = grid.shape[1]
-    gap = next((g for g in (0, 1, 2, 3, 4) if (width - g) % (size + g) == 0), 0)
-    side = gap + _SIDE * (size + gap)
+    side = _SIDE * size
     return grid[:side, :side]

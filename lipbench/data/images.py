@@ -6,6 +6,7 @@ Images are decoded once and cached as one array, named by the content of the fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -29,6 +30,17 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", "
 _TEST_FRACTION = 1 / 5
 _VERSION = 1  # of the decoding below; a change of it is another dataset
 _GRAY_MODES = {"1", "L"}
+_MODES = {
+    *_GRAY_MODES,
+    "P",
+    "LA",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+}  # 8 bits a channel
 
 
 @dataclass(frozen=True)
@@ -65,9 +77,13 @@ def load(info: DatasetInfo, path: Path | None, cache: Path) -> Arrays:
     """Return the arrays, decoding all images at the first use of this content and size."""
     stored = cache / "datasets" / f"{info.fingerprint[:32]}-{info.image_size}-{info.channels}.npz"
     if stored.exists():
-        with np.load(stored, allow_pickle=False) as arrays:
-            return dict(arrays)
+        # A file cut short, by a disk that was full, is as good as none.
+        damage = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+        with contextlib.suppress(*damage), stored.open("rb") as file:
+            return dict(np.load(file, allow_pickle=False))
     files = _find(path)
+    if _fingerprint(files, cache) != info.fingerprint:
+        raise UserError(f"{files.root} has changed since this command read it; run it again")
     train, test, classes = _layout(files)
     decoded: Arrays = {}
     for split, names in (("train", train), ("test", test)):
@@ -176,6 +192,8 @@ def _open(files: _Files, name: str) -> Image.Image:
         image.load()
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{files.root}: {name} is not a readable image ({error})") from error
+    if image.mode not in _MODES:
+        raise UserError(f"{files.root}: {name} has the mode {image.mode}, not 8 bits a channel")
     return image
 
 

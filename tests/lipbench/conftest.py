@@ -64,7 +64,7 @@ def tasks_of(tmp_path: Path, cache: Path) -> Callable[..., list[Task]]:
 
     def tasks_of(plan: Plan, **choices: bool) -> list[Task]:
         folder = SuiteFolder(tmp_path / "runs" / plan.name)
-        folder.save_plan(plan)
+        folder.save_plan(plan, "sqlite://")
         registry = Registry("methods", plan.plugins)
         chosen = sweep.Choices(**choices)
         return sweep.tasks(plan, plan.runs, folder, registry, chosen, cache, None)

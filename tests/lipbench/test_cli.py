@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from lipbench import cli, frame
-from lipbench.store import RunFolder, SuiteFolder
+from lipbench.store import SuiteFolder
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -57,7 +57,9 @@ def here(
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lipbench", *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
 
 
 @pytest.fixture
@@ -133,9 +135,9 @@ def test_a_plan_tells_what_would_run(here, write):
     write(("[C]", "miyato2018"))
     text = here("plan", "tiny.yaml").stdout
     assert "12 (of 12)" in text
-    assert "none, SN" in text
-    assert "time" in text
-    assert "unknown" in text
+    assert "SN: spectral_norm(power_iterations=1)" in text
+    assert "F: lr 0.001, beta1 0.9, beta2 0.999, n_dis 5" in text
+    assert "unknown: no such run was made on this machine yet" in text
     specs = json.loads(here("plan", "tiny.yaml", "--json", "--only", "setting=F").stdout)
     assert [entry["spec"]["setting"]["lr"] for entry in specs] == [1e-3, 1e-3]
 
@@ -231,13 +233,17 @@ def test_a_sweep_killed_at_three_points_and_resumed_has_equal_bits(lipbench, wri
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_what_runs_and_the_same_command_resumes(lipbench, write, tmp_path):
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_saves_what_runs_and_the_same_command_resumes(
+    lipbench, write, tmp_path, kind
+):
+    """As Ctrl-C, or a batch system, sends it: to the whole process group."""
     write(LONG)
     assert lipbench("run", "tiny.yaml", "--runs-dir", "whole").returncode == 0
     folder = SuiteFolder(tmp_path / "stopped" / "tiny")
     process = start("run", "tiny.yaml", "--runs-dir", "stopped", "--workers", 1, cwd=tmp_path)
     wait_for(lambda: any(run.rows("metrics") for run in folder.folders().values()), process)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, kind)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert "stopping" in out
@@ -247,6 +253,19 @@ def test_ctrl_c_saves_what_runs_and_the_same_command_resumes(lipbench, write, tm
     done = lipbench("run", "tiny.yaml", "--runs-dir", "stopped")
     assert done.returncode == 0
     assert_same(tmp_path / "whole" / "tiny", tmp_path / "stopped" / "tiny")
+
+
+@pytest.mark.slow
+def test_a_signal_while_workers_start_loses_nothing(lipbench, write, tmp_path):
+    write(LONG)
+    process = start("run", "tiny.yaml", "--workers", 2, cwd=tmp_path)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: len(children.read_text().split()) >= 3, process)  # with a resource tracker
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "Traceback" not in err
+    assert lipbench("run", "tiny.yaml").returncode == 0
 
 
 @pytest.mark.slow
@@ -271,7 +290,6 @@ def test_mlflow_being_away_costs_nothing_but_a_message(here, write, tmp_path):
     assert "`lipbench sync runs/tiny` sends it again" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     (run,) = SuiteFolder(tmp_path / "runs" / "tiny").folders().values()
-    assert isinstance(run, RunFolder)
     assert run.status().outcome == "completed"
 
 

@@ -127,6 +127,27 @@ def test_gray_images_have_one_channel(tmp_path):
         load(tmp_path / "set", tmp_path / "cache")
 
 
+def test_a_cached_array_cut_short_is_decoded_again(folder, tmp_path):
+    first = load(folder, tmp_path / "cache")
+    (stored,) = (tmp_path / "cache" / "datasets").glob("*.npz")
+    stored.write_bytes(stored.read_bytes()[:500])
+    assert torch.equal(load(folder, tmp_path / "cache").train.images, first.train.images)
+
+
+def test_files_changed_between_planning_and_loading_are_refused(folder, tmp_path):
+    info = data.inspect("images", folder, None, tmp_path / "cache")
+    Image.new("RGB", (8, 8), "red").save(folder / "a" / "1.png")
+    with pytest.raises(UserError, match="has changed since"):
+        data.load(info, folder, tmp_path / "cache", CPU)
+
+
+def test_images_of_more_than_8_bits_are_refused(tmp_path):
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    Image.fromarray(np.full((8, 8), 3000, dtype=np.uint16)).save(tmp_path / "set" / "a" / "1.png")
+    with pytest.raises(UserError, match=r"1.png has the mode I;16, not 8 bits"):
+        data.inspect("images", tmp_path / "set", None, tmp_path / "cache")
+
+
 def test_a_corrupt_image_is_named_and_nothing_is_cached(folder, tmp_path):
     broken = folder / "b" / "3.png"
     broken.write_bytes(broken.read_bytes()[:40])

@@ -78,6 +78,26 @@ def test_the_source_hash_is_of_the_code_and_not_of_its_comments(file):
     assert digest(GOOD.replace("2.0", "2.5")) != plain
 
 
+def test_the_source_hash_covers_the_siblings_that_a_file_imports(file):
+    (path := file("from .other import x\n")).with_name("other.py").write_text("x = 1\n")
+    before = Registry("methods", [path])["mine"].source_hash
+    path.with_name("other.py").write_text("x = 2\n")
+    assert Registry("methods", [path])["mine"].source_hash != before
+
+
+def test_the_source_hash_is_of_what_was_imported_not_of_a_later_edit(file):
+    plugin = Registry("methods", [file(GOOD, "kept.py")])["kept"]
+    plugin.load(Method)
+    before = plugin.source_hash
+    plugin.path.write_text(GOOD.replace("2.0", "2.5"))
+    assert Registry("methods", [plugin.path])["kept"].source_hash == before
+
+
+def test_a_file_that_is_an_installed_plugin_itself_is_no_clash():
+    path = Registry("methods")["none"].path
+    assert Registry("methods", [path])["none"].origin == "built-in"
+
+
 def test_a_hyperparameter_without_annotation_is_refused():
     with pytest.raises(TypeError, match="strength has no annotation"):
         type("Bad", (Method,), {"__doc__": "Bad.", "label": "bad", "strength": 2.0})

@@ -363,7 +363,7 @@ def results(tmp_path):
     runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
     info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
     suite = SuiteFolder(tmp_path / "trial")
-    suite.save_plan(Plan("trial", "A trial.", runs[:2], info, None, Intervals()))
+    suite.save_plan(Plan("trial", "A trial.", runs[:2], info, None, Intervals()), "sqlite://")
     for run in (runs[0], runs[2]):
         folder = suite.new_folder(run)
         folder.open(run.spec, {})

@@ -97,10 +97,10 @@ def test_recipe_is_each_methods_own_setting(write, plan_of):
         plan_of(write(("[none, spectral_norm]", "[weight_clipping]"), ("[C]", "recipe")))
 
 
-def test_a_run_that_two_cells_share_is_planned_once_and_said(write, plan_of):
+def test_a_run_that_two_cells_share_stands_in_both_and_is_one_run(write, plan_of):
     plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm]"), ("[C]", "[C, recipe]")))
-    assert [run.setting for run in plan.runs] == ["C"]
-    assert plan.merged == ("SN at recipe is SN at C",)
+    assert [run.setting for run in plan.runs] == ["C", "recipe"]
+    assert [run.setting for run in plan.unique] == ["C"]
 
 
 @pytest.mark.parametrize(

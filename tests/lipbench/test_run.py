@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import resource
+import sys
 
 import pytest
 import torch
 
-from lipbench import frame, sweep
+from lipbench import frame, reporting, sweep
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
+from lipbench.run import provenance
 from lipbench.store import RunFolder, SuiteFolder
 
 BREAKS = '''
@@ -163,6 +166,29 @@ def test_a_method_that_raises_is_a_failed_run_with_its_traceback(broken, do):
     assert "breaks.py" in (task.folder / "error.txt").read_text()
 
 
+def test_a_decomposition_that_fails_on_exploding_weights_is_divergence(
+    write, plan_of, tasks_of, do
+):
+    plan = plan_of(
+        write(
+            ("[none, spectral_norm]", "[singular_value_clipping]"),
+            ("[C]", "[{lr: 1e+30, beta1: 0, beta2: 0.9, n_dis: 1}]"),
+        )
+    )
+    status = do(tasks_of(plan)[0])
+    assert status.outcome == "diverged"
+    assert "at update 1" in status.cause
+
+
+@pytest.mark.parametrize("kind", ["FileNotFoundError", "PermissionError"])
+def test_a_file_error_of_a_method_is_that_runs_failure_and_not_the_disks(broken, do, kind):
+    task = broken(statement=f"raise {kind}(13, 'no', '/some/file')")
+    status = do(task)
+    assert status.outcome == "failed"
+    assert kind in status.cause
+    assert (task.folder / "error.txt").exists()
+
+
 @pytest.mark.parametrize(
     "statement",
     ["raise MemoryError('no more')", "raise torch.OutOfMemoryError('no more')"],
@@ -208,12 +234,99 @@ def test_a_full_disk_stops_the_sweep_and_leaves_what_was_finished(
     assert not list(task.folder.glob(".*"))  # no temporary file is left
 
 
+def test_a_file_that_cannot_grow_stops_the_sweep_as_a_full_disk_does(write, plan_of, tasks_of, do):
+    """Through the real write calls: torch.save tells of them as of a bug."""
+    task = tasks_of(plan_of(write()))[0]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            do(task)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (task.folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metrics.jsonl", "{bad\n{}\n", r"metrics.jsonl:1: damaged"),
+        ("status.json", '{"mood": 1}', r"status.json is damaged"),
+        ("status.json", "{", r"status.json is damaged"),
+    ],
+)
+def test_a_damaged_file_of_results_is_named(
+    write, plan_of, tasks_of, do, tmp_path, name, text, message
+):
+    task = tasks_of(plan_of(write()))[0]
+    do(task)
+    (task.folder / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        reporting.study(tmp_path / "runs" / "tiny")
+
+
+def test_a_damaged_plan_is_named(write, plan_of, tasks_of, tmp_path):
+    tasks_of(plan_of(write()))
+    plan = tmp_path / "runs" / "tiny" / "plan.json"
+    for text in ("{", "{}", plan.read_text().replace('"schema": 1', '"schema": 99')):
+        plan.write_text(text)
+        with pytest.raises(UserError, match=r"plan.json is damaged, or of a newer lipbench"):
+            frame.load_runs(tmp_path / "runs" / "tiny")
+
+
+def test_a_folder_that_is_no_run_does_not_spoil_the_table(write, plan_of, tasks_of, tmp_path):
+    tasks_of(plan_of(write()))
+    (tmp_path / "runs" / "tiny" / "runs" / "notes").mkdir(parents=True)
+    assert len(frame.load_runs(tmp_path / "runs" / "tiny")) == 2
+
+
+def test_a_checkpoint_cut_short_is_refused_before_anything_runs(write, plan_of, tasks_of, do):
+    plan = plan_of(write())
+    task = tasks_of(plan)[0]
+    do(task, stop_after=3)
+    checkpoint = task.folder / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"checkpoint.pt is damaged .*delete it"):
+        tasks_of(plan)
+
+
+def test_a_run_that_stands_in_two_cells_is_run_once_and_has_two_rows(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm]"), ("[C]", "[C, recipe]")))
+    (task,) = tasks_of(plan)
+    do(task)
+    runs = frame.load_runs(tmp_path / "runs" / "tiny")
+    assert runs["setting"].tolist() == ["C", "recipe"]
+    assert runs["run_id"].nunique() == 1
+    assert runs["outcome"].tolist() == ["completed"] * 2
+
+
+def test_what_says_that_it_runs_is_interrupted_once_the_lock_is_had(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    task = tasks_of(plan_of(write()))[0]
+    do(task, stop_after=3)
+    folder = RunFolder(task.folder)
+    folder.set_status(dataclasses.replace(folder.status(), outcome="running"))
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    assert suite.statuses()[task.run.spec.hash].outcome == "interrupted"
+    with suite.locked():
+        assert folder.status().outcome == "interrupted"
+
+
+def test_lipbench_runs_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert provenance()["revision"] is None
+
+
 def test_a_method_edited_after_its_runs_is_told_and_the_user_decides(
     broken, do, plan_of, tasks_of, tmp_path
 ):
     do(broken())
     plugin = tmp_path / "breaks.py"
     plugin.write_text(plugin.read_text().replace("pass", "batch.real.sum()"))
+    del sys.modules[Registry("methods", [plugin])["breaks"].module]  # as in a later process
     plan = plan_of(tmp_path / "tiny.yaml", plugins=(plugin,))
     with pytest.raises(UserError, match=r"breaks.py changed since 1 of these.*--rerun-changed"):
         tasks_of(plan)

@@ -106,8 +106,8 @@ class Sketch:
         )
 
     def grid_of_samples(self, run_id: str, path: Path, shade: int, size: int = 16) -> None:
-        """Write a run's grid of 8 x 8 images, two pixels apart."""
-        side = 2 + 8 * (size + 2)
+        """Write a run's grid of 8 x 8 images."""
+        side = 8 * size
         Image.new("RGB", (side, side), (shade, shade, shade)).save(path)
         self.samples[run_id] = path
 

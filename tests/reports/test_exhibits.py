@@ -201,7 +201,7 @@ def test_samples_are_cropped_to_whole_images(sketch, exhibit, tmp_path):
     (figure,) = shown(exhibit, "samples", sketch.study())
 
     a, b, c = figure.drawing.axes
-    assert np.asarray(a.images[0].get_array()).shape == (2 + 4 * 18, 2 + 4 * 18, 3)
+    assert np.asarray(a.images[0].get_array()).shape == (4 * 16, 4 * 16, 3)
     assert [text.get_text() for axes in (b, c) for text in axes.texts] == ["queued", "diverged"]
 
 
