@@ -10,12 +10,15 @@ two threads on a small net, interleaved.
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+
+from lipbench.executors import CPU_ENVIRONMENT
 
 SUITE = """
 dataset: digits
@@ -60,13 +63,16 @@ def lipbench(*arguments: str) -> tuple[float, str]:
     return time.perf_counter() - start, done.stdout
 
 
-def throughput(processes: int, threads: int) -> float:
+def throughput(processes: int, threads: int, environment: dict[str, str]) -> float:
     """Return updates a second of so many processes together."""
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", TRAIN, str(threads), here]
     pipe = subprocess.PIPE
     running = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(processes)
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **environment}
+        )
+        for _ in range(processes)
     ]
     for process in running:
         assert process.stdout is not None
@@ -98,7 +104,7 @@ def main() -> None:
         plans = [lipbench("plan", str(suite))[0] for _ in range(3)]
         print(f"lipbench plan of 10,000 runs: {median(plans):.2f} s")
         print(f"a run after a worker's first, of one update: {fixed_cost(folder):.2f} s")
-    pairs = [(throughput(2, 1), throughput(1, 2)) for _ in range(3)]
+    pairs = [(throughput(2, 1, CPU_ENVIRONMENT), throughput(1, 2, {})) for _ in range(3)]
     ratios = sorted(two / one for two, one in pairs)
     print(
         f"two workers of one thread: {median(t for t, _ in pairs):.1f} updates/s; one process of "

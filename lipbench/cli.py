@@ -298,9 +298,9 @@ def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: st
 
 def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
     """Return one line on a plan and what of it is done."""
-    from lipbench import sweep
+    from lipbench import outlook
 
-    counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(plan, folder).items())
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(plan, folder).items())
     return f"{plan.name}: {len(plan.unique)} runs ({counted}); {to_do} to do in {folder.path}"
 
 
@@ -308,8 +308,7 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
     from rich.console import Console
     from rich.table import Table
 
-    from lipbench import protocols, sweep
-    from lipbench.display import duration
+    from lipbench import outlook, protocols
     from lipbench.plan import unique
     from lipbench.store import Status
 
@@ -317,7 +316,7 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
     first = chosen[0].spec
     budget, info = first.budget, made.dataset
     updates = sum(run.spec.budget.generator_updates for run in chosen)
-    images = sum(sweep.work(run) for run in chosen)
+    images = sum(outlook.work(run) for run in chosen)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_row("runs", f"{len(chosen)} (of {len(made.unique)})")
     for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
@@ -348,17 +347,17 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
     table.add_row("protocol", protocols.by_id(first.protocol).sentence())
     table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
-    counted = ", ".join(f"{n} {outcome}" for outcome, n in sweep.counts(made, folder).items())
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
     table.add_row("results", f"{folder.path}: {counted}")
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
         table.add_row("", f"{others} more runs there are not in this suite; they stay")
     statuses = folder.statuses()
     left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
-    seconds, known = sweep.estimate(left, folder.path.parent)
+    seconds, known = outlook.estimate(left, folder.path.parent)
     if known:
         told = "" if known == len(left) else f" for the {known} runs that earlier ones tell of"
-        table.add_row("time left", f"about {duration(seconds)} of one worker{told}")
+        table.add_row("time left", f"about {outlook.duration(seconds)} of one worker{told}")
     elif left:
         table.add_row("time left", "unknown: no such run was made on this machine yet")
     if shared := len(made.runs) - len(made.unique):

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,9 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lipbench.executors import Event
-from lipbench.run import Task
-from lipbench.sweep import work
+from lipbench.outlook import duration, work
+
+if TYPE_CHECKING:
+    from lipbench.executors import Event
+    from lipbench.run import Task
 
 
 class Display:
@@ -105,17 +107,3 @@ class Display:
         left = self._total - sum(self._ended.values())
         summary = f"{left} of {self._total} runs left, about {self._left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: 0.4 s, 34 s, 12 min, 3 h 05 min.
-
-    >>> duration(0.42), duration(34.2), duration(754), duration(11100)
-    ('0.4 s', '34 s', '13 min', '3 h 05 min')
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

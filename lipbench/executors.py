@@ -25,7 +25,7 @@ _TICK_SECONDS = 0.25
 # Set before a worker starts. One thread a worker: sums then have one order, so bits agree. glibc's
 # malloc returns large blocks to the system after every use, and half of a CPU's time can go into
 # mapping them again.
-_CPU_ENVIRONMENT = {
+CPU_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "MALLOC_TOP_PAD_": str(2**28),
@@ -130,7 +130,7 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(_CPU_ENVIRONMENT if device == "cpu" else {}), _ignored_signals():
+        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), _ignored_signals():
             self.process.start()
         theirs.close()
 

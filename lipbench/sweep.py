@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import socket
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import torch
 
 from lipbench import data, protocols, resolve, scoring
 from lipbench.errors import UserError
+from lipbench.outlook import work
 from lipbench.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
 from lipbench.run import Task, provenance
-from lipbench.spec import RunSpec
-from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
-
-_TIMED_RUNS = 1000  # of which an estimate reads the timings
+from lipbench.store import ENDED, RESULTS, RunFolder, SuiteFolder
 
 
 @dataclass(frozen=True)
@@ -112,61 +106,6 @@ def tasks(
         )
     # Long runs last would leave workers idle at the end. Equally long ones keep their order.
     return sorted(left, key=lambda task: -work(task.run))
-
-
-def work(run: PlannedRun) -> int:
-    """Return the images that a run's networks see in training, a rough measure of its length."""
-    spec = run.spec
-    budget = spec.budget
-    discriminator = 2 * spec.setting.n_dis * budget.batch_size
-    return budget.generator_updates * (discriminator + budget.generator_batch_size)
-
-
-def counts(plan: Plan, suite: SuiteFolder) -> Counter[str]:
-    """Return how many of a plan's runs have each outcome."""
-    statuses = suite.statuses()
-    return Counter(statuses.get(run.spec.hash, Status()).outcome for run in plan.unique)
-
-
-def estimate(runs: Sequence[PlannedRun], runs_dir: Path) -> tuple[float, int]:
-    """Return the seconds that runs take one worker, and of how many runs earlier ones tell.
-
-    Earlier ones are the newest thousand under `runs_dir` that this machine made.
-    """
-    timed = _timings(runs_dir)
-    known = [(run, timed[key]) for run in runs if (key := _timing_key(run.spec)) in timed]
-    seconds = sum(
-        run.spec.budget.generator_updates * median(pace for pace, _ in timings)
-        + median(scoring for _, scoring in timings)
-        for run, timings in known
-    )
-    return seconds, len(known)
-
-
-def _timings(runs_dir: Path) -> dict[str, list[tuple[float, float]]]:
-    """Return (seconds per update, seconds of scoring) of completed runs, by what was timed."""
-    statuses = runs_dir.glob("*/runs/*/status.json")
-    newest = sorted(statuses, key=lambda path: path.stat().st_mtime, reverse=True)
-    found: dict[str, list[tuple[float, float]]] = {}
-    for path in newest[:_TIMED_RUNS]:
-        folder = RunFolder(path.parent)
-        status = folder.status()
-        here = folder.sessions() and folder.sessions()[-1]["host"] == socket.gethostname()
-        if status.outcome == "completed" and "seconds_per_update" in status.cost and here:
-            timing = (status.cost["seconds_per_update"], status.cost["seconds_scoring"])
-            found.setdefault(_timing_key(folder.spec()), []).append(timing)
-    return found
-
-
-def _timing_key(spec: RunSpec) -> str:
-    """Return what decides how long an update takes, as text."""
-    fields = spec.to_json()
-    fields["n_dis"] = fields.pop("setting")["n_dis"]
-    for irrelevant in ("seed", "loss", "initialisation"):
-        del fields[irrelevant]
-    for irrelevant in ("generator_updates", "schedule"):
-        del fields["budget"][irrelevant]
-    return json.dumps(fields, sort_keys=True)
 
 
 def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import threading
 import zipfile
@@ -23,7 +22,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lipbench import atomic
-from lipbench.data import Arrays, DatasetInfo, splits
+from lipbench.data import Arrays, DatasetInfo, fingerprints, splits
 from lipbench.errors import UserError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
@@ -109,7 +108,7 @@ def _find(path: Path | None) -> _Files:
         raise UserError(f"dataset.path {path} does not exist; give a folder or zip of images")
     if not names:
         raise UserError(f"dataset.path {path} holds no images ({', '.join(sorted(_SUFFIXES))})")
-    signature = hashlib.sha256("\n".join([str(root.resolve()), *marks]).encode()).hexdigest()
+    signature = "\n".join([f"images {_VERSION}", str(root.resolve()), *marks])
     return _Files(root, tuple(sorted(names)), signature, read)
 
 
@@ -174,16 +173,15 @@ def _layout(files: _Files) -> tuple[list[str], list[str], tuple[str, ...]]:
 
 
 def _fingerprint(files: _Files, cache: Path) -> str:
-    """Return the sha256 of all names and contents, remembered while no file changes."""
-    memo = cache / "fingerprints" / f"{files.signature}.json"
-    if memo.exists():
-        return str(json.loads(memo.read_text())["fingerprint"])
-    digest = hashlib.sha256(f"images version {_VERSION}".encode())
-    for name in files.names:
-        digest.update(f"{name}\0{hashlib.sha256(files.read(name)).hexdigest()}\n".encode())
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace_text(memo, json.dumps({"fingerprint": digest.hexdigest()}))
-    return digest.hexdigest()
+    """Return the sha256 of all names and contents."""
+
+    def compute() -> str:
+        digest = hashlib.sha256(f"images version {_VERSION}".encode())
+        for name in files.names:
+            digest.update(f"{name}\0{hashlib.sha256(files.read(name)).hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+    return fingerprints.remembered(cache, files.signature, compute)
 
 
 def _open(files: _Files, name: str) -> Image.Image:

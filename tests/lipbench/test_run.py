@@ -11,7 +11,7 @@ import sys
 import pytest
 import torch
 
-from lipbench import frame, reporting, sweep
+from lipbench import frame, outlook, reporting, sweep
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.run import provenance
@@ -388,9 +388,9 @@ def test_an_estimate_comes_from_earlier_runs_alike_and_only_from_them(
 ):
     long = write(("generator_updates: 6", "generator_updates: 30"))
     plan = plan_of(long)
-    assert sweep.estimate(plan.runs, tmp_path / "runs") == (0, 0)
+    assert outlook.estimate(plan.runs, tmp_path / "runs") == (0, 0)
     do(tasks_of(plan)[0])
-    seconds, known = sweep.estimate(plan.runs, tmp_path / "runs")
+    seconds, known = outlook.estimate(plan.runs, tmp_path / "runs")
     assert known == 1
     assert 0 < seconds < 60
 

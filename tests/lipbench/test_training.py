@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from lipbench import data, training
+from lipbench import data, paths, training
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
 from lipbench.plugins import Registry
@@ -57,8 +56,8 @@ class Recorder(Method):
 
 @pytest.fixture(scope="module")
 def digits() -> data.Split:
-    info = data.inspect("digits", None, None, Path("unused"))
-    return data.load(info, None, Path("unused"), CPU).train
+    info = data.inspect("digits", None, None, paths.cache_root())
+    return data.load(info, None, paths.cache_root(), CPU).train
 
 
 def method(name: str) -> Method:

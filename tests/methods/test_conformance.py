@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
 
-from lipbench import data, training
+from lipbench import data, paths, training
 from lipbench.discriminators import matrix
 from lipbench.method import Method
 from lipbench.plugins import Registry
@@ -20,7 +19,7 @@ UPDATES = 6
 
 @pytest.fixture(scope="module")
 def digits() -> data.Split:
-    cache = Path("unused")
+    cache = paths.cache_root()
     info = data.inspect("digits", None, None, cache)
     return data.load(info, None, cache, torch.device("cpu")).train
 
