@@ -4,7 +4,7 @@
 
 Prints seconds of `lipbench --help`, of planning 10,000 runs, of a run of one update in a worker
 that has done one before, and the throughput of two workers of one thread against one process of
-two threads on a small net, interleaved.
+two threads on small nets, interleaved.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ sys.path.insert(0, sys.argv[2])
 from lipbench import data, paths, training
 from train_step import spec
 import dataclasses
-run = spec(0.25, "float32")
+run = spec(float(sys.argv[3]), "float32")
 info = data.inspect("digits", None, None, paths.cache_root())
 split = data.load(info, None, paths.cache_root(), torch.device("cpu")).train
 run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, image_size=16, channels=1))
@@ -63,10 +63,10 @@ def lipbench(*arguments: str) -> tuple[float, str]:
     return time.perf_counter() - start, done.stdout
 
 
-def throughput(processes: int, threads: int, environment: dict[str, str]) -> float:
+def throughput(width: float, processes: int, threads: int, environment: dict[str, str]) -> float:
     """Return updates a second of so many processes together."""
     here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", TRAIN, str(threads), here]
+    command = [sys.executable, "-c", TRAIN, str(threads), here, str(width)]
     pipe = subprocess.PIPE
     running = [
         subprocess.Popen(
@@ -104,13 +104,17 @@ def main() -> None:
         plans = [lipbench("plan", str(suite))[0] for _ in range(3)]
         print(f"lipbench plan of 10,000 runs: {median(plans):.2f} s")
         print(f"a run after a worker's first, of one update: {fixed_cost(folder):.2f} s")
-    pairs = [(throughput(2, 1, CPU_ENVIRONMENT), throughput(1, 2, {})) for _ in range(3)]
-    ratios = sorted(two / one for two, one in pairs)
-    print(
-        f"two workers of one thread: {median(t for t, _ in pairs):.1f} updates/s; one process of "
-        f"two threads: {median(o for _, o in pairs):.1f}; ratio {median(ratios):.2f} "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    )
+    for width in (0.125, 0.25):
+        pairs = [
+            (throughput(width, 2, 1, CPU_ENVIRONMENT), throughput(width, 1, 2, {}))
+            for _ in range(5)
+        ]
+        ratios = sorted(two / one for two, one in pairs)
+        print(
+            f"width {width:g}: two workers of one thread {median(t for t, _ in pairs):.1f} "
+            f"updates/s, one process of two threads {median(o for _, o in pairs):.1f}; "
+            f"ratio {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
 
 
 if __name__ == "__main__":
