@@ -15,11 +15,15 @@ import typer
 from lipbench.errors import STORAGE_ERRORS, UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.run import Task
     from lipbench.store import SuiteFolder
 
+_PIPED_WIDTH = 400
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
 app = typer.Typer(
@@ -182,18 +186,13 @@ def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> Non
 @app.command()
 def methods(plugin: PluginOption = None) -> None:
     """List the installed methods, and those of your own files."""
-    from rich.console import Console
-    from rich.table import Table
-
     from lipbench.plugins import Registry
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("method", "label", "from", "what it does"):
-        table.add_column(heading, no_wrap=heading in ("method", "label"))
+    table = _table("method", "label", "from", "what it does")
     for name, found in sorted(Registry("methods", plugin or []).plugins.items()):
         label, summary = found.summary
         table.add_row(name, label, found.origin, summary)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -257,7 +256,7 @@ def _execute(
 
     courier = Courier(uri, folder, plan)
     primary = protocols.by_id(plan.protocol).primary
-    display = Display(Console(highlight=False), tasks, primary)
+    display = Display(Console(highlight=False, markup=False), tasks, primary)
     outcomes: Counter[str] = Counter()
     try:
         with display.live():
@@ -305,7 +304,6 @@ def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
 
 
 def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from lipbench import outlook, protocols
@@ -362,7 +360,25 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
         table.add_row("time left", "unknown: no such run was made on this machine yet")
     if shared := len(made.runs) - len(made.unique):
         table.add_row("", f"{shared} cells share a run with another cell: it runs once")
-    Console(highlight=False).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Return where tables go: what is piped is not cut to a terminal's width."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(highlight=False, markup=False, width=width)
+
+
+def _table(*headings: str) -> Table:
+    """Return a table with one line a row."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    return table
 
 
 def _values(run: PlannedRun) -> str:
@@ -376,17 +392,12 @@ def _values(run: PlannedRun) -> str:
 def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
     from collections import Counter
 
-    from rich.console import Console
-    from rich.table import Table
-
     outcomes = Counter(row["outcome"] for row in rows)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = _console()
     console.print(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
     if others:
         console.print(f"{others} more runs in this folder are not in the current suite")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("method", "setting", "seed", "outcome", "updates", "cause"):
-        table.add_column(heading)
+    table = _table("method", "setting", "seed", "outcome", "updates", "cause")
     for row in rows:
         if row["outcome"] != "completed":
             updates = f"{row['generator_updates']}/{row['planned_updates']}"

@@ -256,6 +256,10 @@ class SuiteFolder:
         """Return where a run that has no folder yet goes."""
         return RunFolder(self.path / "runs" / run.id)
 
+    def take_over(self, folder: RunFolder, run: PlannedRun) -> None:
+        """Give a run's folder the name that the run has now."""
+        folder.path.rename(self.new_folder(run).path)
+
     def set_aside(self, folder: RunFolder) -> None:
         """Move a run's folder out of the way; what was measured is not deleted."""
         target = self.path / "replaced" / f"{folder.path.name}.{time.time_ns()}"

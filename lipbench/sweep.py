@@ -42,7 +42,7 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
         if spec.hash in planned and spec.hash not in folders:
-            folder.path.rename(suite.new_folder(planned[spec.hash]).path)
+            suite.take_over(folder, planned[spec.hash])
             adopted.append(planned[spec.hash].id)
     return adopted
 
