@@ -79,12 +79,12 @@ def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
     """
     if not tasks:
         return
-    pool = _Pool(devices[: len(tasks)])
-    try:
-        with _interrupts() as interrupts:
+    with _interrupts() as interrupts:
+        pool = _Pool(devices[: len(tasks)])
+        try:
             yield from _dispatch(list(tasks), pool, interrupts)
-    finally:
-        pool.close()
+        finally:
+            pool.close()
 
 
 def _dispatch(tasks: list[Task], pool: _Pool, interrupts: list[float]) -> Iterator[Event]:

@@ -175,8 +175,10 @@ def _is_storage_error(error: Exception, task: Task) -> bool:
     """Return whether the disk refused lipbench's own files, and not something of a plugin's."""
     if not isinstance(error, OSError) or error.errno not in STORAGE_ERRORS:
         return False
-    name = str(error.filename or "")
-    return not name or any(name.startswith(str(root)) for root in (task.folder, task.cache))
+    if not error.filename:
+        return True  # of an open file, which a plugin has no business with
+    path = Path(error.filename).absolute()
+    return any(path.is_relative_to(root.absolute()) for root in (task.folder, task.cache))
 
 
 def _diagnose(error: Exception, state: TrainState | None) -> tuple[str, str]:
@@ -339,12 +341,10 @@ def _git_revision() -> str | None:
 
 
 def _processor() -> str:
-    for line in (
-        Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    ):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:
