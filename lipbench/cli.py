@@ -283,7 +283,8 @@ def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: st
 
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
-    _say(f"report:  lipbench report {folder.path}\nMLflow:  mlflow ui --backend-store-uri {uri}")
+    seen_at = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    _say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at}")
     if bad:
         _say(
             f"{bad} runs failed: `lipbench status {folder.path}` says why, "
