@@ -11,7 +11,7 @@ import yaml
 
 from lipbench.errors import Mark, UserError
 
-Path_ = tuple[str | int, ...]
+Keys = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,9 +42,9 @@ class Document:
 
     data: Any
     source: str
-    marks: dict[Path_, Mark] = field(default_factory=dict)
+    marks: dict[Keys, Mark] = field(default_factory=dict)
 
-    def mark(self, path: Path_) -> Mark:
+    def mark(self, path: Keys) -> Mark:
         """Return where the value at a path, or the nearest one that holds it, was written."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.marks:
@@ -111,7 +111,7 @@ def _parse(text: str, mark: Mark, lines: bool = True) -> Document:
     return document
 
 
-def _build(loader: _Loader, node: yaml.Node, path: Path_, document: Document) -> Any:
+def _build(loader: _Loader, node: yaml.Node, path: Keys, document: Document) -> Any:
     document.marks[path] = Mark(document.source, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*path, i), document) for i, item in enumerate(node.value)]
