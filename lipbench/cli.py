@@ -15,7 +15,6 @@ import typer
 from lipbench.errors import STORAGE_ERRORS, UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from lipbench.plan import Plan, PlannedRun
@@ -192,7 +191,7 @@ def methods(plugin: PluginOption = None) -> None:
     for name, found in sorted(Registry("methods", plugin or []).plugins.items()):
         label, summary = found.summary
         table.add_row(name, label, found.origin, summary)
-    _console().print(table)
+    _show(table)
 
 
 @app.command()
@@ -361,15 +360,18 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
         table.add_row("time left", "unknown: no such run was made on this machine yet")
     if shared := len(made.runs) - len(made.unique):
         table.add_row("", f"{shared} cells share a run with another cell: it runs once")
-    _console().print(table)
+    _show(table)
 
 
-def _console() -> Console:
-    """Return where tables go: what is piped is not cut to a terminal's width."""
+def _show(table: Table) -> None:
+    """Print a table; what is piped is neither cut to a terminal's width nor padded."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(highlight=False, markup=False, width=width)
+    console = Console(highlight=False, markup=False, width=width)
+    with console.capture() as captured:
+        console.print(table)
+    _say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _table(*headings: str) -> Table:
@@ -394,10 +396,9 @@ def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
     from collections import Counter
 
     outcomes = Counter(row["outcome"] for row in rows)
-    console = _console()
-    console.print(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
+    _say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
     if others:
-        console.print(f"{others} more runs in this folder are not in the current suite")
+        _say(f"{others} more runs in this folder are not in the current suite")
     table = _table("method", "setting", "seed", "outcome", "updates", "cause")
     for row in rows:
         if row["outcome"] != "completed":
@@ -412,7 +413,7 @@ def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
             ]
             table.add_row(*("" if value is None else str(value) for value in shown))
     if table.row_count:
-        console.print(table)
+        _show(table)
 
 
 def _track_report(results: Path, given: str | None) -> str | None:
