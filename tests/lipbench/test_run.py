@@ -364,6 +364,16 @@ def test_a_frame_has_a_row_for_every_run_whatever_became_of_it(
     assert runs["planned"].all()
 
 
+def test_a_score_before_the_end_of_the_budget_is_a_curve_and_no_result(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    task = tasks_of(plan_of(write()))[0]
+    do(task, stop_after=5)
+    assert [row["update"] for row in RunFolder(task.folder).rows("scores")] == [4]
+    runs = frame.load_runs(tmp_path / "runs" / "tiny")
+    assert "fd_digits" not in runs or runs["fd_digits"].isna().all()
+
+
 def test_runs_of_an_edited_suite_stay_and_are_not_planned(write, plan_of, tasks_of, do, tmp_path):
     for task in tasks_of(plan_of(write())):
         do(task)
