@@ -42,7 +42,7 @@ run = spec(float(sys.argv[3]), "float32")
 info = data.inspect("digits", None, None, paths.cache_root())
 split = data.load(info, None, paths.cache_root(), torch.device("cpu")).train
 run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, image_size=16, channels=1))
-updates = training.train(run, split, training.build(run, [], torch.device("cpu")))
+updates = training.train(run, split, training.build(run, [], split))
 for _ in range(5):
     next(updates)
 print("ready", flush=True)

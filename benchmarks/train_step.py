@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lipbench import training
 from lipbench.data import Split
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, initialise
-from lipbench.spec import Budget, DatasetSpec, RunSpec, Setting
+from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
 
 BATCH = 64
 UPDATES = 100_000  # more than any benchmark does
@@ -38,7 +38,7 @@ def spec(width: float, precision: str) -> RunSpec:
         architecture="standard_cnn",
         width=width,
         initialisation="normal_0.02",
-        loss="non_saturating",
+        loss=LossSpec("non_saturating", {}),
         dataset=DatasetSpec("noise", "", 32, 3),
         budget=Budget(UPDATES, BATCH, BATCH, "constant"),
         precision=precision,
@@ -52,7 +52,7 @@ def spec(width: float, precision: str) -> RunSpec:
 def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], object]:
     """Return a function that does one update with lipbench's loop."""
     run = spec(width, precision)
-    updates = training.train(run, data, training.build(run, [], data.images.device))
+    updates = training.train(run, data, training.build(run, [], data))
     return lambda: next(updates)
 
 
@@ -61,7 +61,7 @@ def textbook_step(data: Split, width: float) -> Callable[[], object]:
     architecture = ARCHITECTURES["standard_cnn"]
     device = data.images.device
     g = architecture.generator(32, 3, width).to(device)
-    d = architecture.discriminator(32, 3, width, lambda _: torch.nn.Identity()).to(device)
+    d = architecture.discriminator(32, 3, width).to(device)
     initialise(g, "normal_0.02", 0, "generator")
     initialise(d, "normal_0.02", 0, "discriminator")
     adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))

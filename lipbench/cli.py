@@ -331,7 +331,7 @@ def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> Non
     table.add_row(
         "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
     )
-    table.add_row("losses", ", ".join(dict.fromkeys(run.spec.loss for run in chosen)))
+    table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
     table.add_row(
         "budget",
         f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "

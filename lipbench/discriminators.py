@@ -1,6 +1,8 @@
-"""The mathematics of discriminators that methods share."""
+"""What methods share: a discriminator's layers, weights and input gradient."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,37 @@ from torch.nn.utils import parametrize
 
 from lipbench.networks import Discriminator
 
-__all__ = ["Discriminator", "convolutions", "gradient", "matrix", "original"]
+__all__ = [
+    "Around", "Discriminator", "convolutions", "find", "gradient", "input_shapes", "matrix",
+    "original",
+]  # fmt: skip
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+class Around(Discriminator):
+    """A discriminator around another: `compute` changes what that one does with images.
+
+    Its layers, features, body and head are the inner one's.
+    """
+
+    def __init__(self, inner: Discriminator) -> None:
+        super().__init__(inner.image_shape)
+        self.inner = inner
+
+    @property
+    def body(self) -> nn.Module:  # type: ignore[override]
+        """Return the inner discriminator's body."""
+        return self.inner.body
+
+    @property
+    def head(self) -> nn.Module:  # type: ignore[override]
+        """Return the inner discriminator's head."""
+        return self.inner.head
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the inner discriminator's features."""
+        return self.inner.features(images)
 
 
 def convolutions(discriminator: Discriminator) -> list[nn.Conv2d]:
@@ -26,6 +58,33 @@ def original(layer: nn.Module) -> Tensor:
     if parametrize.is_parametrized(layer, "weight"):
         return layer.parametrizations["weight"].original  # type: ignore[union-attr,index]
     return layer.weight  # type: ignore[return-value]
+
+
+def find(network: nn.Module, kind: type[Kind]) -> Kind:
+    """Return the one module of a kind within a network: where a method left its state.
+
+    Raises ValueError where there is none, or several.
+    """
+    (found,) = [module for module in network.modules() if isinstance(module, kind)]
+    return found
+
+
+@torch.no_grad()
+def input_shapes(discriminator: Discriminator) -> dict[nn.Module, torch.Size]:
+    """Return the shape, without the batch, of what each of D's layers gets for an image."""
+    shapes: dict[nn.Module, torch.Size] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        shapes[module] = inputs[0].shape[1:]
+
+    handles = [layer.register_forward_pre_hook(note) for layer in discriminator.layers()]
+    was_training = discriminator.training
+    weight = next(discriminator.parameters())
+    discriminator.eval()(weight.new_zeros(1, *discriminator.image_shape))
+    discriminator.train(was_training)
+    for handle in handles:
+        handle.remove()
+    return shapes
 
 
 def gradient(discriminator: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator
+from lipbench.networks import Generator
 
-__all__ = ["Batch", "Claim", "Count", "Method", "NonNegative", "Positive", "Recipe", "Requires"]
+__all__ = [
+    "HOOKS", "Batch", "Claim", "Count", "Discriminator", "Fraction", "Generator", "Method",
+    "NonNegative", "Penalty", "Positive", "Projection", "Quantity", "Recipe", "Requires", "Trait",
+    "Whole",
+]  # fmt: skip
 
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
+Whole = Annotated[int, Ge(0)]
 
 
 class Batch(NamedTuple):
-    """What one update of D sees: images of shape (B, C, H, W) in [-1, 1]; labels (B,) or None."""
+    """What one update sees: images (B, C, H, W) in [-1, 1], and D's logits (B,) of them.
+
+    Real and generated images may differ in number in an update of G. The logits carry the graph
+    of the update, so a penalty on them costs no further pass through D. `step` counts the updates
+    of D before this one, `progress` is the share of the budget done, in [0, 1).
+    """
 
     real: Tensor
     fake: Tensor
-    real_labels: Tensor | None = None
-    fake_labels: Tensor | None = None
+    real_logits: Tensor
+    fake_logits: Tensor
+    step: int = 0
+    progress: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        discriminator: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        step: int = 0,
+        progress: float = 0.0,
+    ) -> Self:
+        """Return the batch of these images, with the discriminator's logits of them."""
+        return cls(real, fake, discriminator(real), discriminator(fake), step, progress)
 
 
 @dataclass(frozen=True)
@@ -45,15 +72,55 @@ class Requires:
     loss: str | None = None
 
 
+class Trait(enum.Enum):
+    """What a method does to D that other methods may not bear; see `lipbench.combinations`."""
+
+    BATCH_STATISTICS = "an image's logit depends on the other images of its batch"
+    INPUT_GRADIENTS = "it differentiates D by its images"
+    REPARAMETRIZES = "it computes D's weights from other parameters"
+
+
+Quantity = Literal[
+    "sigma_kernel", "sigma_operator", "frobenius_norm", "row_norm", "largest_weight",
+    "input_gradient",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Claim:
-    """A bound that a method promises on each of D's layers; audits hold it to that.
+    """A bound that a method promises: `quantity` <= `bound` * (1 + `tolerance`).
 
-    `sigma_kernel` is the largest singular value of the weight reshaped to (outputs, rest).
+    Quantities of each layer: `sigma_kernel`, the largest singular value of the weight reshaped to
+    (outputs, rest); `sigma_operator`, that of the layer as a linear map of its input, stride and
+    padding included; `frobenius_norm` of the weight; `row_norm`, the largest norm of an output's
+    weights; `largest_weight`, in magnitude. `input_gradient` is the largest norm of D's gradient
+    by an image. See `lipbench.lipschitz`. A method that projects promises it after the projection.
     """
 
-    sigma_kernel: float
+    quantity: Quantity
+    bound: float
     tolerance: float
+    layers: Literal["all", "convolutions"] = "all"
+
+
+def _refuse_traps(cls: type[Method], abstract: bool) -> None:
+    """Raise TypeError for what a dataclass would silently get wrong."""
+    own: Mapping[str, Any] = vars(cls)
+    annotated = own.get("__annotations__", {})
+    for name, value in own.items():
+        is_field = not name.startswith("_") and not callable(value)
+        if is_field and not isinstance(value, (staticmethod, classmethod, property)):
+            if name not in annotated and not hasattr(Method, name) and name != "label":
+                raise TypeError(
+                    f"{cls.__name__}.{name} has no annotation, so it would not be a "
+                    f"hyperparameter; write `{name}: {type(value).__name__} = {value!r}`"
+                )
+            if isinstance(value, (list, dict, set)):
+                raise TypeError(f"{cls.__name__}.{name} has a mutable default: {value!r}")
+    if not isinstance(getattr(cls, "label", None), str) and not abstract:
+        raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
+    if not (own.get("__doc__") or "").strip():
+        raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
 
 
 @dataclass_transform(frozen_default=True)
@@ -63,22 +130,26 @@ class Method:
 
     A subclass is a frozen dataclass without being decorated: its annotated attributes are the
     hyperparameters that a suite can set, checked against their types and ranges (`Positive`,
-    `NonNegative`, `Count`) when the suite is read. It overrides only the hooks that it needs,
-    listed here in the order in which training calls them. It keeps no state: what must persist
-    is a buffer of the discriminator, so checkpoints hold it. Hooks run with the global random
-    generator seeded for the update, so plain `torch.rand` is right, and reproducible, in them.
+    `NonNegative`, `Fraction`, `Count`, `Whole`, `Literal`, `bool`) when the suite is read. It
+    overrides only the hooks that it needs, listed here in the order in which training calls them.
+    It keeps no state: what must persist is a buffer of a network, so checkpoints hold it. Hooks
+    run with the global random generator seeded for the update, so plain `torch.rand` is right,
+    and reproducible, in them.
     """
 
     label: ClassVar[str]
+    papers: ClassVar[tuple[str, ...]] = ()  # keys of references.bib beside the file, or BibTeX
     requires: ClassVar[Requires] = Requires()
     recipe: ClassVar[Recipe | None] = None
+    traits: ClassVar[frozenset[Trait]] = frozenset()
+    compiles: ClassVar[bool] = True  # torch.compile captures D, as wrapped, in one graph
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False
     )
 
-    def __init_subclass__(cls) -> None:
-        _refuse_traps(cls)
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        _refuse_traps(cls, abstract)
         dataclass(frozen=True)(cls)
 
     @property
@@ -94,6 +165,13 @@ class Method:
         """
         return nn.Identity()
 
+    def activation(self, channels: int) -> nn.Module:
+        """Return the activation of a hidden layer of D, in place of the architecture's own.
+
+        Called once for each convolution of D; (B, channels, H, W) in and out.
+        """
+        raise NotImplementedError
+
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         """Return the D to train: the same one, reparametrized in place, or a module around it.
 
@@ -101,33 +179,79 @@ class Method:
         """
         return discriminator
 
+    def wrap_generator(self, generator: Generator) -> Generator:
+        """Return the G to train: as `wrap` does for D."""
+        return generator
+
+    def prepare(self, discriminator: Discriminator, real: Tensor) -> None:
+        """Take from a first batch of real images, (B, C, H, W), what depends on data.
+
+        Called once, under `torch.no_grad()`, when the networks are wrapped: for reference batches
+        and data-dependent initial values. What it sets must be parameters or buffers.
+        """
+
     def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         """Return the scalar to add to D's loss at each of its updates."""
         return batch.real.new_zeros(())
 
-    def project(self, discriminator: Discriminator) -> None:
+    def project(self, discriminator: Discriminator, step: int) -> None:
         """Move D's weights back into the constraint set, after each step of D's optimizer.
 
-        Called under `torch.no_grad()`. An in-place change of a reparametrized `.weight` would do
-        nothing: change `lipbench.discriminators.original(layer)`.
+        Called under `torch.no_grad()`; `step` counts the updates of D before this one. An in-place
+        change of a reparametrized `.weight` would do nothing: change
+        `lipbench.discriminators.original(layer)`.
         """
 
+    def generator_loss(
+        self, loss: Tensor, generator: Generator, discriminator: Discriminator, batch: Batch
+    ) -> Tensor:
+        """Return G's loss, a scalar: the adversarial one, with a term added, or another instead.
 
-def _refuse_traps(cls: type[Method]) -> None:
-    """Raise TypeError for what a dataclass would silently get wrong."""
-    own: Mapping[str, Any] = vars(cls)
-    annotated = own.get("__annotations__", {})
-    for name, value in own.items():
-        is_field = not name.startswith("_") and not callable(value)
-        if is_field and not isinstance(value, (staticmethod, classmethod, property)):
-            if name not in annotated and not hasattr(Method, name) and name != "label":
-                raise TypeError(
-                    f"{cls.__name__}.{name} has no annotation, so it would not be a "
-                    f"hyperparameter; write `{name}: {type(value).__name__} = {value!r}`"
-                )
-            if isinstance(value, (list, dict, set)):
-                raise TypeError(f"{cls.__name__}.{name} has a mutable default: {value!r}")
-    if not isinstance(getattr(cls, "label", None), str):
-        raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
-    if not (own.get("__doc__") or "").strip():
-        raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
+        `batch.real` is that of D's last update, `batch.fake` G's new images, with their graph.
+        """
+        return loss
+
+    @classmethod
+    def hooks(cls) -> tuple[str, ...]:
+        """Return the names of the hooks that the class overrides, in the order of their calls."""
+        return tuple(name for name in HOOKS if getattr(cls, name) is not getattr(Method, name))
+
+
+HOOKS = (
+    "norm", "activation", "wrap", "wrap_generator", "prepare", "penalty", "project",
+    "generator_loss",
+)  # fmt: skip
+
+
+class Penalty(Method, abstract=True):
+    """A term of D's loss, at every update or lazily: `every` times the term at each `every`-th.
+
+    Lazy regularization is of Karras et al. (StyleGAN2, CVPR 2020), who take separate optimizer
+    steps and rescale Adam's settings for it; here the term joins D's own step, and Adam's
+    settings stay as they are.
+    """
+
+    every: Count = 1
+
+    def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+        """Return the scalar term, its coefficient included."""
+        raise NotImplementedError
+
+    def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+        if batch.step % self.every:
+            return batch.real.new_zeros(())
+        return self.every * self.term(discriminator, batch)
+
+
+class Projection(Method, abstract=True):
+    """A projection of D's weights after each `every`-th update of D."""
+
+    every: Count = 1
+
+    def constrain(self, discriminator: Discriminator) -> None:
+        """Move D's weights into the constraint set; called under `torch.no_grad()`."""
+        raise NotImplementedError
+
+    def project(self, discriminator: Discriminator, step: int) -> None:
+        if (step + 1) % self.every == 0:
+            self.constrain(discriminator)

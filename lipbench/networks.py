@@ -13,7 +13,7 @@ from lipbench import streams
 
 LATENT_DIM = 128
 
-NormLayer = Callable[[int], nn.Module]
+ChannelLayer = Callable[[int], nn.Module]  # from a number of channels
 
 
 class Network(nn.Module):
@@ -26,28 +26,46 @@ class Network(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return `compute(inputs)` in float32."""
-        mixed = self.training and self.autocast_dtype is not None
-        with torch.autocast(inputs.device.type, self.autocast_dtype, enabled=mixed):
+        with self.precision(inputs):
             return self.compute(inputs).float()
 
     def compute(self, inputs: Tensor) -> Tensor:
         """Return the network's output; subclasses define it in place of `forward`."""
         raise NotImplementedError
 
+    def precision(self, inputs: Tensor) -> torch.autocast:
+        """Return the context in which the network computes."""
+        mixed = self.training and self.autocast_dtype is not None
+        return torch.autocast(inputs.device.type, self.autocast_dtype, enabled=mixed)
+
 
 class Generator(Network):
     """Maps latents (B, 128) to images (B, C, H, W) in [-1, 1]."""
 
+    def layers(self) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
+        """Return the layers that have a weight matrix, input to output."""
+        kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+        return [module for module in self.modules() if isinstance(module, kinds)]
+
 
 class Discriminator(Network):
-    """Maps images (B, C, H, W) in [-1, 1] to logits (B,)."""
+    """Maps images of `image_shape`, (B, C, H, W) in [-1, 1], to logits (B,)."""
 
     body: nn.Module
-    head: nn.Linear
+    head: nn.Module
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.image_shape = image_shape
 
     def layers(self) -> list[nn.Conv2d | nn.Linear]:
         """Return the layers that have a weight matrix, input to output: convolutions and head."""
         return [module for module in self.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the head sees of images, (B, F), in float32."""
+        with self.precision(images):
+            return self.body(images).flatten(1).float()
 
     def compute(self, inputs: Tensor) -> Tensor:
         """Return the logits."""
@@ -89,8 +107,15 @@ class StandardDiscriminator(Discriminator):
     (Radford et al. 2016); the paper does not say where.
     """
 
-    def __init__(self, image_size: int, channels: int, width: float, norm: NormLayer) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: float,
+        norm: ChannelLayer = lambda _: nn.Identity(),
+        activation: ChannelLayer = lambda _: nn.LeakyReLU(0.1),
+    ) -> None:
+        super().__init__((channels, image_size, image_size))
         body: OrderedDict[str, nn.Module] = OrderedDict()
         for index, wide in enumerate((64, 64, 128, 128, 256, 256, 512)):
             outputs = _scaled(wide, width)
@@ -98,7 +123,7 @@ class StandardDiscriminator(Discriminator):
             body[f"conv{index}"] = nn.Conv2d(channels, outputs, kernel, stride, padding=1)
             if index > 0:
                 body[f"norm{index}"] = norm(outputs)
-            body[f"activation{index}"] = nn.LeakyReLU(0.1)
+            body[f"activation{index}"] = activation(outputs)
             channels = outputs
         self.body = nn.Sequential(body)
         self.head = nn.Linear(channels * (image_size // 8) ** 2, 1)
@@ -112,8 +137,8 @@ def _scaled(channels: int, width: float) -> int:
 class Architecture:
     """A pair of networks and the image sizes, in pixels, that they are defined for."""
 
-    generator: Callable[[int, int, float], Generator]
-    discriminator: Callable[[int, int, float, NormLayer], Discriminator]
+    generator: Callable[[int, int, float], Generator]  # of image size, channels, width
+    discriminator: Callable[..., Discriminator]  # the same, and a method's layers by name
     image_sizes: tuple[int, ...]
 
 

@@ -9,19 +9,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from lipbench import data, protocols, spec, yamlmarks
+from lipbench import combinations, data, protocols, spec, yamlmarks
 from lipbench.errors import Mark, UserError, unknown
-from lipbench.losses import LOSSES
+from lipbench.losses import LOSSES, Loss
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
-from lipbench.spec import Budget, DatasetSpec, MethodSpec, RunSpec, Setting
+from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
+
+Kind = TypeVar("Kind")
 
 DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
 
@@ -41,12 +43,13 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
     _check_names(suite, document)
     _check_sizes(suite, document, info)
     runs = []
-    cells = itertools.product(
-        _methods(suite, document, registry), _settings(suite, document), suite.seeds
-    )
-    for choice, (label, setting), seed in cells:
-        spec_ = _spec(suite, info, choice, setting or _recipe(choice), seed)
-        runs.append(PlannedRun(spec_, choice.label, label))
+    settings = _settings(suite, document)
+    for choice in _methods(suite, document, registry):
+        loss = _loss(suite, document, choice)
+        _check_combination(suite, choice, loss.name)
+        for (label, setting), seed in itertools.product(settings, suite.seeds):
+            spec_ = _spec(suite, info, choice, loss, setting or _recipe(choice), seed)
+            runs.append(PlannedRun(spec_, choice.label, label))
     path = suite.dataset.path
     return Plan(
         suite.name,
@@ -61,39 +64,52 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
 
 def instances(run: RunSpec, registry: Registry) -> list[Method]:
     """Return a run's methods. Raises UserError for an unknown or invalid one."""
-    return [_instance(method.name, method.params, registry) for method in run.methods]
+    return [instance(method.name, method.params, registry) for method in run.methods]
 
 
 def complete(run: RunSpec, registry: Registry) -> RunSpec:
-    """Return a stored spec with the hyperparameters that its methods gained since, at defaults."""
+    """Return a stored spec with what its methods and loss gained since, at defaults."""
     methods = instances(run, registry)
+    loss: Loss = _checked(LOSSES[run.loss.name], run.loss.params, "loss", "parameter")
     named = [
         {"name": entry.name, "params": asdict(method)}
         for entry, method in zip(run.methods, methods, strict=True)
     ]
-    return spec.from_json({**run.to_json(), "methods": named})
+    return spec.from_json(
+        {
+            **run.to_json(),
+            "methods": named,
+            "loss": {"name": run.loss.name, "params": asdict(loss)},
+        }
+    )
+
+
+def instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
+    """Return a method. Raises UserError for an unknown or invalid name or hyperparameter."""
+    return _checked(registry[name].load(Method), params, f"method {name!r}", "hyperparameter")
 
 
 @functools.cache
-def _adapter(cls: type[Method]) -> TypeAdapter[Method]:
+def adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    """Return what checks and describes the fields of a method or loss."""
     return TypeAdapter(cls)
 
 
-def _instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
-    cls = registry[name].load(Method)
-    fields = {field.name for field in dataclasses.fields(cls)}
+def _checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
+    """Return a dataclass of these values, checked against its types and ranges."""
+    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for param in params:
         if param not in fields:
-            raise UserError(f"method {name!r}: {unknown('hyperparameter', param, fields)}")
+            raise UserError(f"{what}: {unknown(kind, param, fields)}")
     try:
         # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
-        return _adapter(cls).validate_json(json.dumps(params, default=str))
+        validator: TypeAdapter[Kind] = adapter(cls)  # type: ignore[arg-type]
+        return validator.validate_json(json.dumps(params, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = str(first["loc"][0])
         message = first["msg"][0].lower() + first["msg"][1:]
-        given = first["input"]
-        raise UserError(f"method {name!r}: {where}: got {given!r}; {message}") from error
+        raise UserError(f"{what}: {where}: got {first['input']!r}; {message}") from error
 
 
 def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
@@ -111,12 +127,17 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
     named: list[tuple[tuple[str, ...], str | None, Mapping[str, object]]] = [
         (("architecture", "name"), suite.architecture.name, ARCHITECTURES),
         (("initialisation",), suite.initialisation, INITIALISATIONS),
-        (("loss",), suite.loss, LOSSES),
+        (("loss",), suite.loss.name if suite.loss else None, LOSSES),
         (("protocol",), suite.protocol, protocols.PROTOCOLS),
     ]
     for path, name, known in named:
         if name is not None and name not in known:
             raise UserError(unknown(path[0], name, known), document.mark(path))
+    for index, name in enumerate(suite.allow):
+        if name not in combinations.RULES:
+            raise UserError(
+                unknown("combination", name, combinations.RULES), document.mark(("allow", index))
+            )
 
 
 def _check_sizes(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> None:
@@ -145,7 +166,7 @@ def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> 
             raise UserError("an empty grid: nothing would run", mark)
         for point in points:
             try:
-                methods = {name: _instance(name, set_, registry) for name, set_ in point.items()}
+                methods = {name: instance(name, set_, registry) for name, set_ in point.items()}
             except UserError as error:
                 raise UserError(str(error), mark) from error
             label = _label(entry.label, methods, len(points) > 1 and point)
@@ -215,21 +236,43 @@ def _recipe(choice: Choice) -> Setting:
     return Setting(**asdict(recipes.pop()))
 
 
-def _loss(suite: Suite, choice: Choice) -> str:
+def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpec:
     """Return the suite's loss, or where it leaves it open the one that a method requires."""
-    losses = [suite.loss] if suite.loss else []
+    names = [suite.loss.name] if suite.loss else []
     for method in choice.methods.values():
         required = method.requires.loss
-        if required and losses and losses != [required]:
+        if required and names and names != [required]:
             raise UserError(
-                f"{method.label} requires the loss {required}, not {losses[0]}", choice.mark
+                f"{method.label} requires the loss {required}, not {names[0]}", choice.mark
             )
-        losses = [required] if required else losses
-    return losses[0] if losses else DEFAULT_LOSS
+        names = [required] if required else names
+    name = names[0] if names else DEFAULT_LOSS
+    params = suite.loss.params if suite.loss else {}
+    try:
+        loss: Loss = _checked(LOSSES[name], params, f"loss {name!r}", "parameter")
+    except UserError as error:
+        raise UserError(str(error), document.mark(("loss",))) from error
+    return LossSpec(name, asdict(loss))
+
+
+def _check_combination(suite: Suite, choice: Choice, loss: str) -> None:
+    """Refuse what is invalid or known to be bad, unless the suite allows it by name."""
+    for rule in combinations.broken(choice.methods, loss):
+        if rule.name not in suite.allow:
+            raise UserError(
+                f"{choice.label} with the loss {loss}: {rule.reason} ({rule.source}). "
+                f"To run it all the same: allow: [{rule.name}]",
+                choice.mark,
+            )
 
 
 def _spec(
-    suite: Suite, info: data.DatasetInfo, choice: Choice, setting: Setting, seed: int
+    suite: Suite,
+    info: data.DatasetInfo,
+    choice: Choice,
+    loss: LossSpec,
+    setting: Setting,
+    seed: int,
 ) -> RunSpec:
     return RunSpec(
         methods=tuple(MethodSpec(name, asdict(method)) for name, method in choice.methods.items()),
@@ -237,7 +280,7 @@ def _spec(
         architecture=suite.architecture.name,
         width=float(suite.architecture.width),
         initialisation=suite.initialisation,
-        loss=_loss(suite, choice),
+        loss=loss,
         dataset=DatasetSpec(info.name, info.fingerprint, info.image_size, info.channels),
         budget=Budget(**suite.budget.model_dump()),
         precision=suite.precision,

@@ -212,7 +212,7 @@ class _Work:
         self.spec: RunSpec = task.run.spec
         self.dataset = resources.dataset(task)
         self.state: TrainState = training.build(
-            self.spec, resolve.instances(self.spec, registry), resources.device
+            self.spec, resolve.instances(self.spec, registry), self.dataset.train
         )
         checkpoint = folder.load_checkpoint()
         if checkpoint:

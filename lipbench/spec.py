@@ -16,11 +16,20 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-SCHEMA = 1
+SCHEMA = 2
+
+# The parameters of losses in schema 1, which had none.
+_LOSSES_OF_1: dict[str, dict[str, None]] = {
+    "non_saturating": {"real_target": None},
+    "hinge": {},
+    "wasserstein": {"drift": None},
+}
 
 # From each older schema to the next one. A step fills in the value that the older code had, so
 # that a new field orphans no finished run.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda old: {**old, "loss": {"name": old["loss"], "params": _LOSSES_OF_1[old["loss"]]}},
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,19 @@ class MethodSpec:
 
     name: str
     params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A loss by its name, with every one of its parameters."""
+
+    name: str
+    params: dict[str, float | None]
+
+    def __str__(self) -> str:
+        """Return the name, with the parameters that are in use."""
+        used = [f"{key}={value:g}" for key, value in self.params.items() if value is not None]
+        return f"{self.name} ({', '.join(used)})" if used else self.name
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,7 @@ class RunSpec:
     architecture: str
     width: float
     initialisation: str
-    loss: str
+    loss: LossSpec
     dataset: DatasetSpec
     budget: Budget
     precision: str
@@ -88,6 +110,7 @@ class RunSpec:
         plain: dict[str, Any] = {field: getattr(self, field) for field in _FIELDS}
         for part in ("setting", "dataset", "budget"):
             plain[part] = dict(vars(plain[part]))
+        plain["loss"] = {"name": self.loss.name, "params": dict(self.loss.params)}
         plain["methods"] = [{"name": m.name, "params": dict(m.params)} for m in self.methods]
         return plain
 

@@ -41,6 +41,14 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _loss_form(value: Any) -> Any:
+    """Take `hinge` and `{non_saturating: {real_target: 0.9}}`."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, params),) = value.items()
+        return {"name": name, "params": {} if params is None else params}
+    return _named(value)
+
+
 def _named(value: Any) -> Any:
     """Take `dataset: digits` for `dataset: {name: digits}`."""
     return {"name": value} if isinstance(value, str) else value
@@ -68,6 +76,13 @@ class ArchitectureEntry(_Strict):
 
     name: str = "standard_cnn"
     width: Annotated[float, Gt(0)] = 1.0
+
+
+class LossEntry(_Strict):
+    """A loss, with the parameters that the suite sets."""
+
+    name: str
+    params: dict[str, Any] = {}
 
 
 class SettingEntry(_Strict):
@@ -156,7 +171,7 @@ class Suite(_Strict):
     dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
     architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
     initialisation: str = "normal_0.02"
-    loss: str | None = None
+    loss: Annotated[LossEntry, BeforeValidator(_loss_form)] | None = None
     methods: Annotated[list[MethodEntry], _OneOrMore, _NotEmpty]
     settings: Annotated[list[AnySetting], _OneOrMore, _NotEmpty]
     seeds: Annotated[list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty] = [0]
@@ -165,6 +180,7 @@ class Suite(_Strict):
     intervals: Intervals = Intervals()
     precision: Literal["float32", "bfloat16"] = "float32"
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    allow: Annotated[list[str], _OneOrMore] = []
 
 
 def find(given: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lipbench import streams
 from lipbench.data import Split
-from lipbench.losses import LOSSES
+from lipbench.losses import LOSSES, Loss
 from lipbench.method import Batch, Method
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
 from lipbench.spec import RunSpec
@@ -117,25 +118,31 @@ class Snapshot:
     state: TrainState
 
 
-def build(spec: RunSpec, methods: Sequence[Method], device: torch.device) -> TrainState:
-    """Return the state before the first update: build, initialise, move, wrap, make optimizers."""
+def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
+    """Return the state before the first update, on the device of the data.
+
+    Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
+    """
+    device = data.images.device
     architecture = ARCHITECTURES[spec.architecture]
     shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
 
-    def norm(channels: int) -> nn.Module:
-        norms = [method.norm(channels) for method in methods]
-        norms = [norm for norm in norms if not isinstance(norm, nn.Identity)]
-        return norms[0] if len(norms) == 1 else nn.Sequential(*norms)
-
     torch.manual_seed(streams.derive(spec.seed, "method", "build"))
     generator = architecture.generator(*shape)
-    discriminator = architecture.discriminator(*shape, norm)
+    discriminator = architecture.discriminator(*shape, **_hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for method in methods:
         discriminator = method.wrap(discriminator)
+        generator = method.wrap_generator(generator)
+    discriminator.to(device)
+    generator.to(device)
+    reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
+    with torch.no_grad():
+        for method in methods:
+            method.prepare(discriminator, reference)
     setting = spec.setting
     optimizer_g, optimizer_d = (
         torch.optim.Adam(
@@ -149,6 +156,29 @@ def build(spec: RunSpec, methods: Sequence[Method], device: torch.device) -> Tra
     return TrainState(
         methods, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
     )
+
+
+def _hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what the methods put into D's hidden layers: all their norms, one's activation."""
+    chosen: dict[str, Callable[[int], nn.Module]] = {}
+    norms = [method.norm for method in methods if "norm" in method.hooks()]
+    if norms:
+        chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)
+    for method in methods:
+        if "activation" in method.hooks():
+            chosen.setdefault("activation", method.activation)
+    return chosen
+
+
+def _in_sequence(layers: Sequence[Callable[[int], nn.Module]]) -> Callable[[int], nn.Module]:
+    return lambda channels: nn.Sequential(*(layer(channels) for layer in layers))
+
+
+def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:
+    """Return `count` real images (B, C, H, W) in [-1, 1], drawn with replacement."""
+    draw = streams.generator(seed, stream, *index)
+    chosen = torch.randint(len(data), (count,), generator=draw)
+    return to_unit_range(data.images[chosen.to(data.images.device, non_blocking=True)])
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -166,7 +196,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     """
     budget, seed, device = spec.budget, spec.seed, data.images.device
     generator, discriminator, methods = state.generator, state.discriminator, state.methods
-    loss = LOSSES[spec.loss]
+    loss: Loss = LOSSES[spec.loss.name](**spec.loss.params)
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
     groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
 
@@ -174,28 +204,23 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         drawn = streams.latents(count, LATENT_DIM, seed, "latents", *index)
         return drawn.to(device, non_blocking=True)
 
-    def real_batch(*index: int) -> Tensor:
-        draw = streams.generator(seed, "data", *index)
-        chosen = torch.randint(len(data), (budget.batch_size,), generator=draw)
-        return to_unit_range(data.images[chosen.to(device, non_blocking=True)])
-
     generator.train()
     discriminator.train()
     for update in range(state.update, budget.generator_updates):
-        factor = SCHEDULES[budget.schedule](update / budget.generator_updates)
+        progress = update / budget.generator_updates
         for group in groups:
-            group["lr"] = spec.setting.lr * factor
+            group["lr"] = spec.setting.lr * SCHEDULES[budget.schedule](progress)
 
         measured = []
         for inner in range(spec.setting.n_dis):
+            step = update * spec.setting.n_dis + inner
             torch.manual_seed(streams.derive(seed, "method", update, inner))
-            with torch.no_grad():
+            with torch.no_grad(), computed(generator):
                 fake = generator(latents(budget.batch_size, update, inner))
-            batch = Batch(real_batch(update, inner), fake)
-            with parametrize.cached():
-                compute_parametrized(discriminator)
-                real_logits, fake_logits = discriminator(batch.real), discriminator(batch.fake)
-                loss_d = loss.discriminator(real_logits, fake_logits)
+            real = real_batch(data, budget.batch_size, seed, "data", update, inner)
+            with computed(discriminator):
+                batch = Batch.of(discriminator, real, fake, step, progress)
+                loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
                 penalties = [method.penalty(discriminator, batch) for method in methods]
             penalty = sum(penalties, torch.zeros((), device=device))
             state.optimizer_d.zero_grad()
@@ -203,16 +228,20 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             state.optimizer_d.step()
             with torch.no_grad():
                 for method in methods:
-                    method.project(discriminator)
-            means = (loss_d, penalty, real_logits.mean(), fake_logits.mean())
+                    method.project(discriminator, step)
+            means = (loss_d, penalty, batch.real_logits.mean(), batch.fake_logits.mean())
             measured.append(torch.stack([mean.detach() for mean in means]))
 
         torch.manual_seed(streams.derive(seed, "method", update, "generator"))
         set_requires_grad(trainable, False)
-        with parametrize.cached():
-            compute_parametrized(discriminator)
+        with computed(generator, discriminator):
             fake = generator(latents(budget.generator_batch_size, update, "generator"))
-            loss_g = loss.generator(discriminator(fake))
+            fake_logits = discriminator(fake)
+            loss_g = loss.generator(fake_logits)
+            real_logits = batch.real_logits.detach()
+            batch = Batch(real, fake, real_logits, fake_logits, step + 1, progress)
+            for method in methods:
+                loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
         state.optimizer_g.zero_grad()
         loss_g.backward()
         state.optimizer_g.step()
@@ -227,15 +256,19 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         yield Snapshot(state.update, state)
 
 
-def compute_parametrized(network: nn.Module) -> None:
-    """Compute reparametrized weights now, inside `parametrize.cached()` but outside of autocast.
+@contextlib.contextmanager
+def computed(*networks: nn.Module) -> Iterator[None]:
+    """Compute the networks' reparametrized weights once, now, and outside of autocast.
 
-    Autocast would round a power iteration to bfloat16; every later access takes this result.
+    Autocast would round a power iteration to bfloat16; every access within takes this result.
     """
-    for module in network.modules():
-        if parametrize.is_parametrized(module):
-            for name in module.parametrizations:  # type: ignore[union-attr]
-                getattr(module, name)
+    with parametrize.cached():
+        for network in networks:
+            for module in network.modules():
+                if parametrize.is_parametrized(module):
+                    for name in module.parametrizations:  # type: ignore[union-attr]
+                        getattr(module, name)
+        yield
 
 
 def set_requires_grad(weights: Sequence[nn.Parameter], requires: bool) -> None:

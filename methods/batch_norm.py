@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from lipbench.method import Method
+from lipbench.method import Method, Trait
 
 from ._shift import Shift
 
@@ -18,6 +18,8 @@ class BatchNorm(Method):
     """
 
     label = "BN"
+    papers = ("ioffe2015", "miyato2018")
+    traits = frozenset({Trait.BATCH_STATISTICS})
 
     def norm(self, channels: int) -> nn.Module:
         return nn.Sequential(nn.BatchNorm2d(channels, affine=False), Shift(channels))

@@ -14,5 +14,6 @@ class GanGp(WganGp):
     """
 
     label = "GAN-GP"
+    papers = ("gulrajani2017", "miyato2018")
     requires = Requires(loss="non_saturating")
     recipe = None

@@ -18,6 +18,7 @@ class LayerNorm(Method):
     """
 
     label = "LN"
+    papers = ("ba2016", "miyato2018")
 
     def norm(self, channels: int) -> nn.Module:
         return nn.Sequential(nn.GroupNorm(1, channels, affine=False), Shift(channels))

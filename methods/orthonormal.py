@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, matrix, original
-from lipbench.method import Batch, Method, NonNegative
+from lipbench.method import Batch, NonNegative, Penalty
 
 
-class Orthonormal(Method):
+class Orthonormal(Penalty):
     """Penalize each weight matrix's distance from an orthonormal one (Miyato et al. 2018, Eq. 14).
 
     coefficient * sum over layers of |W^T W - I|_F^2, where W W^T stands for W^T W if the matrix is
@@ -21,6 +21,7 @@ class Orthonormal(Method):
     """
 
     label = "Orthonormal"
+    papers = ("brock2017", "miyato2018")
 
     coefficient: NonNegative = 1e-3
 
@@ -31,7 +32,7 @@ class Orthonormal(Method):
                 weight.copy_(polar_factor(matrix(weight)).view_as(weight))
         return discriminator
 
-    def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+    def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         defects = [gram_defect(matrix(layer.weight)) for layer in discriminator.layers()]
         return self.coefficient * torch.stack(defects).sum()
 

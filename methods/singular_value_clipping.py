@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, matrix, original
-from lipbench.method import Claim, Method, Positive
+from lipbench.method import Claim, Positive, Projection
 
 
-class SingularValueClipping(Method):
+class SingularValueClipping(Projection):
     """Set the singular values above `bound` to `bound`, after each update of D.
 
     Of the kernel reshaped to (outputs, rest), as in Miyato et al. 2018, D.3. Saito et al.'s code
@@ -18,14 +18,15 @@ class SingularValueClipping(Method):
     """
 
     label = "SVC"
+    papers = ("saito2017",)
 
     bound: Positive = 1.0
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        return (Claim(sigma_kernel=self.bound, tolerance=1e-3),)
+        return (Claim("sigma_kernel", self.bound, tolerance=1e-3),)
 
-    def project(self, discriminator: Discriminator) -> None:
+    def constrain(self, discriminator: Discriminator) -> None:
         for layer in discriminator.layers():
             weight = original(layer)
             weight.copy_(clip(matrix(weight), self.bound).view_as(weight))

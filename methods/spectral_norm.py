@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.nn.utils import parametrizations
 
 from lipbench.discriminators import Discriminator
-from lipbench.method import Claim, Count, Method, Recipe
+from lipbench.method import Claim, Count, Method, Recipe, Trait
 
 
 class SpectralNorm(Method):
@@ -20,13 +20,15 @@ class SpectralNorm(Method):
     """
 
     label = "SN"
+    papers = ("miyato2018",)
     recipe = Recipe(lr=2e-4, beta1=0.5, beta2=0.999, n_dis=1)
+    traits = frozenset({Trait.REPARAMETRIZES})
 
     power_iterations: Count = 1
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        return (Claim(sigma_kernel=1.0, tolerance=0.1),)
+        return (Claim("sigma_kernel", 1.0, tolerance=0.1),)
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         for layer in discriminator.layers():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lipbench.discriminators import Discriminator, convolutions, original
-from lipbench.method import Method, Positive
+from lipbench.method import Claim, Positive, Projection
 
 
-class WeightClipping(Method):
+class WeightClipping(Projection):
     """Clamp the weights of the convolutions to [-bound, bound] after each update of D.
 
     As Miyato et al. 2018 (section 4.1) compare it: 0.01, convolution weights only (no dense
@@ -14,9 +14,14 @@ class WeightClipping(Method):
     """
 
     label = "WC"
+    papers = ("arjovsky2017wgan",)
 
     bound: Positive = 0.01
 
-    def project(self, discriminator: Discriminator) -> None:
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return (Claim("largest_weight", self.bound, tolerance=1e-6, layers="convolutions"),)
+
+    def constrain(self, discriminator: Discriminator) -> None:
         for layer in convolutions(discriminator):
             original(layer).clamp_(-self.bound, self.bound)

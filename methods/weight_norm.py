@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from lipbench.discriminators import Discriminator
-from lipbench.method import Method
+from lipbench.method import Claim, Method, Trait
 
 
 class UnitRows(nn.Module):
@@ -27,6 +27,12 @@ class WeightNorm(Method):
     """
 
     label = "WN"
+    papers = ("salimans2016weight", "miyato2018")
+    traits = frozenset({Trait.REPARAMETRIZES})
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return (Claim("row_norm", 1.0, tolerance=1e-5),)
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         for layer in discriminator.layers():

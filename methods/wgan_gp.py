@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, gradient
-from lipbench.method import Batch, Method, NonNegative, Recipe, Requires
+from lipbench.method import Batch, NonNegative, Penalty, Recipe, Requires, Trait
 
 
-class WganGp(Method):
+class WganGp(Penalty):
     """Pull the norm of D's gradient to 1 on lines between real and generated images.
 
     coefficient * E[(|grad D(x)| - 1)^2] with x = e * real + (1 - e) * fake, e uniform on [0, 1]
@@ -20,12 +20,14 @@ class WganGp(Method):
     """
 
     label = "WGAN-GP"
+    papers: ClassVar[tuple[str, ...]] = ("gulrajani2017",)
+    traits = frozenset({Trait.INPUT_GRADIENTS})
     requires = Requires(loss="wasserstein")
     recipe: ClassVar[Recipe | None] = Recipe(lr=1e-4, beta1=0.0, beta2=0.9, n_dis=5)
 
     coefficient: NonNegative = 10.0
 
-    def penalty(self, discriminator: Discriminator, batch: Batch) -> Tensor:
+    def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         mix = torch.rand(len(batch.real), 1, 1, 1, device=batch.real.device)
         _, gradients = gradient(discriminator, batch.fake.lerp(batch.real, mix))
         return self.coefficient * (gradients.flatten(1).norm(dim=1) - 1).square().mean()

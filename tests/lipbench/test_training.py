@@ -13,7 +13,7 @@ from lipbench import data, paths, training
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
 from lipbench.plugins import Registry
-from lipbench.spec import Budget, DatasetSpec, RunSpec, Setting
+from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
 
 CPU = torch.device("cpu")
 SPEC = RunSpec(
@@ -22,7 +22,7 @@ SPEC = RunSpec(
     architecture="standard_cnn",
     width=0.125,
     initialisation="normal_0.02",
-    loss="non_saturating",
+    loss=LossSpec("non_saturating", {}),
     dataset=DatasetSpec("digits", "", 16, 1),
     budget=Budget(4, 8, 6, "constant"),
     precision="float32",
@@ -49,7 +49,7 @@ class Recorder(Method):
         self.draws.append(torch.rand(1).item())
         return super().penalty(discriminator, batch)
 
-    def project(self, discriminator):
+    def project(self, discriminator, step):
         assert not torch.is_grad_enabled()
         self.calls.append("project")
 
@@ -65,7 +65,7 @@ def method(name: str) -> Method:
 
 
 def trained(digits, methods=(), spec=SPEC):
-    state = training.build(spec, list(methods), CPU)
+    state = training.build(spec, list(methods), digits)
     for _ in training.train(spec, digits, state):
         pass
     return state
@@ -89,7 +89,7 @@ def test_every_update_of_d_sees_a_new_batch_of_each_kind(digits):
 
 def test_no_two_updates_of_d_or_g_share_latents(digits):
     spec = dataclasses.replace(SPEC, budget=Budget(4, 8, 8, "constant"))
-    state = training.build(spec, [], CPU)
+    state = training.build(spec, [], digits)
     seen = []
     state.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for _ in training.train(spec, digits, state):
@@ -100,8 +100,8 @@ def test_no_two_updates_of_d_or_g_share_latents(digits):
 
 def test_two_methods_at_one_seed_see_the_same_weights_batches_and_latents(digits):
     alone, beside = Recorder(), Recorder()
-    a = training.build(SPEC, [alone], CPU)
-    b = training.build(SPEC, [method("spectral_norm"), beside], CPU)
+    a = training.build(SPEC, [alone], digits)
+    b = training.build(SPEC, [method("spectral_norm"), beside], digits)
     assert torch.equal(a.generator.dense.weight, b.generator.dense.weight)
     originals = [m.parametrizations.weight.original for m in b.discriminator.layers()]
     for layer, weight in zip(a.discriminator.layers(), originals, strict=True):
@@ -123,7 +123,7 @@ def test_another_seed_sees_other_weights_and_batches(digits):
 
 def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
     expected = trained(digits, [method("wgan_gp")])
-    state = training.build(SPEC, [method("wgan_gp")], CPU)
+    state = training.build(SPEC, [method("wgan_gp")], digits)
     for _ in training.train(SPEC, digits, state):
         torch.randn(17)
     assert torch.equal(state.generator.dense.weight, expected.generator.dense.weight)
@@ -131,7 +131,7 @@ def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
 
 def test_gs_update_changes_nothing_of_d_not_even_gradients_and_ds_nothing_of_g(digits):
     spec = dataclasses.replace(SPEC, setting=dataclasses.replace(SPEC.setting, n_dis=1))
-    state = training.build(spec, [], CPU)
+    state = training.build(spec, [], digits)
     head, dense = state.discriminator.head.weight, state.generator.dense.weight
     start = dense.clone()
     seen = {}
@@ -149,7 +149,7 @@ def test_gs_update_changes_nothing_of_d_not_even_gradients_and_ds_nothing_of_g(d
 
 
 def test_an_update_of_d_is_one_power_iteration_and_so_is_one_of_g(digits, monkeypatch):
-    state = training.build(SPEC, [method("spectral_norm")], CPU)
+    state = training.build(SPEC, [method("spectral_norm")], digits)
     parametrization = state.discriminator.head.parametrizations.weight[0]
     rounds = []
     original = parametrization._power_method
@@ -165,7 +165,7 @@ def test_an_update_of_d_is_one_power_iteration_and_so_is_one_of_g(digits, monkey
 )
 def test_the_learning_rate_follows_its_schedule(digits, schedule, expected):
     spec = dataclasses.replace(SPEC, budget=dataclasses.replace(SPEC.budget, schedule=schedule))
-    state = training.build(spec, [], CPU)
+    state = training.build(spec, [], digits)
     rates = [
         state.optimizer_d.param_groups[0]["lr"] / 2e-4 for _ in training.train(spec, digits, state)
     ]
@@ -173,7 +173,7 @@ def test_the_learning_rate_follows_its_schedule(digits, schedule, expected):
 
 
 def test_metrics_are_means_since_the_last_reading(digits):
-    state = training.build(SPEC, [], CPU)
+    state = training.build(SPEC, [], digits)
     meter = training.Meter(CPU)
     meter.add(1, torch.tensor([1.0, 0, 0, 0, 2.0]))
     meter.add(2, torch.tensor([3.0, 0, 0, 0, 4.0]))
@@ -207,9 +207,9 @@ def test_the_moving_average_is_scored_only_where_a_suite_asks_for_it(digits):
 def test_a_resumed_run_goes_on_with_its_moving_average(digits):
     spec = dataclasses.replace(SPEC, ema_decay=0.5)
     whole = trained(digits, spec=spec)
-    state = training.build(spec, [], CPU)
+    state = training.build(spec, [], digits)
     next(training.train(spec, digits, state))
-    resumed = training.build(spec, [], CPU)
+    resumed = training.build(spec, [], digits)
     resumed.load_state_dict(state.state_dict())
     for _ in training.train(spec, digits, resumed):
         pass
@@ -217,7 +217,7 @@ def test_a_resumed_run_goes_on_with_its_moving_average(digits):
 
 
 def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digits):
-    state = training.build(dataclasses.replace(SPEC, precision="bfloat16"), [], CPU)
+    state = training.build(dataclasses.replace(SPEC, precision="bfloat16"), [], digits)
     latents = torch.randn(4, 128, generator=torch.Generator().manual_seed(0))
     rough = state.generator(latents)
     state.generator.eval()
@@ -229,7 +229,7 @@ def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digi
 
 def test_power_iterations_are_not_rounded_to_bfloat16(digits, monkeypatch):
     spec = dataclasses.replace(SPEC, precision="bfloat16")
-    state = training.build(spec, [method("spectral_norm")], CPU)
+    state = training.build(spec, [method("spectral_norm")], digits)
     parametrization = state.discriminator.head.parametrizations.weight[0]
     original, rounded = parametrization._power_method, []
 
@@ -244,7 +244,7 @@ def test_power_iterations_are_not_rounded_to_bfloat16(digits, monkeypatch):
 
 @pytest.mark.parametrize(("size", "count"), [(16, None), (32, 2_935_873), (48, 2_946_113)])
 def test_the_standard_discriminator_has_table_3s_weights(size, count):
-    discriminator = StandardDiscriminator(size, 3, 1.0, lambda _: nn.Identity())
+    discriminator = StandardDiscriminator(size, 3, 1.0)
     if count:
         assert sum(weight.numel() for weight in discriminator.parameters()) == count
     widths = [layer.out_channels for layer in discriminator.layers()[:-1]]

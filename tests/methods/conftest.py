@@ -17,7 +17,7 @@ class Linear(Discriminator):
     """D(x) = w . x: every quantity of it is known."""
 
     def __init__(self, weight: Tensor) -> None:
-        super().__init__()
+        super().__init__((1, 1, weight.numel()))
         self.body = nn.Flatten()
         self.head = nn.Linear(weight.numel(), 1, bias=False)
         with torch.no_grad():
@@ -28,8 +28,8 @@ class Layers(Discriminator):
     """A convolution and a dense head with given weights."""
 
     def __init__(self, kernel: Tensor, head: Tensor) -> None:
-        super().__init__()
         outputs, inputs, *size = kernel.shape
+        super().__init__((inputs, *size))
         self.body = nn.Conv2d(inputs, outputs, tuple(size))
         self.head = nn.Linear(head.shape[1], head.shape[0])
         with torch.no_grad():
@@ -42,7 +42,7 @@ def make() -> Callable[..., Method]:
     """Return a function from a method's name and hyperparameters to the method."""
     registry = Registry("methods")
 
-    def build(name: str, **params: float) -> Method:
+    def build(name: str, **params: object) -> Method:
         method = registry[name].load(Method)(**params)
         assert isinstance(method, Method)
         return method
@@ -68,6 +68,18 @@ def images(*values: list[float]) -> Tensor:
 
 
 @pytest.fixture
-def batch() -> Batch:
-    """Return two real and two generated images of two pixels."""
-    return Batch(images([1.0, 2.0], [0.0, 1.0]), images([-1.0, 0.0], [3.0, 1.0]))
+def batch() -> Callable[..., Batch]:
+    """Return a function from D, and perhaps images, to a batch with D's logits of them."""
+
+    def batch(
+        discriminator: Discriminator,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
+        step: int = 0,
+        progress: float = 0.0,
+    ) -> Batch:
+        real = images([1.0, 2.0], [0.0, 1.0]) if real is None else real
+        fake = images([-1.0, 0.0], [3.0, 1.0]) if fake is None else fake
+        return Batch.of(discriminator, real, fake, step, progress)
+
+    return batch

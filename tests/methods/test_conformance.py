@@ -11,7 +11,7 @@ from lipbench import data, paths, training
 from lipbench.discriminators import matrix
 from lipbench.method import Method
 from lipbench.plugins import Registry
-from lipbench.spec import Budget, DatasetSpec, RunSpec, Setting
+from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
 
 REGISTRY = Registry("methods")
 UPDATES = 6
@@ -38,7 +38,7 @@ def spec(method: Method, precision: str = "float32") -> RunSpec:
         architecture="standard_cnn",
         width=0.125,
         initialisation="xavier_uniform",  # large enough for bounds to bind at once
-        loss=method.requires.loss or "non_saturating",
+        loss=LossSpec(method.requires.loss or "non_saturating", {}),
         dataset=DatasetSpec("digits", "", 16, 1),
         budget=Budget(UPDATES, 16, 16, "constant"),
         precision=precision,
@@ -50,7 +50,7 @@ def spec(method: Method, precision: str = "float32") -> RunSpec:
 
 
 def trained(run: RunSpec, methods: list[Method], digits: data.Split) -> training.TrainState:
-    state = training.build(run, methods, torch.device("cpu"))
+    state = training.build(run, methods, digits)
     for _ in training.train(run, digits, state):
         pass
     return state
@@ -81,11 +81,11 @@ def test_the_same_spec_gives_the_same_bits(method, digits):
 def test_a_run_resumed_from_a_checkpoint_ends_with_the_same_bits(method, digits):
     run = spec(method)
     whole = trained(run, [method], digits)
-    state = training.build(run, [method], torch.device("cpu"))
+    state = training.build(run, [method], digits)
     updates = training.train(run, digits, state)
     for _ in range(3):
         next(updates)
-    resumed = training.build(dataclasses.replace(run), [method], torch.device("cpu"))
+    resumed = training.build(dataclasses.replace(run), [method], digits)
     resumed.load_state_dict(state.state_dict())
     for _ in training.train(run, digits, resumed):
         pass

@@ -70,7 +70,7 @@ def test_weight_clipping_clamps_convolutions_and_nothing_else(make, layers):
     discriminator = layers(flat([[0.5, -0.5], [0.005, 0.0]]), torch.tensor([[7.0, -7.0]]))
     discriminator.body.bias.data.fill_(3.0)
     with torch.no_grad():
-        make("weight_clipping", bound=0.01).project(discriminator)
+        make("weight_clipping", bound=0.01).project(discriminator, 0)
     expected = torch.tensor([[0.01, -0.01], [0.005, 0.0]])
     torch.testing.assert_close(matrix(discriminator.body.weight), expected)
     torch.testing.assert_close(discriminator.head.weight, torch.tensor([[7.0, -7.0]]))
@@ -80,7 +80,7 @@ def test_weight_clipping_clamps_convolutions_and_nothing_else(make, layers):
 def test_weight_clipping_reaches_the_parameter_under_a_parametrization(make, layers):
     discriminator = make("weight_norm").wrap(layers(flat([[3.0, 4.0]]), torch.ones(1, 1)))
     with torch.no_grad():
-        make("weight_clipping", bound=0.01).project(discriminator)
+        make("weight_clipping", bound=0.01).project(discriminator, 0)
     assert original(discriminator.body).abs().max() <= 0.01
 
 
@@ -91,7 +91,7 @@ def test_singular_value_clipping_changes_only_the_values_above_the_bound(make, l
     u, vh = u[:, : len(values)], vh[: len(values)]
     discriminator = layers((u * values @ vh)[:, :, None, None], torch.tensor([[3.0, 4.0]]))
     with torch.no_grad():
-        make("singular_value_clipping").project(discriminator)
+        make("singular_value_clipping").project(discriminator, 0)
     expected = u * values.clamp(max=1) @ vh
     torch.testing.assert_close(matrix(discriminator.body.weight), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(discriminator.head.weight, torch.tensor([[0.6, 0.8]]))
@@ -101,7 +101,7 @@ def test_singular_value_clipping_leaves_a_weight_within_the_bound_exactly_as_it_
     kernel = flat([[0.3, 0.1], [-0.2, 0.4]])
     discriminator = layers(kernel.clone(), torch.ones(1, 2) / 2)
     with torch.no_grad():
-        make("singular_value_clipping").project(discriminator)
+        make("singular_value_clipping").project(discriminator, 0)
     assert torch.equal(discriminator.body.weight, kernel)
 
 
@@ -119,9 +119,9 @@ def test_orthonormal_starts_at_the_polar_factor_of_the_common_draw(make, layers)
 def test_orthonormal_weights_cost_nothing_and_diag_2_1_costs_9(make, layers, batch):
     free = layers(flat([[0.0, 1.0], [-1.0, 0.0]]), torch.tensor([[0.6, 0.8]]))
     method = make("orthonormal", coefficient=1.0)
-    assert math.isclose(method.penalty(free, batch).item(), 0.0, abs_tol=1e-6)
+    assert math.isclose(method.penalty(free, batch(free)).item(), 0.0, abs_tol=1e-6)
     stretched = layers(flat([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.6, 0.8]]))
-    assert math.isclose(method.penalty(stretched, batch).item(), 9.0, rel_tol=1e-6)
+    assert math.isclose(method.penalty(stretched, batch(stretched)).item(), 9.0, rel_tol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", [[[1.0, 0, 1], [0, 1, 0]], [[1.0, 0], [0, 1], [1, 0]]])
@@ -129,7 +129,7 @@ def test_orthonormal_measures_the_smaller_gram_matrix_so_zero_can_be_reached(
     make, layers, batch, kernel
 ):
     discriminator = layers(flat(kernel), torch.tensor([[1.0, 0, 0]])[:, : len(kernel)])
-    penalty = make("orthonormal", coefficient=1.0).penalty(discriminator, batch)
+    penalty = make("orthonormal", coefficient=1.0).penalty(discriminator, batch(discriminator))
     assert math.isclose(penalty.item(), 1.0, rel_tol=1e-6)
 
 
