@@ -62,11 +62,6 @@ def layers() -> Callable[[Tensor, Tensor], Layers]:
     return Layers
 
 
-def images(*values: list[float]) -> Tensor:
-    """Return images of one pixel a row, (B, 1, 1, N)."""
-    return torch.tensor(values)[:, None, None, :]
-
-
 @pytest.fixture
 def batch() -> Callable[..., Batch]:
     """Return a function from D, and perhaps images, to a batch with D's logits of them."""
@@ -78,8 +73,10 @@ def batch() -> Callable[..., Batch]:
         step: int = 0,
         progress: float = 0.0,
     ) -> Batch:
-        real = images([1.0, 2.0], [0.0, 1.0]) if real is None else real
-        fake = images([-1.0, 0.0], [3.0, 1.0]) if fake is None else fake
+        draw = torch.Generator().manual_seed(0)
+        shape = (2, *discriminator.image_shape)
+        real = torch.randn(shape, generator=draw) if real is None else real
+        fake = torch.randn(shape, generator=draw) if fake is None else fake
         return Batch.of(discriminator, real, fake, step, progress)
 
     return batch
