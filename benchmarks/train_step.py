@@ -56,14 +56,17 @@ def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], obj
     return lambda: next(updates)
 
 
-def textbook_step(data: Split, width: float) -> Callable[[], object]:
-    """Return a function that does one update as a tutorial would."""
+def textbook_step(
+    data: Split, width: float, wrap: Callable[[torch.nn.Module], object] = lambda _: None
+) -> Callable[[], object]:
+    """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
     architecture = ARCHITECTURES["standard_cnn"]
     device = data.images.device
     g = architecture.generator(32, 3, width).to(device)
     d = architecture.discriminator(32, 3, width).to(device)
     initialise(g, "normal_0.02", 0, "generator")
     initialise(d, "normal_0.02", 0, "discriminator")
+    wrap(d)
     adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
     adam_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
 

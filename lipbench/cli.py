@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lipbench import printing
 from lipbench.errors import STORAGE_ERRORS, UserError
+from lipbench.printing import say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.run import Task
     from lipbench.store import SuiteFolder
 
-_PIPED_WIDTH = 400
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
 app = typer.Typer(
@@ -64,12 +63,12 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        _say(f"error: {error}", error=True)
+        say(f"error: {error}", error=True)
         sys.exit(2)
     except OSError as error:
         if error.errno not in STORAGE_ERRORS:
             raise
-        _say(f"error: cannot write {error.filename}: {error.strerror}", error=True)
+        say(f"error: cannot write {error.filename}: {error.strerror}", error=True)
         sys.exit(2)
 
 
@@ -114,7 +113,7 @@ def run(
     with folder.locked():
         sweep.adopt(plan, folder, registry)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
-        _say(_summary(plan, folder, len(tasks)))
+        say(_summary(plan, folder, len(tasks)))
         if tasks:
             sweep.prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
@@ -136,7 +135,7 @@ def plan(
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
-    _show_plan(made, chosen, _suite_folder(runs_dir, made.name))
+    printing.show_plan(made, chosen, _suite_folder(runs_dir, made.name))
 
 
 @app.command()
@@ -167,7 +166,7 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps({"suite": made.name, "runs": rows, "other_runs": others}, indent=1))
     else:
-        _show_status(made.name, rows, others)
+        printing.show_status(made.name, rows, others)
 
 
 @app.command()
@@ -176,22 +175,108 @@ def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> Non
     from lipbench import reporting
 
     page = reporting.render(reporting.study(results), results / "report")
-    _say(f"report: {page}")
+    say(f"report: {page}")
     problem = _track_report(results, tracking_uri)
     if problem:
-        _say(f"MLflow did not take the report ({problem})", error=True)
+        say(f"MLflow did not take the report ({problem})", error=True)
 
 
 @app.command()
-def methods(plugin: PluginOption = None) -> None:
-    """List the installed methods, and those of your own files."""
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show this method's card.")
+    ] = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the installed methods and those of your own files, or show one's card."""
     from lipbench.plugins import Registry
 
-    table = _table("method", "label", "from", "what it does")
-    for name, found in sorted(Registry("methods", plugin or []).plugins.items()):
-        label, summary = found.summary
-        table.add_row(name, label, found.origin, summary)
-    _show(table)
+    registry = Registry("methods", plugin or [])
+    if name:
+        from lipbench import cards
+
+        card = cards.describe(name, registry)
+        _print_json(card) if as_json else printing.show_card(card)
+        return
+    rows = [(found.name, *found.summary, found.origin) for found in registry.by_name()]
+    if as_json:
+        keys = ("name", "label", "summary", "origin")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+    else:
+        printing.show_methods(rows)
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[METHOD]...", help="Methods by name. [default: those of --plugin]"
+        ),
+    ] = None,
+    plugin: PluginOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Examine methods: does each do what it must, and what it claims? Exit code 1 if one fails."""
+    from lipbench.plugins import Registry
+
+    registry = Registry("methods", plugin or [])
+    own = [path.stem for path in registry.files()]
+    chosen = list(registry.plugins) if all_ else names or own
+    if not chosen:
+        raise UserError("name a method to check, or give a --plugin, or --all")
+
+    import torch
+
+    from lipbench import exam, resolve
+
+    torch.set_num_threads(1)  # as in a worker
+    params = _assigned(set_ or [])
+    cards, failed = [], False
+    for name in chosen:
+        method = resolve.instance(name, params, registry)
+        lines = []
+        if not as_json:
+            say(f"{name} ({method.label})")
+        for line in exam.examine(method):
+            lines.append(line)
+            if not as_json:
+                printing.show_line(line)
+        passed = all(line.passed for line in lines)
+        failed = failed or not passed
+        cost = exam.cost(method) if passed else None
+        if not as_json:
+            printing.show_exam(lines, cost)
+        cards.append({"method": name, "params": params, "cases": lines, "cost": cost})
+    if as_json:
+        _print_json(cards)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def new_method(
+    name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
+) -> None:
+    """Write a method of your own and its test into the current folder; both run as they are."""
+    from lipbench import scaffold
+    from lipbench.plugins import Registry
+
+    if name in Registry("methods").plugins:
+        raise UserError(f"the name {name!r} is taken by an installed method")
+    file, test = scaffold.write(name, Path())
+    say(
+        f"{file}: the method, {test}: its tests\n"
+        f"lipbench check --plugin {file}\n"
+        f"pytest {test}\n"
+        f"lipbench run quickstart --plugin {file} --set methods=[none,{name}]"
+    )
 
 
 @app.command()
@@ -213,7 +298,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
             mirror.send_report(results / "report")
     except Exception as error:
         raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
-    _say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
+    say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
 
 
 def _plan(
@@ -233,6 +318,26 @@ def _plan(
 
     made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, plan.only(made, plan.parse_only(only))
+
+
+def _assigned(assignments: list[str]) -> dict[str, Any]:
+    """Return hyperparameters from FIELD=VALUE, with values as YAML."""
+    import yaml
+
+    found = {}
+    for assignment in assignments:
+        field, equals, value = assignment.partition("=")
+        if not equals:
+            raise UserError(f"--set {assignment}: write FIELD=VALUE")
+        found[field] = yaml.safe_load(value)
+    return found
+
+
+def _print_json(value: Any) -> None:
+    """Print dataclasses and what holds them."""
+    import dataclasses
+
+    print(json.dumps(value, indent=1, default=dataclasses.asdict))
 
 
 def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
@@ -268,7 +373,7 @@ def _execute(
     finally:
         courier.close()
     if courier.problem:
-        _say(
+        say(
             f"MLflow at {uri} missed something ({courier.problem}); nothing is lost: "
             f"`lipbench sync {folder.path}` sends it again",
             error=True,
@@ -283,9 +388,9 @@ def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: st
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
     seen_at = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-    _say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at}")
+    say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at}")
     if bad:
-        _say(
+        say(
             f"{bad} runs failed: `lipbench status {folder.path}` says why, "
             "--retry-failed tries them again",
             error=True,
@@ -301,119 +406,6 @@ def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
 
     counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(plan, folder).items())
     return f"{plan.name}: {len(plan.unique)} runs ({counted}); {to_do} to do in {folder.path}"
-
-
-def _show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
-    from rich.table import Table
-
-    from lipbench import outlook, protocols
-    from lipbench.plan import unique
-    from lipbench.store import Status
-
-    chosen = unique(chosen)
-    first = chosen[0].spec
-    budget, info = first.budget, made.dataset
-    updates = sum(run.spec.budget.generator_updates for run in chosen)
-    images = sum(outlook.work(run) for run in chosen)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("runs", f"{len(chosen)} (of {len(made.unique)})")
-    for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
-        table.add_row("method", f"{label}: {values}")
-    for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
-        values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
-        table.add_row("setting", f"{label}: {values}")
-    table.add_row("seeds", ", ".join(str(s) for s in dict.fromkeys(r.spec.seed for r in chosen)))
-    table.add_row(
-        "dataset",
-        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
-        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
-    )
-    table.add_row(
-        "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
-    )
-    table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
-    table.add_row(
-        "budget",
-        f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
-        f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
-    )
-    table.add_row(
-        "intervals",
-        ", ".join(f"{name} {every or 'at the end'}" for name, every in made.intervals),
-    )
-    if first.ema_decay:
-        table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
-    table.add_row("protocol", protocols.by_id(first.protocol).sentence())
-    table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
-    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
-    table.add_row("results", f"{folder.path}: {counted}")
-    others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
-    if others:
-        table.add_row("", f"{others} more runs there are not in this suite; they stay")
-    statuses = folder.statuses()
-    left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
-    seconds, known = outlook.estimate(left, folder.path.parent)
-    if known:
-        told = "" if known == len(left) else f" for the {known} runs that earlier ones tell of"
-        table.add_row("time left", f"about {outlook.duration(seconds)} of one worker{told}")
-    elif left:
-        table.add_row("time left", "unknown: no such run was made on this machine yet")
-    if shared := len(made.runs) - len(made.unique):
-        table.add_row("", f"{shared} cells share a run with another cell: it runs once")
-    _show(table)
-
-
-def _show(table: Table) -> None:
-    """Print a table; what is piped is neither cut to a terminal's width nor padded."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    console = Console(highlight=False, markup=False, width=width)
-    with console.capture() as captured:
-        console.print(table)
-    _say("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _table(*headings: str) -> Table:
-    """Return a table with one line a row."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    return table
-
-
-def _values(run: PlannedRun) -> str:
-    """Return a run's methods with all of their hyperparameters."""
-    return " + ".join(
-        f"{method.name}({', '.join(f'{k}={v}' for k, v in method.params.items())})"
-        for method in run.spec.methods
-    )
-
-
-def _show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
-    from collections import Counter
-
-    outcomes = Counter(row["outcome"] for row in rows)
-    _say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
-    if others:
-        _say(f"{others} more runs in this folder are not in the current suite")
-    table = _table("method", "setting", "seed", "outcome", "updates", "cause")
-    for row in rows:
-        if row["outcome"] != "completed":
-            updates = f"{row['generator_updates']}/{row['planned_updates']}"
-            shown = [
-                row["method"],
-                row["setting"],
-                row["seed"],
-                row["outcome"],
-                updates,
-                row["cause"],
-            ]
-            table.add_row(*("" if value is None else str(value) for value in shown))
-    if table.row_count:
-        _show(table)
 
 
 def _track_report(results: Path, given: str | None) -> str | None:
@@ -433,7 +425,3 @@ def _track_report(results: Path, given: str | None) -> str | None:
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _say(text: str, error: bool = False) -> None:
-    print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -68,11 +68,13 @@ def sigma_operator(layer: nn.Module, input_shape: torch.Size) -> float:
 
     shape = (offset.numel(), zero.numel())
     operator = LinearOperator(shape, matvec=matvec, rmatvec=rmatvec, dtype=np.float64)
-    if min(shape) <= _DENSE:
-        wide = shape[0] < shape[1]
-        dense = operator.T @ np.eye(shape[0]) if wide else operator @ np.eye(shape[1])
-        return float(np.linalg.norm(dense, 2))
+    narrow = operator.T if shape[0] < shape[1] else operator
     start = np.random.default_rng(0).standard_normal(min(shape))
+    size = np.linalg.norm(narrow @ start)
+    if size == 0 or not np.isfinite(size):  # what the solvers refuse: no map, or not a number
+        return float(size)
+    if min(shape) <= _DENSE:
+        return float(np.linalg.norm(narrow @ np.eye(min(shape)), 2))
     return float(svds(operator, k=1, v0=start, return_singular_vectors=False)[0])
 
 

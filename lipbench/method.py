@@ -117,6 +117,12 @@ def _refuse_traps(cls: type[Method], abstract: bool) -> None:
                 )
             if isinstance(value, (list, dict, set)):
                 raise TypeError(f"{cls.__name__}.{name} has a mutable default: {value!r}")
+    for name, annotation in annotated.items():
+        if name not in own and "ClassVar" not in str(annotation):
+            raise TypeError(
+                f"{cls.__name__}.{name} has no default; every hyperparameter needs one, so that "
+                "the method's name alone is a method"
+            )
     if not isinstance(getattr(cls, "label", None), str) and not abstract:
         raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
     if not (own.get("__doc__") or "").strip():

@@ -181,6 +181,10 @@ class Registry:
             raise UserError(unknown(self.kind.removesuffix("s"), name, self.plugins))
         return self.plugins[name]
 
+    def by_name(self) -> list[Plugin]:
+        """Return the plugins in alphabetical order."""
+        return sorted(self.plugins.values(), key=lambda plugin: plugin.name)
+
     def files(self) -> list[Path]:
         """Return the user's own files: another process needs them to find the same plugins."""
         return [plugin.path for plugin in self.plugins.values() if plugin.origin == "file"]

@@ -77,7 +77,7 @@ def test_help_is_quick_and_names_every_command(lipbench):
     start = time.perf_counter()
     done = lipbench("--help")
     assert time.perf_counter() - start < 2  # 0.3 s on a quiet machine: benchmarks/startup.py
-    for command in ("run", "plan", "status", "report", "methods", "sync"):
+    for command in ("run", "plan", "status", "report", "methods", "check", "new-method", "sync"):
         assert f" {command} " in done.stdout
 
 
@@ -99,6 +99,73 @@ def test_methods_lists_built_in_ones_and_a_users_own(here, tmp_path):
     lines = [line.split()[:3] for line in done.stdout.splitlines()]
     assert ["spectral_norm", "SN", "built-in"] in lines
     assert ["drift", "drift", "file"] in lines
+
+
+def test_methods_shows_a_card_with_the_papers_bibtex(here):
+    done = here("methods", "spectral_norm")
+    for part in ("spectral_norm (SN), built-in", "power_iterations: int >= 1, default 1",
+                 "claims           sigma_kernel of each layer <= 1", "@inproceedings{miyato2018,",
+                 "allow: [two_reparametrizations]"):  # fmt: skip
+        assert part in done.stdout
+    card = json.loads(here("methods", "spectral_norm", "--json").stdout)
+    assert card["hooks"] == ["wrap"]
+    assert card["papers"][0]["key"] == "miyato2018"
+
+
+def test_check_prints_a_card_and_passes_a_good_method(here, tmp_path):
+    (tmp_path / "drift.py").write_text(PLUGIN)
+    done = here("check", "--plugin", "drift.py", "--set", "coefficient=0.5")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("drift (drift)\n  pass  it changes the training ")
+    assert "x the time of an update of none" in done.stdout
+
+
+def test_check_fails_a_method_that_does_nothing_and_says_where(here, tmp_path):
+    lazy = PLUGIN.replace("self.coefficient * ", "0 * ")
+    (tmp_path / "drift.py").write_text(lazy)
+    done = here("check", "--plugin", "drift.py", "--json")
+    assert done.returncode == 1
+    (card,) = json.loads(done.stdout)
+    assert card["method"] == "drift"
+    failed = [line for line in card["cases"] if not line["passed"]]
+    assert [line["case"] for line in failed] == ["it changes the training"]
+    assert "alters neither D" in failed[0]["measured"]
+
+
+def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
+    done = here("new-method", "sigma_penalty")
+    assert done.returncode == 0
+    assert "lipbench check --plugin sigma_penalty.py" in done.stdout
+    assert here("check", "--plugin", "sigma_penalty.py").returncode == 0
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "test_sigma_penalty.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout
+    assert "14 passed" in tests.stdout
+    again = here("new-method", "sigma_penalty")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check"], "error: name a method to check, or give a --plugin, or --all"),
+        (["check", "spectral_nrom"], "no method called 'spectral_nrom'; did you mean"),
+        (["check", "r1", "--set", "gama=1"], "no hyperparameter called 'gama'; did you mean"),
+        (["check", "r1", "--set", "gamma=-1"], "gamma: got -1; input should be greater than"),
+        (["check", "r1", "--set", "gamma"], "error: --set gamma: write FIELD=VALUE"),
+        (["methods", "spectral_nrom"], "no method called 'spectral_nrom'; did you mean"),
+        (["new-method", "r1"], "error: the name 'r1' is taken by an installed method"),
+        (["new-method", "My-Method"], "error: 'My-Method' is not a method's name"),
+    ],
+)
+def test_a_mistake_about_methods_is_one_line_and_exit_code_2(here, arguments, message):
+    done = here(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

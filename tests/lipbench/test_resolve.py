@@ -44,10 +44,10 @@ def test_a_plus_makes_a_combination(write, plan_of):
 
 def test_a_spec_spells_out_every_default(write, plan_of):
     run = plan_of(write()).runs[1].spec
-    assert run.methods[0].params == {"power_iterations": 1}
+    assert run.methods[0].params == {"power_iterations": 1, "gamma": False}
     assert (run.initialisation, run.loss, run.precision) == (
         "normal_0.02",
-        "non_saturating",
+        spec.LossSpec("non_saturating", {"real_target": None}),
         "float32",
     )
     assert run.protocol == "digits@1"
@@ -81,7 +81,61 @@ def test_paths_intervals_of_display_and_labels_are_not_part_of_the_identity(writ
 
 def test_a_loss_left_open_is_filled_by_the_method_that_requires_one(write, plan_of):
     plan = plan_of(write(("[none, spectral_norm]", "[none, wgan_gp, spectral_norm + wgan_gp]")))
-    assert [run.spec.loss for run in plan.runs] == ["non_saturating", "wasserstein", "wasserstein"]
+    assert [run.spec.loss.name for run in plan.runs] == [
+        "non_saturating",
+        "wasserstein",
+        "wasserstein",
+    ]
+
+
+def test_a_losss_parameters_are_part_of_the_run(write, plan_of):
+    smooth = "loss: {non_saturating: {real_target: 0.9}}\nname"
+    plain, smoothed = (plan_of(write(("name", text))).runs[0].spec for text in ("name", smooth))
+    assert str(plain.loss) == "non_saturating"
+    assert str(smoothed.loss) == "non_saturating (real_target=0.9)"
+    assert plain.hash != smoothed.hash
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("{hinge: {margin: 2}}", r":2: loss 'hinge': no parameter called 'margin'"),
+        ("{non_saturating: {real_target: 0}}", r":2: .*real_target: got 0.*greater than 0"),
+        ("{hinge: {}, wasserstein: {}}", r":2: "),
+        ("hing", r":2: no loss called 'hing'; did you mean 'hinge'"),
+    ],
+)
+def test_a_loss_that_does_not_exist_or_fit_is_refused_with_its_line(write, plan_of, loss, message):
+    with pytest.raises(UserError, match=rf"tiny.yaml{message}"):
+        plan_of(write(("name", f"loss: {loss}\nname")))
+
+
+@pytest.mark.parametrize(
+    ("methods", "loss", "rule"),
+    [
+        ("batch_norm + wgan_gp", "wasserstein", "batch_statistics_with_input_gradients"),
+        ("spectral_norm", "wasserstein", "spectral_norm_with_wasserstein"),
+        ("spectral_norm + weight_clipping", "hinge", "projection_of_reparametrized_weights"),
+        ("spectral_norm + weight_norm", "hinge", "two_reparametrizations"),
+        ("none", "wasserstein", "wasserstein_without_control"),
+        ("gradient_normalization + gan_gp", "non_saturating",
+         "gradient_normalization_with_target_one"),
+    ],
+)  # fmt: skip
+def test_a_bad_combination_is_refused_unless_it_is_allowed_by_name(
+    write, plan_of, methods, loss, rule
+):
+    suite_ = write(("[none, spectral_norm]", f"[{methods}]"), ("name", f"loss: {loss}\nname"))
+    with pytest.raises(UserError, match=rf"tiny.yaml:6: .* allow: \[{rule}\]"):
+        plan_of(suite_)
+    assert plan_of(suite_, f"allow=[{rule}]").runs
+
+
+def test_what_is_allowed_is_not_part_of_the_run(write, plan_of):
+    allowed = write(("name", "allow: wasserstein_without_control\nname"))
+    assert plan_of(allowed).runs[0].id == plan_of(write()).runs[0].id
+    with pytest.raises(UserError, match=r"tiny.yaml:2: no combination called 'nonsense'"):
+        plan_of(write(("name", "allow: nonsense\nname")))
 
 
 @pytest.mark.parametrize("methods", ["wgan_gp", "wgan_gp + gan_gp"])
@@ -149,11 +203,10 @@ def test_only_picks_runs_by_label_or_name(write, plan_of):
         plans.only(plan, plans.parse_only("metod=SN"))
 
 
-def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of, monkeypatch):
+def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of):
     run = plan_of(write()).runs[0].spec
-    older = {key: value for key, value in run.to_json().items() if key != "ema_decay"}
-    monkeypatch.setitem(spec.UPGRADES, 0, lambda data: {**data, "ema_decay": None})
-    assert spec.from_json({**older, "schema": 0}).hash == run.hash
+    older = {**run.to_json(), "loss": "non_saturating", "schema": 1}
+    assert spec.from_json(older).hash == run.hash
     with pytest.raises(ValueError, match="schema 99 is not known"):
         spec.from_json({**run.to_json(), "schema": 99})
 
@@ -183,6 +236,6 @@ def test_the_cifar_grid_is_the_papers(plan_of):
     assert labels(plan) == ["WC", "GAN-GP", "WGAN-GP", "BN", "LN", "WN", "Orthonormal", "SN"]
     assert len(plan.runs) == 8 * 6
     assert {run.spec.budget.generator_updates for run in plan.runs} == {100_000}
-    losses = {run.method: run.spec.loss for run in plan.runs}
+    losses = {run.method: run.spec.loss.name for run in plan.runs}
     assert losses.pop("WGAN-GP") == "wasserstein"
     assert set(losses.values()) == {"non_saturating"}

@@ -1,0 +1,140 @@
+"""A method's card: everything that its class says about it, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from lipbench import bibliography, combinations
+from lipbench.bibliography import Paper
+from lipbench.losses import LOSSES
+from lipbench.method import Claim, Method
+from lipbench.plugins import Plugin, Registry
+from lipbench.resolve import DEFAULT_LOSS, adapter
+
+_BOUNDS = {
+    "exclusiveMinimum": ">",
+    "minimum": ">=",
+    "exclusiveMaximum": "<",
+    "maximum": "<=",
+}
+_TYPES = {"number": "float", "integer": "int", "boolean": "bool", "string": "str"}
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A field that a suite can set: its type with its range, and its default."""
+
+    name: str
+    type: str
+    default: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a method is not combined with, unless a suite allows the rule by name."""
+
+    rule: str
+    partners: tuple[str, ...]  # methods by name, or losses as "loss: NAME"
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `lipbench methods NAME` shows."""
+
+    name: str
+    label: str
+    origin: str
+    path: str
+    description: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    hooks: tuple[str, ...]
+    claims: tuple[str, ...]
+    traits: tuple[str, ...]
+    loss: str | None
+    recipe: str | None
+    compiles: bool
+    refusals: tuple[Refusal, ...]
+    papers: tuple[Paper, ...]
+
+
+def describe(name: str, registry: Registry) -> Card:
+    """Return a method's card. Raises UserError for an unknown or broken plugin."""
+    plugin = registry[name]
+    cls = plugin.load(Method)
+    method = cls()
+    recipe = method.recipe
+    return Card(
+        name,
+        method.label,
+        plugin.origin,
+        str(plugin.path),
+        inspect.cleandoc(cls.__doc__ or ""),
+        tuple(hyperparameters(cls)),
+        method.hooks(),
+        tuple(_claim(claim) for claim in method.claims),
+        tuple(trait.value for trait in sorted(method.traits, key=lambda trait: trait.name)),
+        method.requires.loss,
+        ", ".join(f"{key} {value:g}" for key, value in vars(recipe).items()) if recipe else None,
+        method.compiles,
+        tuple(_refusals(name, method, registry)),
+        tuple(papers(plugin)),
+    )
+
+
+def papers(plugin: Plugin) -> list[Paper]:
+    """Return the papers that a method names."""
+    cls: type[Method] = plugin.load(Method)
+    return bibliography.papers(cls.papers, plugin.path)
+
+
+def hyperparameters(cls: type[Method]) -> list[Hyperparameter]:
+    """Return a method's fields with their types, ranges and defaults."""
+    schema = adapter(cls).json_schema()  # type: ignore[arg-type]
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    return [
+        Hyperparameter(name, _type(about), str(defaults[name]))
+        for name, about in schema.get("properties", {}).items()
+    ]
+
+
+def _type(about: dict[str, Any]) -> str:
+    if "enum" in about:
+        return " | ".join(map(str, about["enum"]))
+    if "anyOf" in about:
+        return " | ".join(_type(part) for part in about["anyOf"])
+    kind = _TYPES.get(about.get("type", ""), about.get("type", "any"))
+    limits = [f"{sign} {about[key]:g}" for key, sign in _BOUNDS.items() if key in about]
+    return f"{kind} {' and '.join(limits)}" if limits else kind
+
+
+def _claim(claim: Claim) -> str:
+    of = {"input_gradient": "", "all": " of each layer", "convolutions": " of each convolution"}
+    where = of["input_gradient" if claim.quantity == "input_gradient" else claim.layers]
+    return f"{claim.quantity}{where} <= {claim.bound:g}, within {claim.tolerance:.2g} of it"
+
+
+def _refusals(name: str, method: Method, registry: Registry) -> list[Refusal]:
+    """Return the rules that the method breaks with each loss, and with each other method."""
+    partners: dict[str, list[str]] = {}
+    losses = [method.requires.loss] if method.requires.loss else list(LOSSES)
+    for loss in losses:
+        for rule in combinations.broken({name: method}, loss):
+            partners.setdefault(rule.name, []).append(f"loss: {loss}")
+    for other_name, plugin in registry.plugins.items():
+        if other_name == name:
+            continue
+        other = plugin.load(Method)()
+        loss = method.requires.loss or other.requires.loss or DEFAULT_LOSS
+        for rule in combinations.broken({name: method, other_name: other}, loss):
+            partners.setdefault(rule.name, []).append(other_name)
+    return [
+        Refusal(
+            rule, tuple(found), combinations.RULES[rule].reason, combinations.RULES[rule].source
+        )
+        for rule, found in partners.items()
+    ]

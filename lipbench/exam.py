@@ -1,0 +1,533 @@
+"""The exam of a method: cases that each method must pass, whatever it is.
+
+`lipbench check` prints them as a card. A plugin author's own tests take the same cases:
+
+    @pytest.mark.parametrize("case", exam.CASES, ids=exam.title)
+    def test_my_method_passes_the_exam(case):
+        case(exam.Candidate(MyMethod()))
+
+A case returns a few words on what it measured, and raises AssertionError where a method fails.
+The networks are the standard CNN at an eighth of its width, on the embedded digits at 16 x 16 x 3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+import itertools
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipbench import data, lipschitz, paths, streams, training
+from lipbench.losses import LOSSES
+from lipbench.method import Batch, Method, Trait
+from lipbench.networks import LATENT_DIM
+from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.training import TrainState
+
+UPDATES = 4
+LATE = 5_000  # an update by which whatever starts late has started
+_BATCH = 16
+_ROUNDS = 5
+_GENTLE = Setting(2e-4, 0.5, 0.999, 2)  # C of Miyato et al. 2018, but two updates of D
+_AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
+
+
+@functools.cache
+def digits() -> data.Split:
+    """Return the embedded digits' training images, with two others in each as further colours."""
+    cache = paths.cache_root()
+    info = data.inspect("digits", None, None, cache)
+    train = data.load(info, None, cache, torch.device("cpu")).train
+    colours = [train.images.roll(shift, 0) for shift in range(3)]
+    return data.Split(torch.cat(colours, dim=3), train.labels)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method under examination, and the small networks that it is examined on."""
+
+    method: Method
+
+    @property
+    def is_baseline(self) -> bool:
+        """Return whether it is `none`, which alone may change nothing."""
+        return type(self.method).__module__.rpartition(".")[2] == "none"
+
+    def spec(self, setting: Setting = _GENTLE, precision: str = "float32") -> RunSpec:
+        """Return the run that the exam makes, long enough to have a late part."""
+        return RunSpec(
+            methods=(),
+            setting=setting,
+            architecture="standard_cnn",
+            width=0.125,
+            initialisation="xavier_uniform",  # large enough for bounds to bind at once
+            loss=LossSpec(self.method.requires.loss or "non_saturating", {}),
+            dataset=DatasetSpec("digits", "", 16, 3),
+            budget=Budget(2 * LATE, _BATCH, _BATCH, "constant"),
+            precision=precision,
+            ema_decay=None,
+            protocol="",
+            score_every=None,
+            seed=0,
+        )
+
+    def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
+        """Return the state before the first update."""
+        return training.build(spec or self.spec(), [self.method] if with_method else [], digits())
+
+    def train(
+        self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
+    ) -> TrainState:
+        """Train a state for some updates, and return it."""
+        steps = training.train(spec or self.spec(), digits(), state)
+        for _ in itertools.islice(steps, updates):
+            pass
+        return state
+
+    def trained(self, spec: RunSpec | None = None) -> TrainState:
+        """Return the state after a few updates."""
+        return self.train(self.build(spec), spec)
+
+    def images(self, count: int = _BATCH) -> Tensor:
+        """Return real images (count, 3, 16, 16)."""
+        return training.real_batch(digits(), count, 0, "exam")
+
+
+Case = Callable[[Candidate], str]
+
+
+def it_changes_the_training(candidate: Candidate) -> str:
+    """It changes what is trained, unless it is `none`."""
+
+    def samples(with_method: bool) -> list[Tensor]:
+        state = candidate.build(with_method=with_method)
+        found = []
+        for update in (0, LATE):  # some methods start late
+            state.update = update
+            found.append(_samples(candidate.train(state)))
+        return found
+
+    pairs = list(zip(samples(True), samples(False), strict=True))
+    change = max((a - b).abs().max().item() for a, b in pairs)
+    said = f"G's images differ by up to {change:.1g} after {UPDATES} updates"
+    if candidate.is_baseline:
+        _require(change == 0, f"the baseline itself changes training: {said}")
+        return "nothing, as the baseline must"
+    _require(
+        change > 0, "it alters neither D, nor a loss, nor weights: training is that of `none`"
+    )
+    return said
+
+
+def its_networks_keep_their_shapes(candidate: Candidate) -> str:
+    """Logits are (B,), images (B, C, H, W), both float32, for any batch."""
+    state = candidate.build()
+    for count in (1, 5, _BATCH):
+        training_mode = count > 1
+        state.discriminator.train(training_mode)
+        state.generator.train(training_mode)
+        logits = state.discriminator(candidate.images(count))
+        _require(logits.shape == (count,), f"logits {tuple(logits.shape)} of {count} images")
+        _require(logits.dtype == torch.float32, f"logits are {logits.dtype}")
+        images = state.generator(torch.randn(count, LATENT_DIM))
+        _require(images.shape == (count, 3, 16, 16), f"images {tuple(images.shape)}")
+        _require(images.dtype == torch.float32, f"images are {images.dtype}")
+        features = state.discriminator.features(candidate.images(count))
+        _require(features.dim() == 2, f"features {tuple(features.shape)}")
+        _require(len(features) == count, f"{len(features)} features of {count} images")
+    return "batches of 1, 5 and 16"
+
+
+def its_gradients_are_finite(candidate: Candidate) -> str:
+    """Each weight of D and G gets a gradient, and each gradient is finite."""
+    state, loss = candidate.build(), LOSSES[candidate.spec().loss.name]()
+    with _computed(state):
+        batch = _batch(candidate, state)
+        loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
+        (loss_d + candidate.method.penalty(state.discriminator, batch)).backward()
+    _check_gradients(state.discriminator)
+    state.discriminator.requires_grad_(False)
+    with _computed(state):
+        images = state.generator(torch.randn(_BATCH, LATENT_DIM))
+        logits = state.discriminator(images)
+        batch = Batch(batch.real, images, batch.real_logits.detach(), logits)
+        candidate.method.generator_loss(
+            loss.generator(logits), state.generator, state.discriminator, batch
+        ).backward()
+    return f"largest of D {_check_gradients(state.discriminator, False):.2g}, of G " + (
+        f"{_check_gradients(state.generator):.2g}"
+    )
+
+
+def it_can_be_differentiated_twice(candidate: Candidate) -> str:
+    """A gradient penalty on the wrapped D has finite gradients by D's weights."""
+    state = candidate.build()
+    images = candidate.images().requires_grad_()
+    with _computed(state):
+        logits = state.discriminator(images)
+        (by_image,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        norms = by_image.flatten(1).norm(dim=1)
+        _require(norms.requires_grad, "D's gradient by an image does not depend on D's weights")
+        (norms - 1).square().mean().backward()
+    return f"largest second-order gradient {_check_gradients(state.discriminator, False):.2g}"
+
+
+def eval_mode_changes_nothing(candidate: Candidate) -> str:
+    """In eval mode the same images give the same bits, and no state moves."""
+    state = candidate.trained()
+    for network, inputs in _networks(candidate, state):
+        network.eval()
+        before = copy.deepcopy(network.state_dict())
+        first, second = network(inputs), network(inputs)
+        _require(torch.equal(first, second), "two forwards in eval mode differ")
+        with torch.no_grad():
+            third = network(inputs)
+        _require(torch.equal(first, third), "without gradients, the output is another")
+        for name, value in network.state_dict().items():
+            _require(torch.equal(value, before[name]), f"a forward in eval mode moves {name}")
+    return "D and G"
+
+
+def its_state_survives_saving_and_copying(candidate: Candidate) -> str:
+    """A deepcopy, and fresh networks that load the state, compute the same bits."""
+    state = candidate.trained()
+    fresh = candidate.build(dataclasses.replace(candidate.spec(), seed=1))
+    fresh.load_state_dict(copy.deepcopy(state.state_dict()))
+    tensors = 0
+    for (network, inputs), (other, _) in zip(
+        _networks(candidate, state), _networks(candidate, fresh), strict=True
+    ):
+        expected = network.eval()(inputs)
+        _require(torch.equal(copy.deepcopy(network)(inputs), expected), "a deepcopy differs")
+        _require(torch.equal(other.eval()(inputs), expected), "the loaded state computes another")
+        tensors += len(network.state_dict())
+    return f"{tensors} tensors"
+
+
+def a_resumed_run_ends_with_the_same_bits(candidate: Candidate) -> str:
+    """Training that stops at a checkpoint and goes on equals training that did not stop."""
+    whole = candidate.trained()
+    half = candidate.train(candidate.build(), updates=UPDATES // 2)
+    resumed = candidate.build()
+    resumed.load_state_dict(copy.deepcopy(half.state_dict()))
+    candidate.train(resumed, updates=UPDATES - UPDATES // 2)
+    _check_equal(whole, resumed, "after a resume")
+    return f"stopped after {UPDATES // 2} of {UPDATES} updates"
+
+
+def it_trains_in_bfloat16(candidate: Candidate) -> str:
+    """Under bfloat16 autocast, losses and weights stay finite and logits close."""
+    spec = candidate.spec(precision="bfloat16")
+    state = candidate.trained(spec)
+    _require(state.is_finite(), "a loss or a weight is not finite")
+    low, full = candidate.build(spec).discriminator, candidate.build().discriminator
+    images = candidate.images()
+    with _seeded():
+        rounded = low(images)
+    with _seeded():
+        exact = full(images)
+    _require(rounded.dtype == torch.float32, f"logits are {rounded.dtype}")
+    error = ((rounded - exact).norm() / exact.norm()).item()
+    _require(error < 0.2, f"logits are {error:.0%} off those in float32")
+    return f"logits within {error:.1%}"
+
+
+def it_works_in_channels_last(candidate: Candidate) -> str:
+    """The memory format of weights and images does not matter."""
+    discriminator = candidate.build().discriminator.eval()
+    images = candidate.images()
+    other = copy.deepcopy(discriminator).to(memory_format=torch.contiguous_format)
+    expected = other(images.contiguous())
+    found = discriminator(images.to(memory_format=torch.channels_last))
+    error = (found - expected).abs().max().item()
+    _require(error < 1e-3 * (1 + expected.abs().max().item()), f"logits differ by {error:.1g}")
+    return f"logits within {error:.1g}"
+
+
+def torch_compile_captures_it(candidate: Candidate) -> str:
+    """`torch.compile` captures the wrapped D whole, or `compiles = False` says that it doesn't."""
+    if not candidate.method.compiles:
+        return "it says that it is not captured"
+    eager = candidate.build().discriminator
+    inner = copy.deepcopy(eager)
+    torch.compiler.reset()
+    compiled = torch.compile(inner, backend="aot_eager", fullgraph=True)
+    images = candidate.images()
+    with _seeded():
+        expected = eager(images)
+    with _seeded():
+        found = compiled(images)
+    expected.mean().backward()
+    found.mean().backward()
+    error = (found - expected).abs().max().item()
+    _require(error < 1e-3 * (1 + expected.abs().max().item()), f"logits differ by {error:.1g}")
+    for (name, a), b in zip(eager.named_parameters(), inner.parameters(), strict=True):
+        if a.grad is not None and b.grad is not None:
+            scale = 1e-2 * (1e-3 + a.grad.abs().max().item())
+            _require(torch.allclose(a.grad, b.grad, atol=scale), f"the gradient of {name} differs")
+        else:
+            _require(a.grad is b.grad, f"only one of the two gives {name} a gradient")
+    return "one graph, forward and backward"
+
+
+def its_randomness_is_the_engines(candidate: Candidate) -> str:
+    """The same spec gives the same bits, whatever the global generators held before."""
+    before = random.getstate(), repr(np.random.get_state())
+    torch.manual_seed(1)
+    first = candidate.trained()
+    torch.manual_seed(2)
+    second = candidate.trained()
+    _check_equal(first, second, "of the same spec")
+    after = random.getstate(), repr(np.random.get_state())
+    _require(before == after, "it draws from `random` or `numpy.random`, which nobody seeds")
+    return "two trainings, equal"
+
+
+def its_traits_are_what_it_does(candidate: Candidate) -> str:
+    """It declares the traits that combinations are judged by, and no others."""
+    found = {
+        Trait.BATCH_STATISTICS: _depends_on_the_batch(candidate),
+        Trait.INPUT_GRADIENTS: _differentiates_by_images(candidate),
+        Trait.REPARAMETRIZES: _computes_weights(candidate),
+    }
+    for trait, does in found.items():
+        declared = trait in candidate.method.traits
+        _require(does or not declared, f"it declares {trait}, but does not: {trait.value}")
+        _require(declared or not does, f"it does not declare {trait}, but {trait.value}")
+    return ", ".join(trait.name.lower() for trait in found if found[trait]) or "none"
+
+
+def it_keeps_what_it_claims(candidate: Candidate) -> str:
+    """Each claimed bound holds on every layer, before training and after, at setting F."""
+    method, spec = candidate.method, candidate.spec(_AGGRESSIVE)
+    if not method.claims:
+        return "it claims no bound"
+    state = candidate.build(spec)
+    with torch.no_grad():
+        method.project(state.discriminator, 0)
+    said = [_check_claims(candidate, state, "before training")]
+    candidate.train(state, spec, 2 * UPDATES)
+    said.append(_check_claims(candidate, state, f"after {2 * UPDATES} updates"))
+    return "; ".join(said)
+
+
+CASES: tuple[Case, ...] = (
+    it_changes_the_training,
+    its_networks_keep_their_shapes,
+    its_gradients_are_finite,
+    it_can_be_differentiated_twice,
+    eval_mode_changes_nothing,
+    its_state_survives_saving_and_copying,
+    a_resumed_run_ends_with_the_same_bits,
+    it_trains_in_bfloat16,
+    it_works_in_channels_last,
+    torch_compile_captures_it,
+    its_randomness_is_the_engines,
+    its_traits_are_what_it_does,
+    it_keeps_what_it_claims,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One case of a card: whether it passed, and what was measured, or what was wrong."""
+
+    case: str
+    passed: bool
+    measured: str
+
+
+def title(case: Case) -> str:
+    """Return a case's name as words."""
+    return case.__name__.replace("_", " ")
+
+
+def examine(method: Method) -> Iterator[Line]:
+    """Yield the card of a method, case by case. An error of the method's own is a failure."""
+    candidate = Candidate(method)
+    for case in CASES:
+        try:
+            yield Line(title(case), True, case(candidate))
+        except AssertionError as error:
+            yield Line(title(case), False, str(error) or "an assertion of the method's own failed")
+        except Exception as error:
+            first = str(error).partition("\n")[0]
+            yield Line(title(case), False, f"{type(error).__name__}: {first}")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step costs against one of `none`, as ratios; on the exam's small networks."""
+
+    seconds: float
+    memory: float
+
+
+def cost(method: Method) -> Cost:
+    """Measure the cost of an update: time, interleaved with the baseline's, and memory.
+
+    Memory is what the networks, their optimizers and the graph of D's update hold.
+    """
+    candidate = Candidate(method)
+    spec = candidate.spec()
+    states = [candidate.build(with_method=with_method) for with_method in (True, False)]
+    steps = [training.train(spec, digits(), state) for state in states]
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_ROUNDS + 1):
+        for step, seconds in zip(steps, times, strict=True):
+            start = time.perf_counter()
+            next(step)
+            seconds.append(time.perf_counter() - start)
+    with_it, without = (statistics.median(seconds[1:]) for seconds in times)
+    held, least = (
+        _bytes_held(candidate, state, with_method)
+        for state, with_method in zip(states, (True, False), strict=True)
+    )
+    return Cost(with_it / without, held / least)
+
+
+def _bytes_held(candidate: Candidate, state: TrainState, with_method: bool) -> int:
+    kept = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def walk(part: Any) -> None:
+        if isinstance(part, Tensor):
+            keep(part)
+        elif isinstance(part, dict):
+            for value in part.values():
+                walk(value)
+
+    walk(state.state_dict())
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _computed(state):
+        batch = _batch(candidate, state)
+        if with_method:
+            candidate.method.penalty(state.discriminator, batch)
+    return sum(kept.values())
+
+
+def _check_claims(candidate: Candidate, state: TrainState, when: str) -> str:
+    said = []
+    images = torch.cat([candidate.images(), _samples(state)])
+    for claim in candidate.method.claims:
+        values = dict(lipschitz.measured(claim, state.discriminator, images))
+        layer = max(values, key=lambda name: values[name])
+        said.append(f"{claim.quantity} {values[layer]:.4g} (claimed {claim.bound:g})")
+        _require(
+            values[layer] <= claim.bound * (1 + claim.tolerance),
+            f"{when}: {claim.quantity} of {layer} is {values[layer]:.6g}, "
+            f"claimed {claim.bound:g} with tolerance {claim.tolerance:g}",
+        )
+    return f"{when}: {', '.join(said)}"
+
+
+def _depends_on_the_batch(candidate: Candidate) -> bool:
+    """Return whether an image's logit changes, in training mode, with the rest of its batch."""
+    logits = []
+    for rest in (candidate.images(), candidate.images().flip(0).mul(0.5)):
+        discriminator = candidate.build().discriminator
+        images = torch.cat([candidate.images(1), rest[1:]])
+        with _seeded():
+            logits.append(discriminator(images)[0])
+    return not torch.allclose(logits[0], logits[1], rtol=1e-4, atol=1e-5)
+
+
+def _differentiates_by_images(candidate: Candidate) -> bool:
+    """Return whether a gradient is asked for within a forward or the penalty."""
+    state = candidate.build()
+    with mock.patch.object(torch.autograd, "grad", wraps=torch.autograd.grad) as asked:
+        candidate.method.penalty(state.discriminator, _batch(candidate, state))
+    return asked.called
+
+
+def _computes_weights(candidate: Candidate) -> bool:
+    """Return whether halving a layer's weight in place does not halve what the layer does."""
+    discriminator = candidate.build().discriminator.eval()
+    inputs: dict[nn.Module, Tensor] = {}
+    handles = [
+        layer.register_forward_pre_hook(lambda layer, args: inputs.update({layer: args[0]}))
+        for layer in discriminator.layers()
+    ]
+    with torch.no_grad():
+        discriminator(candidate.images())
+        for handle in handles:
+            handle.remove()
+        for layer, given in inputs.items():
+            bias = layer(torch.zeros_like(given))
+            before = layer(given) - bias
+            layer.weight.mul_(0.5)  # type: ignore[operator]
+            after = layer(given) - bias
+            if not torch.allclose(after, before / 2, rtol=1e-3, atol=1e-5):
+                return True
+    return False
+
+
+def _networks(candidate: Candidate, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
+    latents = streams.latents(_BATCH, LATENT_DIM, 0, "exam")
+    return [(state.discriminator, candidate.images()), (state.generator, latents)]
+
+
+def _samples(state: TrainState) -> Tensor:
+    latents = streams.latents(_BATCH, LATENT_DIM, 0, "exam")
+    state.generator.eval()
+    with torch.no_grad():
+        images = state.generator(latents)
+    state.generator.train()
+    return images
+
+
+def _batch(candidate: Candidate, state: TrainState) -> Batch:
+    with _seeded(), torch.no_grad():
+        fake = state.generator(torch.randn(_BATCH, LATENT_DIM))
+    return Batch.of(state.discriminator, candidate.images(), fake)
+
+
+def _computed(state: TrainState) -> contextlib.AbstractContextManager[None]:
+    torch.manual_seed(0)
+    return training.computed(state.generator, state.discriminator)
+
+
+@contextlib.contextmanager
+def _seeded() -> Iterator[None]:
+    torch.manual_seed(0)
+    yield
+
+
+def _check_gradients(network: nn.Module, all_of_them: bool = True) -> float:
+    """Return the largest gradient. Raises AssertionError for one that is missing or not finite."""
+    largest = 0.0
+    for name, weight in network.named_parameters():
+        if weight.grad is None:
+            _require(not all_of_them, f"{name} gets no gradient, so it would never be trained")
+            continue
+        _require(weight.grad.isfinite().all(), f"the gradient of {name} is not finite")
+        largest = max(largest, weight.grad.abs().max().item())
+    return largest
+
+
+def _require(condition: bool | Tensor, otherwise: str) -> None:
+    """Raise AssertionError unless a condition holds, under `python -O` too."""
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def _check_equal(first: TrainState, second: TrainState, which: str) -> None:
+    for part in ("discriminator", "generator"):
+        expected = getattr(first, part).state_dict()
+        for name, value in getattr(second, part).state_dict().items():
+            _require(torch.equal(value, expected[name]), f"{part}: {name} differs {which}")

@@ -1,0 +1,196 @@
+"""What commands print: tables without a terminal's limits when piped. Part of `cli`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lipbench.cards import Card
+    from lipbench.exam import Cost, Line
+    from lipbench.plan import Plan, PlannedRun
+    from lipbench.store import SuiteFolder
+
+_PIPED_WIDTH = 400
+
+
+def say(text: str, error: bool = False) -> None:
+    """Print now, to the standard output or that of errors."""
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
+    from rich.table import Table
+
+    from lipbench import outlook, protocols
+    from lipbench.plan import unique
+    from lipbench.store import Status
+
+    chosen = unique(chosen)
+    first = chosen[0].spec
+    budget, info = first.budget, made.dataset
+    updates = sum(run.spec.budget.generator_updates for run in chosen)
+    images = sum(outlook.work(run) for run in chosen)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("runs", f"{len(chosen)} (of {len(made.unique)})")
+    for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
+        table.add_row("method", f"{label}: {values}")
+    for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
+        values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
+        table.add_row("setting", f"{label}: {values}")
+    table.add_row("seeds", ", ".join(str(s) for s in dict.fromkeys(r.spec.seed for r in chosen)))
+    table.add_row(
+        "dataset",
+        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
+        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
+    )
+    table.add_row(
+        "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
+    )
+    table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
+    table.add_row(
+        "budget",
+        f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
+        f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
+    )
+    table.add_row(
+        "intervals",
+        ", ".join(f"{name} {every or 'at the end'}" for name, every in made.intervals),
+    )
+    if first.ema_decay:
+        table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
+    table.add_row("protocol", protocols.by_id(first.protocol).sentence())
+    table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
+    table.add_row("results", f"{folder.path}: {counted}")
+    others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
+    if others:
+        table.add_row("", f"{others} more runs there are not in this suite; they stay")
+    statuses = folder.statuses()
+    left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
+    seconds, known = outlook.estimate(left, folder.path.parent)
+    if known:
+        told = "" if known == len(left) else f" for the {known} runs that earlier ones tell of"
+        table.add_row("time left", f"about {outlook.duration(seconds)} of one worker{told}")
+    elif left:
+        table.add_row("time left", "unknown: no such run was made on this machine yet")
+    if shared := len(made.runs) - len(made.unique):
+        table.add_row("", f"{shared} cells share a run with another cell: it runs once")
+    show(table)
+
+
+def show(table: Table) -> None:
+    """Print a table; what is piped is neither cut to a terminal's width nor padded."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    console = Console(highlight=False, markup=False, width=width)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def table_of(*headings: str) -> Table:
+    """Return a table with one line a row."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _values(run: PlannedRun) -> str:
+    """Return a run's methods with all of their hyperparameters."""
+    return " + ".join(
+        f"{method.name}({', '.join(f'{k}={v}' for k, v in method.params.items())})"
+        for method in run.spec.methods
+    )
+
+
+def show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
+    from collections import Counter
+
+    outcomes = Counter(row["outcome"] for row in rows)
+    say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
+    if others:
+        say(f"{others} more runs in this folder are not in the current suite")
+    table = table_of("method", "setting", "seed", "outcome", "updates", "cause")
+    for row in rows:
+        if row["outcome"] != "completed":
+            updates = f"{row['generator_updates']}/{row['planned_updates']}"
+            shown = [
+                row["method"],
+                row["setting"],
+                row["seed"],
+                row["outcome"],
+                updates,
+                row["cause"],
+            ]
+            table.add_row(*("" if value is None else str(value) for value in shown))
+    if table.row_count:
+        show(table)
+
+
+def show_methods(rows: list[tuple[str, str, str, str]]) -> None:
+    """Print the list of methods: name, label, summary, origin."""
+    table = table_of("method", "label", "from", "what it does")
+    for name, label, summary, origin in rows:
+        table.add_row(name, label, origin, summary)
+    show(table)
+
+
+def show_card(card: Card) -> None:
+    """Print everything that a method says about itself."""
+    say(f"{card.name} ({card.label}), {card.origin}: {card.path}\n\n{card.description}\n")
+    fields = {
+        field.name: f"{field.type}, default {field.default}" for field in card.hyperparameters
+    }
+    rows = {
+        "hyperparameters": [f"{name}: {about}" for name, about in fields.items()] or ["none"],
+        "hooks": [", ".join(card.hooks) or "none"],
+        "claims": list(card.claims) or ["no bound"],
+        "does to D": list(card.traits),
+        "requires": [f"the loss {card.loss}"] if card.loss else [],
+        "recipe": [card.recipe] if card.recipe else [],
+        "torch.compile": [] if card.compiles else ["does not capture D as wrapped"],
+        "refused with": [
+            f"{', '.join(refusal.partners)}: {refusal.reason} ({refusal.source}); "
+            f"allow: [{refusal.rule}]"
+            for refusal in card.refusals
+        ],
+        "papers": [str(paper) for paper in card.papers],
+    }
+    for heading, lines in rows.items():
+        for index, line in enumerate(lines):
+            say(_hanging("" if index else heading, line))
+    for paper in card.papers:
+        say(f"\n{paper.bibtex}")
+
+
+def _hanging(heading: str, text: str) -> str:
+    """Return a heading and its text, wrapped beside it."""
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
+    return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
+
+
+def show_line(line: Line) -> None:
+    """Print one case of an exam."""
+    say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
+
+
+def show_exam(lines: list[Line], cost: Cost | None) -> None:
+    """Print an exam's end: what an update costs, or how many cases failed."""
+    if cost:
+        say(
+            f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
+            "memory (on these small networks)\n"
+        )
+    else:
+        failed = sum(not line.passed for line in lines)
+        say(f"  {failed} of {len(lines)} cases failed\n")

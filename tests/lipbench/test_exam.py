@@ -1,0 +1,254 @@
+"""The exam catches what it is for: for each case, a method that must fail it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lipbench import exam
+from lipbench.discriminators import Around
+from lipbench.method import Claim, Method, Penalty, Trait
+
+
+class Idle(Method):
+    """Do nothing, under a name that is not `none`."""
+
+    label = "idle"
+
+
+class Doubling(Method):
+    """Return two logits an image."""
+
+    label = "doubling"
+
+    class Twice(Around):
+        def compute(self, inputs):
+            return self.inner(inputs).repeat(2)
+
+    def wrap(self, discriminator):
+        return self.Twice(discriminator)
+
+
+class Exploding(Penalty):
+    """Have a gradient that is not finite where D is flat."""
+
+    label = "exploding"
+
+    def term(self, discriminator, batch):
+        return (discriminator.head.weight * 0).square().sum().sqrt()
+
+
+class Idler(Method):
+    """Add a parameter that nothing uses."""
+
+    label = "idler"
+
+    def wrap(self, discriminator):
+        discriminator.unused = nn.Parameter(torch.zeros(3))
+        return discriminator
+
+
+class Detached(Method):
+    """Cut the graph of D's gradient by its images."""
+
+    label = "detached"
+    traits = frozenset({Trait.REPARAMETRIZES})
+
+    class Cut(Around):
+        def compute(self, inputs):
+            images = inputs.detach().requires_grad_()
+            with torch.enable_grad():
+                (slope,) = torch.autograd.grad(self.inner(images).sum(), images)
+            return (inputs * slope).flatten(1).sum(1) + self.inner(inputs.detach())
+
+    def wrap(self, discriminator):
+        return self.Cut(discriminator)
+
+
+class Restless(Method):
+    """Count forwards in a buffer, in eval mode too."""
+
+    label = "restless"
+
+    class Counting(Around):
+        def __init__(self, inner):
+            super().__init__(inner)
+            self.register_buffer("count", torch.zeros(()))
+
+        def compute(self, inputs):
+            self.count += 1
+            return self.inner(inputs)
+
+    def wrap(self, discriminator):
+        return self.Counting(discriminator)
+
+
+class Forgetful(Method):
+    """Scale logits by a number that no checkpoint holds."""
+
+    label = "forgetful"
+
+    class Scaled(Around):
+        scale = 1.0
+
+        def compute(self, inputs):
+            if self.training:
+                self.scale *= 1.01
+            return self.scale * self.inner(inputs)
+
+    def wrap(self, discriminator):
+        return self.Scaled(discriminator)
+
+
+class Coarse(Method):
+    """Compute another function in bfloat16."""
+
+    label = "coarse"
+
+    class Norm(nn.Module):
+        def forward(self, inputs):
+            return inputs * (3 if inputs.dtype == torch.bfloat16 else 1)
+
+    def norm(self, channels):
+        return self.Norm()
+
+
+class Ordered(Method):
+    """Read memory as if it were always channels first."""
+
+    label = "ordered"
+
+    class Shifted(Around):
+        def compute(self, inputs):
+            return self.inner(torch.as_strided(inputs, inputs.shape, (768, 256, 16, 1)))
+
+    def wrap(self, discriminator):
+        return self.Shifted(discriminator)
+
+
+class Branching(Method):
+    """Branch on a value, which a captured graph cannot."""
+
+    label = "branching"
+
+    class Branch(Around):
+        def compute(self, inputs):
+            logits = self.inner(inputs)
+            return logits if logits.sum().item() > 0 else 2 * logits
+
+    def wrap(self, discriminator):
+        return self.Branch(discriminator)
+
+
+class Gambling(Penalty):
+    """Draw from a generator that nobody seeds."""
+
+    label = "gambling"
+
+    def term(self, discriminator, batch):
+        return float(np.random.rand()) * batch.real_logits.square().mean()
+
+
+class Secretive(Method):
+    """Mix the images of a batch, and not say so."""
+
+    label = "secretive"
+
+    def norm(self, channels):
+        return nn.BatchNorm2d(channels)
+
+
+class Pretending(Penalty):
+    """Declare a trait that it does not have."""
+
+    label = "pretending"
+    traits = frozenset({Trait.INPUT_GRADIENTS})
+
+    def term(self, discriminator, batch):
+        return batch.real_logits.square().mean()
+
+
+class Boasting(Penalty):
+    """Claim a bound that nothing keeps."""
+
+    label = "boasting"
+
+    @property
+    def claims(self):
+        return (Claim("sigma_kernel", 0.1, tolerance=0.1),)
+
+    def term(self, discriminator, batch):
+        return batch.real_logits.square().mean()
+
+
+FAILURES = [
+    (exam.it_changes_the_training, Idle, "alters neither D, nor a loss, nor weights"),
+    (exam.its_networks_keep_their_shapes, Doubling, r"logits \(10,\) of 5 images|\(2,\) of 1"),
+    (exam.its_gradients_are_finite, Exploding, "head.weight is not finite"),
+    (exam.its_gradients_are_finite, Idler, "unused gets no gradient"),
+    (exam.it_can_be_differentiated_twice, Detached, "does not depend on D's weights"),
+    (exam.eval_mode_changes_nothing, Restless, "in eval mode moves count"),
+    (exam.its_state_survives_saving_and_copying, Forgetful, "the loaded state computes another"),
+    (exam.a_resumed_run_ends_with_the_same_bits, Forgetful, "differs after a resume"),
+    (exam.it_trains_in_bfloat16, Coarse, "off those in float32"),
+    (exam.it_works_in_channels_last, Ordered, "logits differ by"),
+    (exam.its_randomness_is_the_engines, Gambling, "differs of the same spec|numpy.random"),
+    (exam.its_traits_are_what_it_does, Secretive, "does not declare Trait.BATCH_STATISTICS"),
+    (exam.its_traits_are_what_it_does, Pretending, "declares Trait.INPUT_GRADIENTS, but does not"),
+    (exam.it_keeps_what_it_claims, Boasting, r"before training: sigma_kernel of \S+ is"),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "method", "message"), FAILURES, ids=[f"{m.label}" for _, m, _ in FAILURES]
+)
+def test_a_method_that_must_fail_a_case_fails_it(case, method, message):
+    with pytest.raises(AssertionError, match=message):
+        case(exam.Candidate(method()))
+
+
+def test_a_method_that_torch_cannot_compile_fails_unless_it_says_so():
+    with pytest.raises(Exception, match=r"data-dependent|item|Unsupported|break"):
+        exam.torch_compile_captures_it(exam.Candidate(Branching()))
+    assert "not captured" in exam.torch_compile_captures_it(
+        exam.Candidate(type("Honest", (Branching,), {"compiles": False, "__doc__": "Say so."})())
+    )
+
+
+def test_the_card_tells_an_error_of_the_methods_own_as_a_failure():
+    class Broken(Method):
+        """Raise."""
+
+        label = "broken"
+
+        def wrap(self, discriminator):
+            raise KeyError("nonsense")
+
+    lines = list(exam.examine(Broken()))
+    assert len(lines) == len(exam.CASES)
+    assert not any(line.passed for line in lines[:-1])  # the last finds no claim to test
+    assert lines[0].measured == "KeyError: 'nonsense'"
+
+
+def test_the_baseline_may_change_nothing_and_nothing_else_may(monkeypatch):
+    baseline = exam.Candidate(Idle())
+    monkeypatch.setattr(Idle, "__module__", "somewhere.none")
+    assert exam.it_changes_the_training(baseline) == "nothing, as the baseline must"
+
+
+def test_a_penaltys_cost_is_measured_against_none():
+    """A penalty of four more passes through D cannot be cheaper than none."""
+
+    class Costly(Penalty):
+        """Pass the images through D again and again."""
+
+        label = "costly"
+
+        def term(self, discriminator, batch):
+            return sum(discriminator(batch.real).square().mean() for _ in range(4))
+
+    cost = exam.cost(Costly())
+    assert cost.seconds > 1.2
+    assert cost.memory > 1.5
