@@ -14,6 +14,9 @@ from lipbench.method import Method, Trait
 Methods = Mapping[str, Method]
 
 _SPECTRAL_NORMS = {"spectral_norm", "spectral_norm_exact"}
+_NO_CONTROL = {
+    "consistency_regularization", "historical_averaging", "instance_noise", "lecam",
+}  # fmt: skip
 _TARGET_ONE = {"wgan_gp", "gan_gp", "dragan"}
 
 
@@ -66,13 +69,15 @@ def _spectral_norm_with_wasserstein(methods: Methods, loss: str) -> bool:
 def _wasserstein_without_control(methods: Methods, loss: str) -> bool:
     controlled = any(
         method.claims or {"penalty", "project"} & set(method.hooks())
-        for method in methods.values()
+        for name, method in methods.items()
+        if name not in _NO_CONTROL
     )
     return loss == "wasserstein" and not controlled
 
 
 def _gradient_normalization_with_target_one(methods: Methods, loss: str) -> bool:
-    return "gradient_normalization" in methods and bool(_TARGET_ONE & methods.keys())
+    normalized = {"gradient_normalization", "gran"} & methods.keys()
+    return bool(normalized) and bool(_TARGET_ONE & methods.keys())
 
 
 RULES = {
@@ -127,9 +132,10 @@ RULES = {
         Rule(
             "gradient_normalization_with_target_one",
             _gradient_normalization_with_target_one,
-            "a normalized discriminator's gradient has norm 1 only where its logit is 0, so a "
-            "penalty that asks for norm 1 asks for a discriminator that tells nothing",
-            "derived from Wu et al. 2021, f / (|grad f| + |f|)",
+            "the division already fixes the gradient's norm: f / (|grad f| + |f|) has norm 1 only "
+            "where its logit is 0, so a penalty that asks for norm 1 asks for a discriminator that "
+            "tells nothing, and f / |grad f| has it everywhere",
+            "derived from Wu et al. 2021 and Bhaskara et al. 2022",
         ),
     )
 }

@@ -12,7 +12,7 @@ from lipbench.networks import Discriminator
 
 __all__ = [
     "Around", "Discriminator", "convolutions", "find", "gradient", "input_shapes", "matrix",
-    "original",
+    "original", "replace",
 ]  # fmt: skip
 
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -67,6 +67,12 @@ def find(network: nn.Module, kind: type[Kind]) -> Kind:
     """
     (found,) = [module for module in network.modules() if isinstance(module, kind)]
     return found
+
+
+def replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Put a module where another one stands, however deep in the network that is."""
+    names = {module: name for name, module in network.named_modules()}
+    network.set_submodule(names[old], new)
 
 
 @torch.no_grad()

@@ -114,8 +114,11 @@ def it_changes_the_training(candidate: Candidate) -> str:
     def samples(with_method: bool) -> list[Tensor]:
         state = candidate.build(with_method=with_method)
         found = []
-        for update in (0, LATE):  # some methods start late
+        for update, steepness in ((0, 1), (LATE, 100)):  # some act late, or on a steep D
             state.update = update
+            with torch.no_grad():
+                for weight in state.discriminator.head.parameters():
+                    weight.mul_(steepness)
             found.append(_samples(candidate.train(state)))
         return found
 

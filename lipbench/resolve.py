@@ -22,6 +22,7 @@ from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
+from lipbench.training import hidden_layers
 
 Kind = TypeVar("Kind")
 
@@ -47,6 +48,7 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
     for choice in _methods(suite, document, registry):
         loss = _loss(suite, document, choice)
         _check_combination(suite, choice, loss.name)
+        _check_layers(suite, info, choice)
         for (label, setting), seed in itertools.product(settings, suite.seeds):
             spec_ = _spec(suite, info, choice, loss, setting or _recipe(choice), seed)
             runs.append(PlannedRun(spec_, choice.label, label))
@@ -264,6 +266,17 @@ def _check_combination(suite: Suite, choice: Choice, loss: str) -> None:
                 f"To run it all the same: allow: [{rule.name}]",
                 choice.mark,
             )
+
+
+def _check_layers(suite: Suite, info: data.DatasetInfo, choice: Choice) -> None:
+    """Refuse a method whose layers do not fit D's channels, such as more groups than those."""
+    layers = hidden_layers(list(choice.methods.values()))
+    if layers:
+        build = ARCHITECTURES[suite.architecture.name].discriminator
+        try:
+            build(info.image_size, info.channels, float(suite.architecture.width), **layers)
+        except UserError as error:
+            raise UserError(f"{choice.label}: {error}", choice.mark) from error
 
 
 def _spec(

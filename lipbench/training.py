@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lipbench import streams
 from lipbench.data import Split
 from lipbench.losses import LOSSES, Loss
-from lipbench.method import Batch, Method
+from lipbench.method import Batch, Method, Trait
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
 from lipbench.spec import RunSpec
 
@@ -129,12 +129,13 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
 
     torch.manual_seed(streams.derive(spec.seed, "method", "build"))
     generator = architecture.generator(*shape)
-    discriminator = architecture.discriminator(*shape, **_hidden_layers(methods))
+    discriminator = architecture.discriminator(*shape, **hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for method in methods:
+    # Those that compute weights come last, so that they reach the layers that others add.
+    for method in sorted(methods, key=lambda method: Trait.REPARAMETRIZES in method.traits):
         discriminator = method.wrap(discriminator)
         generator = method.wrap_generator(generator)
     discriminator.to(device)
@@ -158,7 +159,7 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
     )
 
 
-def _hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
     """Return what the methods put into D's hidden layers: all their norms, one's activation."""
     chosen: dict[str, Callable[[int], nn.Module]] = {}
     norms = [method.norm for method in methods if "norm" in method.hooks()]

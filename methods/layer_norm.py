@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from lipbench.method import Method
-
-from ._shift import Shift
+from ._affine import Groups, Normalization
 
 
-class LayerNorm(Method):
+class LayerNorm(Normalization):
     """Normalize each image's hidden activations by their mean and deviation over (C, H, W).
 
-    Without the multiplier gamma (Miyato et al. 2018, section 4.1); no code of theirs for it is
-    public. Here it has a learned shift a channel and stands where batch normalization does,
-    after each convolution but the first (our choice).
+    By default without the multiplier gamma (Miyato et al. 2018, section 4.1); no code of theirs
+    for it is public. Here gamma and the learned shift are one number a channel, and it stands
+    where batch normalization does, after each convolution but the first (our choice).
     """
 
     label = "LN"
     papers = ("ba2016", "miyato2018")
 
-    def norm(self, channels: int) -> nn.Module:
-        return nn.Sequential(nn.GroupNorm(1, channels, affine=False), Shift(channels))
+    def normalization(self, channels: int) -> nn.Module:
+        return Groups(1, channels)

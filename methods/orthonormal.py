@@ -8,6 +8,8 @@ from torch import Tensor
 from lipbench.discriminators import Discriminator, matrix, original
 from lipbench.method import Batch, NonNegative, Penalty
 
+from ._gram import gram_defect
+
 
 class Orthonormal(Penalty):
     """Penalize each weight matrix's distance from an orthonormal one (Miyato et al. 2018, Eq. 14).
@@ -34,17 +36,10 @@ class Orthonormal(Penalty):
 
     def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         defects = [gram_defect(matrix(layer.weight)) for layer in discriminator.layers()]
-        return self.coefficient * torch.stack(defects).sum()
+        return self.coefficient * torch.stack([d.square().sum() for d in defects]).sum()
 
 
 def polar_factor(weight: Tensor) -> Tensor:
     """Return the nearest matrix, (m, n), with all singular values 1."""
     u, _, vh = torch.linalg.svd(weight, full_matrices=False)
     return u @ vh
-
-
-def gram_defect(weight: Tensor) -> Tensor:
-    """Return |G - I|_F^2 of the smaller Gram matrix G of a weight (m, n)."""
-    tall = weight.mT if weight.shape[0] < weight.shape[1] else weight
-    gram = tall.mT @ tall
-    return (gram - torch.eye(len(gram), device=gram.device)).square().sum()

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, matrix, original
 from lipbench.method import Claim, Positive, Projection
 
 
 class SingularValueClipping(Projection):
-    """Set the singular values above `bound` to `bound`, after each update of D.
+    """Set the singular values above `bound` to `bound`, after each `every`-th update of D.
 
     Of the kernel reshaped to (outputs, rest), as in Miyato et al. 2018, D.3. Saito et al.'s code
+    (github.com/pfnet-research/tgan) clips at each update, its configurations at each fifth, and
     leaves dense layers alone, its discriminator having none; here the final dense layer is
     clipped too, without which nothing bounds D's output (our choice).
+
+    `clip_batch_norm` clamps the gamma of each batch normalization that has one to [0.01 std, std]
+    with std^2 the running variance, as that code does: its gain is then at most 1 in eval mode.
+    `batch_norm` has one with its own `gamma`.
     """
 
     label = "SVC"
     papers = ("saito2017",)
 
     bound: Positive = 1.0
+    clip_batch_norm: bool = True
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -30,6 +36,10 @@ class SingularValueClipping(Projection):
         for layer in discriminator.layers():
             weight = original(layer)
             weight.copy_(clip(matrix(weight), self.bound).view_as(weight))
+        if self.clip_batch_norm:
+            for module in discriminator.modules():
+                if isinstance(module, nn.BatchNorm2d) and module.affine:
+                    clip_gain(module)
 
 
 def clip(weight: Tensor, bound: float) -> Tensor:
@@ -43,3 +53,10 @@ def clip(weight: Tensor, bound: float) -> Tensor:
     squares, u = torch.linalg.eigh(weight @ weight.mT)
     excess = 1 - bound / squares.clamp(min=bound**2).sqrt()
     return weight - (u * excess) @ (u.mT @ weight)
+
+
+def clip_gain(norm: nn.BatchNorm2d) -> None:
+    """Clamp gamma so that the running statistics give each channel a gain in [0.01, 1]."""
+    if norm.running_var is not None:
+        deviation = norm.running_var.sqrt()
+        norm.weight.clamp_(0.01 * deviation, deviation)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from lipbench.discriminators import Discriminator, gradient
+from lipbench.discriminators import Discriminator
 from lipbench.method import Batch, NonNegative, Penalty, Recipe, Requires, Trait
+
+from ._gradients import between, norms
 
 
 class WganGp(Penalty):
@@ -28,6 +29,5 @@ class WganGp(Penalty):
     coefficient: NonNegative = 10.0
 
     def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
-        mix = torch.rand(len(batch.real), 1, 1, 1, device=batch.real.device)
-        _, gradients = gradient(discriminator, batch.fake.lerp(batch.real, mix))
-        return self.coefficient * (gradients.flatten(1).norm(dim=1) - 1).square().mean()
+        slopes = norms(discriminator, between(batch.real, batch.fake))
+        return self.coefficient * (slopes - 1).square().mean()
