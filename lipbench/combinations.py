@@ -132,9 +132,9 @@ RULES = {
         Rule(
             "gradient_normalization_with_target_one",
             _gradient_normalization_with_target_one,
-            "the division already fixes the gradient's norm: f / (|grad f| + |f|) has norm 1 only "
-            "where its logit is 0, so a penalty that asks for norm 1 asks for a discriminator that "
-            "tells nothing, and f / |grad f| has it everywhere",
+            "the division already fixes the gradient's norm: that of f / (|grad f| + |f|) is 1 "
+            "only where its logit is 0, so a penalty that asks for norm 1 asks for a "
+            "discriminator that tells nothing, and that of f / |grad f| is 1 everywhere",
             "derived from Wu et al. 2021 and Bhaskara et al. 2022",
         ),
     )

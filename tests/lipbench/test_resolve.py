@@ -231,6 +231,13 @@ def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_
         assert plan_of(path).runs
 
 
+def test_methods_digits_trains_every_built_in_method(plan_of):
+    plan = plan_of(suite.find("methods_digits"))
+    trained = {method.name for run in plan.runs for method in run.spec.methods}
+    built_in = {p.name for p in Registry("methods").plugins.values() if p.origin == "built-in"}
+    assert trained == built_in
+
+
 def test_the_cifar_grid_is_the_papers(plan_of):
     plan = plan_of(suite.find("cifar_grid"))
     assert labels(plan) == ["WC", "GAN-GP", "WGAN-GP", "BN", "LN", "WN", "Orthonormal", "SN"]

@@ -1,109 +1,31 @@
-"""The exam of a method: cases that each method must pass, whatever it is.
-
-`lipbench check` prints them as a card. A plugin author's own tests take the same cases:
-
-    @pytest.mark.parametrize("case", exam.CASES, ids=exam.title)
-    def test_my_method_passes_the_exam(case):
-        case(exam.Candidate(MyMethod()))
-
-A case returns a few words on what it measured, and raises AssertionError where a method fails.
-The networks are the standard CNN at an eighth of its width, on the embedded digits at 16 x 16 x 3.
-"""
+"""The cases: each returns a few words on what it measured, or raises AssertionError."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
-import functools
-import itertools
 import random
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipbench import data, lipschitz, paths, streams, training
+from lipbench import lipschitz
+from lipbench.exam.candidate import (
+    AGGRESSIVE,
+    BATCH,
+    LATE,
+    UPDATES,
+    Candidate,
+    samples,
+    seeded,
+)  # fmt: skip
 from lipbench.losses import LOSSES
-from lipbench.method import Batch, Method, Trait
+from lipbench.method import Batch, Trait
 from lipbench.networks import LATENT_DIM
-from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
 from lipbench.training import TrainState
-
-UPDATES = 4
-LATE = 5_000  # an update by which whatever starts late has started
-_BATCH = 16
-_ROUNDS = 5
-_GENTLE = Setting(2e-4, 0.5, 0.999, 2)  # C of Miyato et al. 2018, but two updates of D
-_AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
-
-
-@functools.cache
-def digits() -> data.Split:
-    """Return the embedded digits' training images, with two others in each as further colours."""
-    cache = paths.cache_root()
-    info = data.inspect("digits", None, None, cache)
-    train = data.load(info, None, cache, torch.device("cpu")).train
-    colours = [train.images.roll(shift, 0) for shift in range(3)]
-    return data.Split(torch.cat(colours, dim=3), train.labels)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A method under examination, and the small networks that it is examined on."""
-
-    method: Method
-
-    @property
-    def is_baseline(self) -> bool:
-        """Return whether it is `none`, which alone may change nothing."""
-        return type(self.method).__module__.rpartition(".")[2] == "none"
-
-    def spec(self, setting: Setting = _GENTLE, precision: str = "float32") -> RunSpec:
-        """Return the run that the exam makes, long enough to have a late part."""
-        return RunSpec(
-            methods=(),
-            setting=setting,
-            architecture="standard_cnn",
-            width=0.125,
-            initialisation="xavier_uniform",  # large enough for bounds to bind at once
-            loss=LossSpec(self.method.requires.loss or "non_saturating", {}),
-            dataset=DatasetSpec("digits", "", 16, 3),
-            budget=Budget(2 * LATE, _BATCH, _BATCH, "constant"),
-            precision=precision,
-            ema_decay=None,
-            protocol="",
-            score_every=None,
-            seed=0,
-        )
-
-    def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
-        """Return the state before the first update."""
-        return training.build(spec or self.spec(), [self.method] if with_method else [], digits())
-
-    def train(
-        self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
-    ) -> TrainState:
-        """Train a state for some updates, and return it."""
-        steps = training.train(spec or self.spec(), digits(), state)
-        for _ in itertools.islice(steps, updates):
-            pass
-        return state
-
-    def trained(self, spec: RunSpec | None = None) -> TrainState:
-        """Return the state after a few updates."""
-        return self.train(self.build(spec), spec)
-
-    def images(self, count: int = _BATCH) -> Tensor:
-        """Return real images (count, 3, 16, 16)."""
-        return training.real_batch(digits(), count, 0, "exam")
-
 
 Case = Callable[[Candidate], str]
 
@@ -111,7 +33,7 @@ Case = Callable[[Candidate], str]
 def it_changes_the_training(candidate: Candidate) -> str:
     """It changes what is trained, unless it is `none`."""
 
-    def samples(with_method: bool) -> list[Tensor]:
+    def results(with_method: bool) -> list[Tensor]:
         state = candidate.build(with_method=with_method)
         found = []
         for update, steepness in ((0, 1), (LATE, 100)):  # some act late, or on a steep D
@@ -119,10 +41,10 @@ def it_changes_the_training(candidate: Candidate) -> str:
             with torch.no_grad():
                 for weight in state.discriminator.head.parameters():
                     weight.mul_(steepness)
-            found.append(_samples(candidate.train(state)))
+            found.append(samples(candidate.train(state)))
         return found
 
-    pairs = list(zip(samples(True), samples(False), strict=True))
+    pairs = list(zip(results(True), results(False), strict=True))
     change = max((a - b).abs().max().item() for a, b in pairs)
     said = f"G's images differ by up to {change:.1g} after {UPDATES} updates"
     if candidate.is_baseline:
@@ -137,7 +59,7 @@ def it_changes_the_training(candidate: Candidate) -> str:
 def its_networks_keep_their_shapes(candidate: Candidate) -> str:
     """Logits are (B,), images (B, C, H, W), both float32, for any batch."""
     state = candidate.build()
-    for count in (1, 5, _BATCH):
+    for count in (1, 5, BATCH):
         training_mode = count > 1
         state.discriminator.train(training_mode)
         state.generator.train(training_mode)
@@ -156,14 +78,14 @@ def its_networks_keep_their_shapes(candidate: Candidate) -> str:
 def its_gradients_are_finite(candidate: Candidate) -> str:
     """Each weight of D and G gets a gradient, and each gradient is finite."""
     state, loss = candidate.build(), LOSSES[candidate.spec().loss.name]()
-    with _computed(state):
-        batch = _batch(candidate, state)
+    with seeded(state.generator, state.discriminator):
+        batch = candidate.batch(state)
         loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
         (loss_d + candidate.method.penalty(state.discriminator, batch)).backward()
     _check_gradients(state.discriminator)
     state.discriminator.requires_grad_(False)
-    with _computed(state):
-        images = state.generator(torch.randn(_BATCH, LATENT_DIM))
+    with seeded(state.generator, state.discriminator):
+        images = state.generator(torch.randn(BATCH, LATENT_DIM))
         logits = state.discriminator(images)
         batch = Batch(batch.real, images, batch.real_logits.detach(), logits)
         candidate.method.generator_loss(
@@ -178,7 +100,7 @@ def it_can_be_differentiated_twice(candidate: Candidate) -> str:
     """A gradient penalty on the wrapped D has finite gradients by D's weights."""
     state = candidate.build()
     images = candidate.images().requires_grad_()
-    with _computed(state):
+    with seeded(state.generator, state.discriminator):
         logits = state.discriminator(images)
         (by_image,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
         norms = by_image.flatten(1).norm(dim=1)
@@ -190,7 +112,7 @@ def it_can_be_differentiated_twice(candidate: Candidate) -> str:
 def eval_mode_changes_nothing(candidate: Candidate) -> str:
     """In eval mode the same images give the same bits, and no state moves."""
     state = candidate.trained()
-    for network, inputs in _networks(candidate, state):
+    for network, inputs in candidate.networks(state):
         network.eval()
         before = copy.deepcopy(network.state_dict())
         first, second = network(inputs), network(inputs)
@@ -210,7 +132,7 @@ def its_state_survives_saving_and_copying(candidate: Candidate) -> str:
     fresh.load_state_dict(copy.deepcopy(state.state_dict()))
     tensors = 0
     for (network, inputs), (other, _) in zip(
-        _networks(candidate, state), _networks(candidate, fresh), strict=True
+        candidate.networks(state), candidate.networks(fresh), strict=True
     ):
         expected = network.eval()(inputs)
         _require(torch.equal(copy.deepcopy(network)(inputs), expected), "a deepcopy differs")
@@ -237,9 +159,9 @@ def it_trains_in_bfloat16(candidate: Candidate) -> str:
     _require(state.is_finite(), "a loss or a weight is not finite")
     low, full = candidate.build(spec).discriminator, candidate.build().discriminator
     images = candidate.images()
-    with _seeded():
+    with seeded():
         rounded = low(images)
-    with _seeded():
+    with seeded():
         exact = full(images)
     _require(rounded.dtype == torch.float32, f"logits are {rounded.dtype}")
     error = ((rounded - exact).norm() / exact.norm()).item()
@@ -268,9 +190,9 @@ def torch_compile_captures_it(candidate: Candidate) -> str:
     torch.compiler.reset()
     compiled = torch.compile(inner, backend="aot_eager", fullgraph=True)
     images = candidate.images()
-    with _seeded():
+    with seeded():
         expected = eager(images)
-    with _seeded():
+    with seeded():
         found = compiled(images)
     expected.mean().backward()
     found.mean().backward()
@@ -314,7 +236,7 @@ def its_traits_are_what_it_does(candidate: Candidate) -> str:
 
 def it_keeps_what_it_claims(candidate: Candidate) -> str:
     """Each claimed bound holds on every layer, before training and after, at setting F."""
-    method, spec = candidate.method, candidate.spec(_AGGRESSIVE)
+    method, spec = candidate.method, candidate.spec(AGGRESSIVE)
     if not method.claims:
         return "it claims no bound"
     state = candidate.build(spec)
@@ -343,90 +265,9 @@ CASES: tuple[Case, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Line:
-    """One case of a card: whether it passed, and what was measured, or what was wrong."""
-
-    case: str
-    passed: bool
-    measured: str
-
-
-def title(case: Case) -> str:
-    """Return a case's name as words."""
-    return case.__name__.replace("_", " ")
-
-
-def examine(method: Method) -> Iterator[Line]:
-    """Yield the card of a method, case by case. An error of the method's own is a failure."""
-    candidate = Candidate(method)
-    for case in CASES:
-        try:
-            yield Line(title(case), True, case(candidate))
-        except AssertionError as error:
-            yield Line(title(case), False, str(error) or "an assertion of the method's own failed")
-        except Exception as error:
-            first = str(error).partition("\n")[0]
-            yield Line(title(case), False, f"{type(error).__name__}: {first}")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a step costs against one of `none`, as ratios; on the exam's small networks."""
-
-    seconds: float
-    memory: float
-
-
-def cost(method: Method) -> Cost:
-    """Measure the cost of an update: time, interleaved with the baseline's, and memory.
-
-    Memory is what the networks, their optimizers and the graph of D's update hold.
-    """
-    candidate = Candidate(method)
-    spec = candidate.spec()
-    states = [candidate.build(with_method=with_method) for with_method in (True, False)]
-    steps = [training.train(spec, digits(), state) for state in states]
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_ROUNDS + 1):
-        for step, seconds in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            next(step)
-            seconds.append(time.perf_counter() - start)
-    with_it, without = (statistics.median(seconds[1:]) for seconds in times)
-    held, least = (
-        _bytes_held(candidate, state, with_method)
-        for state, with_method in zip(states, (True, False), strict=True)
-    )
-    return Cost(with_it / without, held / least)
-
-
-def _bytes_held(candidate: Candidate, state: TrainState, with_method: bool) -> int:
-    kept = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    def walk(part: Any) -> None:
-        if isinstance(part, Tensor):
-            keep(part)
-        elif isinstance(part, dict):
-            for value in part.values():
-                walk(value)
-
-    walk(state.state_dict())
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _computed(state):
-        batch = _batch(candidate, state)
-        if with_method:
-            candidate.method.penalty(state.discriminator, batch)
-    return sum(kept.values())
-
-
 def _check_claims(candidate: Candidate, state: TrainState, when: str) -> str:
     said = []
-    images = torch.cat([candidate.images(), _samples(state)])
+    images = torch.cat([candidate.images(), samples(state)])
     for claim in candidate.method.claims:
         values = dict(lipschitz.measured(claim, state.discriminator, images))
         layer = max(values, key=lambda name: values[name])
@@ -445,7 +286,7 @@ def _depends_on_the_batch(candidate: Candidate) -> bool:
     for rest in (candidate.images(), candidate.images().flip(0).mul(0.5)):
         discriminator = candidate.build().discriminator
         images = torch.cat([candidate.images(1), rest[1:]])
-        with _seeded():
+        with seeded():
             logits.append(discriminator(images)[0])
     return not torch.allclose(logits[0], logits[1], rtol=1e-4, atol=1e-5)
 
@@ -454,7 +295,7 @@ def _differentiates_by_images(candidate: Candidate) -> bool:
     """Return whether a gradient is asked for within a forward or the penalty."""
     state = candidate.build()
     with mock.patch.object(torch.autograd, "grad", wraps=torch.autograd.grad) as asked:
-        candidate.method.penalty(state.discriminator, _batch(candidate, state))
+        candidate.method.penalty(state.discriminator, candidate.batch(state))
     return asked.called
 
 
@@ -478,37 +319,6 @@ def _computes_weights(candidate: Candidate) -> bool:
             if not torch.allclose(after, before / 2, rtol=1e-3, atol=1e-5):
                 return True
     return False
-
-
-def _networks(candidate: Candidate, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
-    latents = streams.latents(_BATCH, LATENT_DIM, 0, "exam")
-    return [(state.discriminator, candidate.images()), (state.generator, latents)]
-
-
-def _samples(state: TrainState) -> Tensor:
-    latents = streams.latents(_BATCH, LATENT_DIM, 0, "exam")
-    state.generator.eval()
-    with torch.no_grad():
-        images = state.generator(latents)
-    state.generator.train()
-    return images
-
-
-def _batch(candidate: Candidate, state: TrainState) -> Batch:
-    with _seeded(), torch.no_grad():
-        fake = state.generator(torch.randn(_BATCH, LATENT_DIM))
-    return Batch.of(state.discriminator, candidate.images(), fake)
-
-
-def _computed(state: TrainState) -> contextlib.AbstractContextManager[None]:
-    torch.manual_seed(0)
-    return training.computed(state.generator, state.discriminator)
-
-
-@contextlib.contextmanager
-def _seeded() -> Iterator[None]:
-    torch.manual_seed(0)
-    yield
 
 
 def _check_gradients(network: nn.Module, all_of_them: bool = True) -> float:

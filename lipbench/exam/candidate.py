@@ -1,0 +1,117 @@
+"""A method under examination, on small networks, and what cases do with it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lipbench import data, paths, streams, training
+from lipbench.method import Batch, Method
+from lipbench.networks import LATENT_DIM
+from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.training import TrainState
+
+UPDATES = 4
+LATE = 5_000  # an update by which whatever starts late has started
+BATCH = 16
+GENTLE = Setting(2e-4, 0.5, 0.999, 2)  # C of Miyato et al. 2018, but two updates of D
+AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
+
+
+@functools.cache
+def digits() -> data.Split:
+    """Return the embedded digits' training images, with two others in each as further colours."""
+    cache = paths.cache_root()
+    info = data.inspect("digits", None, None, cache)
+    train = data.load(info, None, cache, torch.device("cpu")).train
+    colours = [train.images.roll(shift, 0) for shift in range(3)]
+    return data.Split(torch.cat(colours, dim=3), train.labels)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method under examination, and the small networks that it is examined on."""
+
+    method: Method
+
+    @property
+    def is_baseline(self) -> bool:
+        """Return whether it is `none`, which alone may change nothing."""
+        return type(self.method).__module__.rpartition(".")[2] == "none"
+
+    def spec(self, setting: Setting = GENTLE, precision: str = "float32") -> RunSpec:
+        """Return the run that the exam makes, long enough to have a late part."""
+        return RunSpec(
+            methods=(),
+            setting=setting,
+            architecture="standard_cnn",
+            width=0.125,
+            initialisation="xavier_uniform",  # large enough for bounds to bind at once
+            loss=LossSpec(self.method.requires.loss or "non_saturating", {}),
+            dataset=DatasetSpec("digits", "", 16, 3),
+            budget=Budget(2 * LATE, BATCH, BATCH, "constant"),
+            precision=precision,
+            ema_decay=None,
+            protocol="",
+            score_every=None,
+            seed=0,
+        )
+
+    def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
+        """Return the state before the first update."""
+        return training.build(spec or self.spec(), [self.method] if with_method else [], digits())
+
+    def train(
+        self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
+    ) -> TrainState:
+        """Train a state for some updates, and return it."""
+        steps = training.train(spec or self.spec(), digits(), state)
+        for _ in itertools.islice(steps, updates):
+            pass
+        return state
+
+    def trained(self, spec: RunSpec | None = None) -> TrainState:
+        """Return the state after a few updates."""
+        return self.train(self.build(spec), spec)
+
+    def images(self, count: int = BATCH) -> Tensor:
+        """Return real images (count, 3, 16, 16)."""
+        return training.real_batch(digits(), count, 0, "exam")
+
+    def batch(self, state: TrainState) -> Batch:
+        """Return a batch of real and generated images, with D's logits of them."""
+        with torch.no_grad(), seeded():
+            fake = state.generator(torch.randn(BATCH, LATENT_DIM))
+        return Batch.of(state.discriminator, self.images(), fake)
+
+    def networks(self, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
+        """Return D and G, each with inputs."""
+        return [(state.discriminator, self.images()), (state.generator, latents())]
+
+
+def latents() -> Tensor:
+    """Return the latents (16, 128) that G is looked at with."""
+    return streams.latents(BATCH, LATENT_DIM, 0, "exam")
+
+
+@torch.no_grad()
+def samples(state: TrainState) -> Tensor:
+    """Return G's images of those latents, in eval mode."""
+    state.generator.eval()
+    images = state.generator(latents())
+    state.generator.train()
+    return images
+
+
+@contextlib.contextmanager
+def seeded(*networks: nn.Module) -> Iterator[None]:
+    """Seed what hooks draw from, and compute the networks' weights once."""
+    torch.manual_seed(0)
+    with training.computed(*networks):
+        yield
