@@ -13,4 +13,5 @@ class NoControl(Method):
     """
 
     label = "none"
+    papers = ("radford2016",)
     recipe = Recipe(lr=2e-4, beta1=0.5, beta2=0.999, n_dis=1)

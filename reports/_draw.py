@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lipbench.reporting import Study
 
 WIDTH = 7.2  # inches
+INCHES_A_LETTER = 0.06  # of tick labels and legends, about
 
 
 def paper(height: float, width: float = WIDTH) -> Figure:
@@ -56,4 +57,6 @@ def legend(drawing: Figure, study: Study, methods: Sequence[str], **line: Any) -
         for m in methods
     ]
     labels = [plain(method) for method in methods]
-    drawing.legend(handles, labels, loc="outside lower center", ncols=min(6, len(methods)))
+    entry = 0.55 + INCHES_A_LETTER * max(len(label) for label in labels)
+    columns = max(1, min(6, len(methods), int(drawing.get_figwidth() / entry)))
+    drawing.legend(handles, labels, loc="outside lower center", ncols=columns)

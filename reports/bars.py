@@ -11,7 +11,7 @@ from lipbench.cells import Cell, cells, floor
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import WIDTH, is_log, log_axis, paper, plain, tint
+from ._draw import INCHES_A_LETTER, WIDTH, is_log, log_axis, paper, plain, tint
 
 _BARS_IN_A_ROW = 36
 
@@ -35,8 +35,11 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
     about = SCORES[score]
     rows = math.ceil(len(study.methods) * len(study.settings) / _BARS_IN_A_ROW)
     per_row = math.ceil(len(study.methods) / rows)
-    bars = per_row * len(study.settings)
-    drawing = paper(0.5 + 1.9 * rows, min(WIDTH, max(3.2, 1.2 + 0.3 * bars)))
+    width = min(WIDTH, max(3.2, 1.2 + 0.3 * per_row * len(study.settings)))
+    longest = max(len(method) for method in study.methods)
+    upright = longest * INCHES_A_LETTER > (width - 1) / per_row
+    height = 1.9 + (longest * INCHES_A_LETTER if upright else 0)
+    drawing = paper(0.5 + height * rows, width)
     low, high = _limits(study, score, found)
     for row in range(rows):
         axes = drawing.add_subplot(rows, 1, row + 1)
@@ -50,7 +53,7 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
             _group(axes, i, cells_of, study.pens[method].colour)
         axes.set_xlim(-0.55, per_row - 0.45)
         axes.set_ylabel(plain(about.title))
-        _ticks(axes, study, methods)
+        _ticks(axes, study, methods, 90 if upright else 0)
         real = floor(study, score)
         if real is not None:
             axes.axhline(real, color="#444444", linestyle="--", linewidth=0.8)
@@ -136,11 +139,11 @@ def _words(axes: Axes, x: float, words: str) -> None:
     )
 
 
-def _ticks(axes: Axes, study: Study, methods: tuple[str, ...]) -> None:
+def _ticks(axes: Axes, study: Study, methods: tuple[str, ...], rotation: int) -> None:
     """Name the settings below the bars, and the methods below them."""
     count = len(study.settings)
     if count == 1:
-        axes.set_xticks(range(len(methods)), [plain(m) for m in methods])
+        axes.set_xticks(range(len(methods)), [plain(m) for m in methods], rotation=rotation)
         axes.tick_params(axis="x", length=0)
         return
     places = [
@@ -155,7 +158,7 @@ def _ticks(axes: Axes, study: Study, methods: tuple[str, ...]) -> None:
     )
     axes.tick_params(axis="x", length=0, pad=1)
     names = axes.secondary_xaxis("bottom")
-    names.set_xticks(range(len(methods)), [plain(method) for method in methods])
+    names.set_xticks(range(len(methods)), [plain(m) for m in methods], rotation=rotation)
     pad = 6 + 3.6 * max(len(setting) for setting in study.settings) if long else 10
     names.tick_params(axis="x", length=0, pad=pad)
     names.spines["bottom"].set_visible(False)

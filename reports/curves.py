@@ -15,6 +15,7 @@ from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._draw import WIDTH, is_log, legend, log_axis, paper, plain
 
+_LINES = 14  # methods in a figure, at most
 _POINTS = 80  # drawn in a curve; the median of the updates between them
 _TRAINING = {
     "loss_d": "D's loss",
@@ -37,19 +38,34 @@ class Curves(Exhibit):
         for score in study.protocol.scores:
             of_score = curves[(curves["name"] == score) & np.isfinite(curves["value"])]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
-                yield _score(study, score, of_score)
+                for number, methods in _groups(study):
+                    yield _score(study, score, _of(methods, of_score), number)
             else:
                 title = SCORES[score].title
                 yield Omitted(f"no learning curve of {title}: it was not scored during training")
         training = {n: curves[curves["name"] == n] for n in _TRAINING}
         varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
         if varied:
-            yield _training(study, varied)
+            for number, methods in _groups(study):
+                some = {name: _of(methods, curves) for name, curves in varied.items()}
+                yield _training(study, some, number)
         else:
             yield Omitted("no training curves: nothing was recorded yet")
 
 
-def _score(study: Study, score: str, curves: pd.DataFrame) -> Figure:
+def _groups(study: Study) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each figure's number, if there are several, and its methods."""
+    count = math.ceil(len(study.methods) / _LINES)
+    size = math.ceil(len(study.methods) / count)
+    for i in range(count):
+        yield f"_{i + 1}" if count > 1 else "", study.methods[i * size : (i + 1) * size]
+
+
+def _of(methods: tuple[str, ...], curves: pd.DataFrame) -> pd.DataFrame:
+    return curves[curves["method"].isin(methods)]
+
+
+def _score(study: Study, score: str, curves: pd.DataFrame, number: str) -> Figure:
     about = SCORES[score]
     curves = _thinned(curves)
     columns = min(3, len(study.settings))
@@ -74,10 +90,10 @@ def _score(study: Study, score: str, curves: pd.DataFrame) -> Figure:
     legend(drawing, study, _present(study, curves))
     note = "Lines are medians over seeds, bands the range; × is where a run diverged."
     caption = f"Learning curves at each setting: {about.title}."
-    return Figure(f"learning_{score}", caption, drawing, (note,))
+    return Figure(f"learning_{score}{number}", caption, drawing, (note,))
 
 
-def _training(study: Study, curves: dict[str, pd.DataFrame]) -> Figure:
+def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Figure:
     columns = len(study.settings)
     width = max(4.6, 1.0 + 1.45 * columns)
     drawing = paper(0.6 + 1.25 * len(curves), width)
@@ -101,7 +117,7 @@ def _training(study: Study, curves: dict[str, pd.DataFrame]) -> Figure:
         axes.set_xlabel("G updates")
     legend(drawing, study, _present(study, pd.concat(curves.values())))
     return Figure(
-        "training",
+        f"training{number}",
         "What the networks optimise during training, at each setting.",
         drawing,
         (

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._draw import paper, plain
 
+_CELL = 1.12  # inches
+_IN_A_ROW = 7  # where there is one setting, and more methods than that
 _SIDE = 4  # images of a grid that are shown, in each direction
 
 
@@ -27,21 +31,11 @@ class Samples(Exhibit):
         if not any(run in study.samples for run in study.runs["run_id"]):
             yield Omitted("no run has written samples yet")
             return
-        rows, columns = len(study.methods), len(study.settings)
-        cell = 1.12
-        drawing = paper(0.3 + cell * rows, 1.1 + cell * columns)
-        grid = drawing.subplots(rows, columns, squeeze=False)
-        for method, line in zip(study.methods, grid, strict=True):
-            for setting, axes in zip(study.settings, line, strict=True):
-                here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-                _cell(axes, study.runs[here].sort_values("seed"), study)
-            line[0].set_ylabel(plain(method), rotation=0, ha="right", va="center")
-        for setting, axes in zip(study.settings, grid[0], strict=True):
-            axes.set_title(plain(setting), fontweight="bold")
+        alone = len(study.settings) == 1 and len(study.methods) > _IN_A_ROW
         yield Figure(
             "samples",
             "Samples of each method at each setting.",
-            drawing,
+            _in_rows(study) if alone else _in_a_grid(study),
             (
                 "The corner of the newest grid of each cell's first seed that has one. The "
                 "latents are the seed's, the same for every method and setting.",
@@ -49,7 +43,37 @@ class Samples(Exhibit):
         )
 
 
-def _cell(axes: Axes, runs: pd.DataFrame, study: Study) -> None:
+def _in_a_grid(study: Study) -> Drawing:
+    """Draw a method a row, a setting a column."""
+    rows, columns = len(study.methods), len(study.settings)
+    drawing = paper(0.3 + _CELL * rows, 1.1 + _CELL * columns)
+    grid = drawing.subplots(rows, columns, squeeze=False)
+    for method, line in zip(study.methods, grid, strict=True):
+        for setting, axes in zip(study.settings, line, strict=True):
+            _cell(axes, method, setting, study)
+        line[0].set_ylabel(plain(method), rotation=0, ha="right", va="center")
+    for setting, axes in zip(study.settings, grid[0], strict=True):
+        axes.set_title(plain(setting), fontweight="bold")
+    return drawing
+
+
+def _in_rows(study: Study) -> Drawing:
+    """Draw the many methods of one setting, several in a row."""
+    rows = math.ceil(len(study.methods) / _IN_A_ROW)
+    drawing = paper((_CELL + 0.12) * rows, _CELL * _IN_A_ROW)
+    axes_of = drawing.subplots(rows, _IN_A_ROW, squeeze=False).ravel()
+    for method, axes in itertools.zip_longest(study.methods, axes_of):
+        if method is None:
+            axes.set_visible(False)
+            continue
+        _cell(axes, method, study.settings[0], study)
+        axes.set_title(plain(method), fontsize=8)
+    return drawing
+
+
+def _cell(axes: Axes, method: str, setting: str, study: Study) -> None:
+    here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+    runs = study.runs[here].sort_values("seed")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

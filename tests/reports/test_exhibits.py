@@ -224,3 +224,38 @@ def test_the_samples_of_a_diverged_run_are_named_as_such(sketch, exhibit, tmp_pa
     (figure,) = shown(exhibit, "samples", sketch.study())
 
     assert figure.drawing.axes[0].get_xlabel() == "diverged"
+
+
+def test_names_of_methods_stand_upright_where_they_would_overlap(sketch, exhibit):
+    for i in range(30):
+        sketch.run(f"a method with a long name, {i}", "C", 1.0 + i)
+
+    axes = shown(exhibit, "bars", sketch.study())[0].drawing.axes[0]
+
+    assert {label.get_rotation() for label in axes.get_xticklabels()} == {90.0}
+
+
+def test_curves_of_many_methods_are_spread_over_figures(sketch, exhibit):
+    for i in range(20):
+        run = sketch.run(f"m{i}", "C", 1.0)
+        sketch.curves += [(run, update, "loss_d", float(i + update)) for update in (0, 10)]
+
+    figures = [r for r in shown(exhibit, "curves", sketch.study()) if isinstance(r, Figure)]
+
+    assert [figure.name for figure in figures] == ["training_1", "training_2"]
+    starts = [
+        [line.get_ydata()[0] for line in figure.drawing.axes[0].lines if len(line.get_ydata())]
+        for figure in figures
+    ]
+    assert starts == [[float(i) for i in range(10)], [float(i) for i in range(10, 20)]]
+
+
+def test_samples_of_many_methods_at_one_setting_stand_in_rows(sketch, exhibit, tmp_path):
+    for i in range(9):
+        sketch.grid_of_samples(sketch.run(f"m{i}", "C", 1.0), tmp_path / f"{i}.png", 200)
+
+    (figure,) = shown(exhibit, "samples", sketch.study())
+
+    shown_axes = [axes for axes in figure.drawing.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown_axes] == [f"m{i}" for i in range(9)]
+    assert figure.drawing.get_figwidth() > figure.drawing.get_figheight()
