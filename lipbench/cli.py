@@ -184,7 +184,7 @@ def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> Non
 @app.command()
 def methods(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show this method's card.")
+        str | None, typer.Argument(metavar="NAME", help="Show this method's card.")
     ] = None,
     plugin: PluginOption = None,
     as_json: JsonOption = False,
@@ -211,9 +211,7 @@ def methods(
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[METHOD]...", help="Methods by name. [default: those of --plugin]"
-        ),
+        typer.Argument(metavar="METHOD", help="By name; if none is named, those of --plugin."),
     ] = None,
     plugin: PluginOption = None,
     set_: Annotated[

@@ -40,15 +40,15 @@ class HistoricalAveraging(Method):
 
     coefficient * |theta - (1/t) sum_i theta_i|^2 is added to each player's loss, theta_i being its
     parameters at its t updates before this one (Salimans et al. 2016; that the present ones are
-    not among them is our choice, as is the coefficient: the formula's own, 1). Of reparametrized
-    layers it takes what is trained; parameters that methods named after this one in a suite add
-    are left out.
+    not among them is our choice, as is the coefficient: with 1, small networks stayed where they
+    started). Of reparametrized layers it takes what is trained; parameters that methods wrapping
+    after it add are left out.
     """
 
     label = "Hist. avg."
     papers = ("salimans2016improved",)
 
-    coefficient: NonNegative = 1.0
+    coefficient: NonNegative = 0.01
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         discriminator.add_module("history", History(discriminator))

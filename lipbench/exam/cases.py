@@ -166,7 +166,7 @@ def it_trains_in_bfloat16(candidate: Candidate) -> str:
     _require(rounded.dtype == torch.float32, f"logits are {rounded.dtype}")
     error = ((rounded - exact).norm() / exact.norm()).item()
     _require(error < 0.2, f"logits are {error:.0%} off those in float32")
-    return f"logits within {error:.1%}"
+    return f"logits within {error:.1%} of those in float32"
 
 
 def it_works_in_channels_last(candidate: Candidate) -> str:
@@ -178,7 +178,7 @@ def it_works_in_channels_last(candidate: Candidate) -> str:
     found = discriminator(images.to(memory_format=torch.channels_last))
     error = (found - expected).abs().max().item()
     _require(error < 1e-3 * (1 + expected.abs().max().item()), f"logits differ by {error:.1g}")
-    return f"logits within {error:.1g}"
+    return f"logits within {error:.1g} of those in channels first"
 
 
 def torch_compile_captures_it(candidate: Candidate) -> str:
@@ -207,7 +207,7 @@ def torch_compile_captures_it(candidate: Candidate) -> str:
     return "one graph, forward and backward"
 
 
-def its_randomness_is_the_engines(candidate: Candidate) -> str:
+def its_randomness_is_that_of_the_engine(candidate: Candidate) -> str:
     """The same spec gives the same bits, whatever the global generators held before."""
     before = random.getstate(), repr(np.random.get_state())
     torch.manual_seed(1)
@@ -259,7 +259,7 @@ CASES: tuple[Case, ...] = (
     it_trains_in_bfloat16,
     it_works_in_channels_last,
     torch_compile_captures_it,
-    its_randomness_is_the_engines,
+    its_randomness_is_that_of_the_engine,
     its_traits_are_what_it_does,
     it_keeps_what_it_claims,
 )

