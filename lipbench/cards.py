@@ -40,6 +40,7 @@ class Refusal:
     partners: tuple[str, ...]  # methods by name, or losses as "loss: NAME"
     reason: str
     source: str
+    impossible: bool
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _type(about: dict[str, Any]) -> str:
 def _claim(claim: Claim) -> str:
     of = {"input_gradient": "", "all": " of each layer", "convolutions": " of each convolution"}
     where = of["input_gradient" if claim.quantity == "input_gradient" else claim.layers]
-    return f"{claim.quantity}{where} <= {claim.bound:g}, within {claim.tolerance:.2g} of it"
+    return f"{claim.quantity}{where} <= {claim.bound:g}, tolerance {claim.tolerance:.2g} of that"
 
 
 def _refusals(name: str, method: Method, registry: Registry) -> list[Refusal]:
@@ -132,9 +133,8 @@ def _refusals(name: str, method: Method, registry: Registry) -> list[Refusal]:
         loss = method.requires.loss or other.requires.loss or DEFAULT_LOSS
         for rule in combinations.broken({name: method, other_name: other}, loss):
             partners.setdefault(rule.name, []).append(other_name)
+    rules = combinations.RULES
     return [
-        Refusal(
-            rule, tuple(found), combinations.RULES[rule].reason, combinations.RULES[rule].source
-        )
+        Refusal(rule, tuple(found), rules[rule].reason, rules[rule].source, rules[rule].impossible)
         for rule, found in partners.items()
     ]

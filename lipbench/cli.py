@@ -193,6 +193,7 @@ def methods(
     from lipbench.plugins import Registry
 
     registry = Registry("methods", plugin or [])
+    _load_own(registry)
     if name:
         from lipbench import cards
 
@@ -232,13 +233,16 @@ def check(
 
     import torch
 
-    from lipbench import exam, resolve
+    from lipbench import cards, exam, resolve
 
     torch.set_num_threads(1)  # as in a worker
     params = _assigned(set_ or [])
-    cards, failed = [], False
+    results, failed = [], False
     for name in chosen:
+        if "+" in name:
+            raise UserError("methods are examined one by one, not in combinations")
         method = resolve.instance(name, params, registry)
+        cards.papers(registry[name])
         lines = []
         if not as_json:
             say(f"{name} ({method.label})")
@@ -251,9 +255,9 @@ def check(
         cost = exam.cost(method) if passed else None
         if not as_json:
             printing.show_exam(lines, cost)
-        cards.append({"method": name, "params": params, "cases": lines, "cost": cost})
+        results.append({"method": name, "params": params, "cases": lines, "cost": cost})
     if as_json:
-        _print_json(cards)
+        _print_json(results)
     if failed:
         raise typer.Exit(1)
 
@@ -263,11 +267,15 @@ def new_method(
     name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
 ) -> None:
     """Write a method of your own and its test into the current folder; both run as they are."""
+    import importlib.util
+
     from lipbench import scaffold
     from lipbench.plugins import Registry
 
     if name in Registry("methods").plugins:
         raise UserError(f"the name {name!r} is taken by an installed method")
+    if name.isidentifier() and importlib.util.find_spec(name):
+        raise UserError(f"the name {name!r} is that of a Python module, which the file would hide")
     file, test = scaffold.write(name, Path())
     say(
         f"{file}: the method, {test}: its tests\n"
@@ -314,8 +322,17 @@ def _plan(
 
     from lipbench import resolve  # imports torch, after the mistakes that can be told without
 
+    _load_own(registry)
     made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, plan.only(made, plan.parse_only(only))
+
+
+def _load_own(registry: Registry) -> None:
+    """Import the user's own files, so that one with a mistake is told of, used or not."""
+    for plugin in registry.own():
+        from lipbench.method import Method  # imports torch
+
+        plugin.load(Method)
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Combinations of methods, and of methods with losses, that are invalid or known to be bad.
 
-A suite with one is refused when it is planned, with the reason; `allow: [NAME]` runs it all the
-same. Rules ask for traits and hooks where they can, so that they hold for anybody's method.
+A suite with one is refused when it is planned, with the reason; unless it could not run at all,
+`allow: [NAME]` runs it all the same. Rules ask for traits and hooks where they can, so that they
+hold for anybody's method.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ Methods = Mapping[str, Method]
 
 _SPECTRAL_NORMS = {"spectral_norm", "spectral_norm_exact"}
 _NO_CONTROL = {
-    "consistency_regularization", "historical_averaging", "instance_noise", "lecam",
+    "consistency_regularization", "equalized_learning_rate", "historical_averaging",
+    "instance_noise", "lecam", "weight_standardization",
+}  # fmt: skip
+_FACTORED = {"cayley", "singular_value_constraint"}  # what they train has no weight's shape
+_OF_WEIGHTS = {
+    "orthogonal_brock", "orthogonal_off_diagonal", "orthonormal", "spectral_norm_regularization",
+    "srip",
 }  # fmt: skip
 _TARGET_ONE = {"wgan_gp", "gan_gp", "dragan"}
 
@@ -28,6 +35,7 @@ class Rule:
     broken: Callable[[Methods, str], bool]
     reason: str
     source: str
+    impossible: bool = False  # it could not run, so nothing allows it
 
 
 def broken(methods: Methods, loss: str) -> list[Rule]:
@@ -68,11 +76,22 @@ def _spectral_norm_with_wasserstein(methods: Methods, loss: str) -> bool:
 
 def _wasserstein_without_control(methods: Methods, loss: str) -> bool:
     controlled = any(
-        method.claims or {"penalty", "project"} & set(method.hooks())
+        method.claims
+        or Trait.REPARAMETRIZES in method.traits
+        or {"penalty", "project"} & set(method.hooks())
         for name, method in methods.items()
         if name not in _NO_CONTROL
     )
     return loss == "wasserstein" and not controlled
+
+
+def _factored_weights_with_others(methods: Methods, loss: str) -> bool:
+    others = set(_having(methods, Trait.REPARAMETRIZES)) | set(_overriding(methods, "project"))
+    return any(others - {name} for name in _FACTORED & methods.keys())
+
+
+def _penalty_on_untransformed_weights(methods: Methods, loss: str) -> bool:
+    return "cayley" in methods and bool(_OF_WEIGHTS & methods.keys())
 
 
 def _gradient_normalization_with_target_one(methods: Methods, loss: str) -> bool:
@@ -108,6 +127,20 @@ RULES = {
             "the weight that D computes with is computed from another parameter, so moving "
             "weights in place changes nothing, or changes only what the reparametrization undoes",
             "derived; github.com/pytorch/pytorch/issues/180968 is the same trap at initialisation",
+        ),
+        Rule(
+            "factored_weights_with_others",
+            _factored_weights_with_others,
+            "what it trains is not of the weight's shape, so nothing else can compute or move it",
+            "derived",
+            impossible=True,
+        ),
+        Rule(
+            "penalty_on_untransformed_weights",
+            _penalty_on_untransformed_weights,
+            "a Cayley convolution's weight is transformed when it is applied, so a penalty on it "
+            "is on numbers whose scale and spectrum mean nothing",
+            "derived from Trockman & Kolter 2021",
         ),
         Rule(
             "two_reparametrizations",

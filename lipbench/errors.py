@@ -22,6 +22,9 @@ STORAGE_ERRORS = frozenset(
 )
 
 
+_MANY = 20
+
+
 @dataclass(frozen=True)
 class Mark:
     """Where a value was written: a file and its line, or a command-line option."""
@@ -46,10 +49,14 @@ class UserError(Exception):
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does.
 
+    A long list of names is not told where one is near.
+
     >>> unknown("method", "sgd", ["adam", "sdg"])
     "no method called 'sgd'; did you mean 'sdg'? There are adam, sdg"
     """
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1)
+    if near and len(known) > _MANY:
+        return f"no {kind} called {str(name)!r}; did you mean {near[0]!r}?"
     hint = f"did you mean {near[0]!r}? There are" if near else "there are"
     return f"no {kind} called {str(name)!r}; {hint} {', '.join(known) or 'none'}"

@@ -130,7 +130,7 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), _ignored_signals():
+        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), _blocked_signals():
             self.process.start()
         theirs.close()
 
@@ -199,18 +199,17 @@ class _Pool:
 
 
 @contextlib.contextmanager
-def _ignored_signals() -> Iterator[None]:
-    """Let a process that is started here ignore what ends a whole group: its parent tells it.
+def _blocked_signals() -> Iterator[None]:
+    """Let a process that is started here never see what ends a whole group: its parent tells it.
 
-    What is ignored stays so in the new process from its first instruction, handlers do not.
+    What is blocked stays so in the new process from its first instruction, handlers do not. Here,
+    a signal that comes meanwhile waits for the end of the block.
     """
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(kind, signal.SIG_IGN) for kind in kinds]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     finally:
-        for kind, handler in zip(kinds, previous, strict=True):
-            signal.signal(kind, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ class NonSaturating(Loss):
 
     source = (
         "Goodfellow et al. 2014; Miyato et al. 2018, Eq. 15 and the alternate generator loss; "
-        "one-sided label smoothing: Salimans et al. 2016, section 3.4"
+        "one-sided label smoothing: Salimans et al. 2016"
     )
 
     real_target: Annotated[float, Gt(0), Le(1)] | None = None

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    dataclass_transform,
+    get_args,
+)
 
 from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator
+from lipbench.errors import unknown
 from lipbench.networks import Generator
 
 __all__ = [
@@ -90,11 +101,14 @@ Quantity = Literal[
 class Claim:
     """A bound that a method promises: `quantity` <= `bound` * (1 + `tolerance`).
 
+    An estimate that follows the weights (power iteration) lags behind them while they move: the
+    promise is of weights that stand still. `tolerance` is for rounding and slow convergence.
+
     Quantities of each layer: `sigma_kernel`, the largest singular value of the weight reshaped to
     (outputs, rest); `sigma_operator`, that of the layer as a linear map of its input, stride and
     padding included; `frobenius_norm` of the weight; `row_norm`, the largest norm of an output's
     weights; `largest_weight`, in magnitude. `input_gradient` is the largest norm of D's gradient
-    by an image. See `lipbench.lipschitz`. A method that projects promises it after the projection.
+    by an image. See `lipbench.lipschitz`. A method that projects promises it after projections.
     """
 
     quantity: Quantity
@@ -102,9 +116,34 @@ class Claim:
     tolerance: float
     layers: Literal["all", "convolutions"] = "all"
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a quantity that does not exist."""
+        if self.quantity not in get_args(Quantity):
+            raise ValueError(unknown("quantity", self.quantity, get_args(Quantity)))
+
+
+HOOKS = (
+    "norm", "activation", "wrap", "wrap_generator", "prepare", "penalty", "project",
+    "generator_loss",
+)  # fmt: skip
+
 
 def _refuse_traps(cls: type[Method], abstract: bool) -> None:
-    """Raise TypeError for what a dataclass would silently get wrong."""
+    """Raise TypeError for what would otherwise be told late, or go wrong in silence."""
+    if not isinstance(getattr(cls, "label", None), str) and not abstract:
+        raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
+    if not (vars(cls).get("__doc__") or "").strip():
+        raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
+    _refuse_fields(cls)
+    _refuse_attributes(cls)
+    for name, value in vars(cls).items():
+        near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
+        if near and name not in HOOKS and callable(value):
+            raise TypeError(f"{cls.__name__}.{name} is no hook; did you mean {near[0]!r}?")
+
+
+def _refuse_fields(cls: type[Method]) -> None:
+    """Refuse what a dataclass would get wrong: fields without annotation or default."""
     own: Mapping[str, Any] = vars(cls)
     annotated = own.get("__annotations__", {})
     for name, value in own.items():
@@ -123,10 +162,28 @@ def _refuse_traps(cls: type[Method], abstract: bool) -> None:
                 f"{cls.__name__}.{name} has no default; every hyperparameter needs one, so that "
                 "the method's name alone is a method"
             )
-    if not isinstance(getattr(cls, "label", None), str) and not abstract:
-        raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
-    if not (own.get("__doc__") or "").strip():
-        raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
+
+
+def _refuse_attributes(cls: type[Method]) -> None:
+    """Refuse what a method says about itself in another form than it is read in."""
+    fits = {
+        "papers": isinstance(cls.papers, tuple) and all(isinstance(p, str) for p in cls.papers),
+        "requires": isinstance(cls.requires, Requires),
+        "recipe": cls.recipe is None or isinstance(cls.recipe, Recipe),
+        "traits": isinstance(cls.traits, frozenset)
+        and all(isinstance(trait, Trait) for trait in cls.traits),
+    }
+    written = {
+        "papers": 'a tuple of strings, such as ("key",)',
+        "requires": 'Requires(loss="...")',
+        "recipe": "Recipe(lr=..., beta1=..., beta2=..., n_dis=...)",
+        "traits": "frozenset({Trait...})",
+    }
+    for name, good in fits.items():
+        if not good:
+            raise TypeError(
+                f"{cls.__name__}.{name} should be {written[name]}, not {getattr(cls, name)!r}"
+            )
 
 
 @dataclass_transform(frozen_default=True)
@@ -151,7 +208,7 @@ class Method:
     compiles: ClassVar[bool] = True  # torch.compile captures D, as wrapped, in one graph
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        strict=True, extra="forbid", allow_inf_nan=False
+        strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
@@ -223,12 +280,6 @@ class Method:
         return tuple(name for name in HOOKS if getattr(cls, name) is not getattr(Method, name))
 
 
-HOOKS = (
-    "norm", "activation", "wrap", "wrap_generator", "prepare", "penalty", "project",
-    "generator_loss",
-)  # fmt: skip
-
-
 class Penalty(Method, abstract=True):
     """A term of D's loss, at every update or lazily: `every` times the term at each `every`-th.
 
@@ -238,6 +289,11 @@ class Penalty(Method, abstract=True):
     """
 
     every: Count = 1
+
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        super().__init_subclass__(abstract=abstract)
+        if cls.term is Penalty.term and not abstract:
+            raise TypeError(f"{cls.__name__} is a Penalty without a `term`")
 
     def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         """Return the scalar term, its coefficient included."""
@@ -253,6 +309,11 @@ class Projection(Method, abstract=True):
     """A projection of D's weights after each `every`-th update of D."""
 
     every: Count = 1
+
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        super().__init_subclass__(abstract=abstract)
+        if cls.constrain is Projection.constrain and not abstract:
+            raise TypeError(f"{cls.__name__} is a Projection without a `constrain`")
 
     def constrain(self, discriminator: Discriminator) -> None:
         """Move D's weights into the constraint set; called under `torch.no_grad()`."""

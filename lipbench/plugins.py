@@ -47,7 +47,7 @@ class Plugin:
             and value.__module__ == self.module
         ]
         if len(found) != 1:
-            names = ", ".join(cls.__name__ for cls in found) or "none"
+            names = ", ".join(cls.__name__ for cls in found) or f"no {base.__name__}"
             raise UserError(
                 f"defines {names}; a plugin file defines one subclass of {base.__name__}",
                 Mark(str(self.path)),
@@ -185,9 +185,13 @@ class Registry:
         """Return the plugins in alphabetical order."""
         return sorted(self.plugins.values(), key=lambda plugin: plugin.name)
 
+    def own(self) -> list[Plugin]:
+        """Return the user's own plugins, those that are not installed."""
+        return [plugin for plugin in self.plugins.values() if plugin.origin == "file"]
+
     def files(self) -> list[Path]:
         """Return the user's own files: another process needs them to find the same plugins."""
-        return [plugin.path for plugin in self.plugins.values() if plugin.origin == "file"]
+        return [plugin.path for plugin in self.own()]
 
 
 def package_folders(group: str) -> list[tuple[str, str, Path]]:
@@ -216,5 +220,9 @@ def _from_file(path: Path) -> Plugin:
     path = path.expanduser().resolve()
     if path.suffix != ".py" or not path.is_file():
         raise UserError("not a plugin: no such Python file", Mark(str(path)))
+    if not path.stem.isidentifier():
+        raise UserError(
+            "its name is the plugin's: letters, digits and underscores", Mark(str(path))
+        )
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return Plugin(path.stem, path, "file", f"lipbench_file_{digest}_{path.stem}")

@@ -77,7 +77,7 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     elif left:
         table.add_row("time left", "unknown: no such run was made on this machine yet")
     if shared := len(made.runs) - len(made.unique):
-        table.add_row("", f"{shared} cells share a run with another cell: it runs once")
+        table.add_row("", f"cells that share a run with another, which runs once: {shared}")
     show(table)
 
 
@@ -157,8 +157,8 @@ def show_card(card: Card) -> None:
         "recipe": [card.recipe] if card.recipe else [],
         "torch.compile": [] if card.compiles else ["does not capture D as wrapped"],
         "refused with": [
-            f"{', '.join(refusal.partners)}: {refusal.reason} ({refusal.source}); "
-            f"allow: [{refusal.rule}]"
+            f"{', '.join(refusal.partners)}: {refusal.reason} ({refusal.source})"
+            + ("" if refusal.impossible else f"; allow: [{refusal.rule}]")
             for refusal in card.refusals
         ],
         "papers": [str(paper) for paper in card.papers],
@@ -171,11 +171,13 @@ def show_card(card: Card) -> None:
 
 
 def _hanging(heading: str, text: str) -> str:
-    """Return a heading and its text, wrapped beside it."""
+    """Return a heading and its text: on a terminal wrapped beside it, piped in one line."""
     import shutil
     import textwrap
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
+    if not sys.stdout.isatty():
+        return f"{heading:17}{text}"
+    width = shutil.get_terminal_size().columns
     return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
 
 
@@ -187,6 +189,7 @@ def show_line(line: Line) -> None:
 def show_exam(lines: list[Line], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     if cost:
+        say(f"  {len(lines)} of {len(lines)} cases passed")
         say(
             f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
             "memory (on these small networks)\n"

@@ -88,7 +88,13 @@ def complete(run: RunSpec, registry: Registry) -> RunSpec:
 
 def instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
     """Return a method. Raises UserError for an unknown or invalid name or hyperparameter."""
-    return _checked(registry[name].load(Method), params, f"method {name!r}", "hyperparameter")
+    what = f"method {name!r}"
+    method: Method = _checked(registry[name].load(Method), params, what, "hyperparameter")
+    try:
+        _ = method.claims
+    except Exception as error:
+        raise UserError(f"{what}: its claims: {type(error).__name__}: {error}") from error
+    return method
 
 
 @functools.cache
@@ -136,10 +142,9 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
         if name is not None and name not in known:
             raise UserError(unknown(path[0], name, known), document.mark(path))
     for index, name in enumerate(suite.allow):
-        if name not in combinations.RULES:
-            raise UserError(
-                unknown("combination", name, combinations.RULES), document.mark(("allow", index))
-            )
+        rules = [rule.name for rule in combinations.RULES.values() if not rule.impossible]
+        if name not in rules:
+            raise UserError(unknown("combination", name, rules), document.mark(("allow", index)))
 
 
 def _check_sizes(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> None:
@@ -260,10 +265,10 @@ def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpe
 def _check_combination(suite: Suite, choice: Choice, loss: str) -> None:
     """Refuse what is invalid or known to be bad, unless the suite allows it by name."""
     for rule in combinations.broken(choice.methods, loss):
-        if rule.name not in suite.allow:
+        if rule.impossible or rule.name not in suite.allow:
+            hint = "" if rule.impossible else f". To run it all the same: allow: [{rule.name}]"
             raise UserError(
-                f"{choice.label} with the loss {loss}: {rule.reason} ({rule.source}). "
-                f"To run it all the same: allow: [{rule.name}]",
+                f"{choice.label} with the loss {loss}: {rule.reason} ({rule.source}){hint}",
                 choice.mark,
             )
 

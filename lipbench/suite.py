@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -132,7 +133,10 @@ class MethodEntry(_Strict):
     def _forms(cls, value: Any) -> Any:
         """Take `a + b`, and `{a: {field: value}, b: {}, label: L}`."""
         if isinstance(value, str):
-            return {"methods": {name.strip(): {} for name in value.split("+")}}
+            names = [name.strip() for name in value.split("+")]
+            if len(set(names)) < len(names) or "" in names:
+                raise ValueError("a combination names different methods, with a + between each")
+            return {"methods": {name: {} for name in names}}
         if isinstance(value, dict):
             label = value.get("label")
             named = {name: {} if p is None else p for name, p in value.items() if name != "label"}
@@ -159,6 +163,12 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _different(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is there twice")
+    return seeds
+
+
 _OneOrMore = BeforeValidator(_listed)  # a single entry may stand for itself
 _NotEmpty = Field(min_length=1)
 
@@ -174,7 +184,9 @@ class Suite(_Strict):
     loss: Annotated[LossEntry, BeforeValidator(_loss_form)] | None = None
     methods: Annotated[list[MethodEntry], _OneOrMore, _NotEmpty]
     settings: Annotated[list[AnySetting], _OneOrMore, _NotEmpty]
-    seeds: Annotated[list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty] = [0]
+    seeds: Annotated[
+        list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty, AfterValidator(_different)
+    ] = [0]
     budget: BudgetEntry
     protocol: str
     intervals: Intervals = Intervals()

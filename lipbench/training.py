@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from lipbench.losses import LOSSES, Loss
 from lipbench.method import Batch, Method, Trait
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
 from lipbench.spec import RunSpec
+
+Kind = TypeVar("Kind")
 
 SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a factor on the lr
     "constant": lambda progress: 1.0,
@@ -136,12 +138,14 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Those that compute weights come last, so that they reach the layers that others add.
     for method in sorted(methods, key=lambda method: Trait.REPARAMETRIZES in method.traits):
-        discriminator = method.wrap(discriminator)
-        generator = method.wrap_generator(generator)
+        discriminator = _returned(method, "wrap", method.wrap(discriminator), Discriminator)
+        generator = _returned(
+            method, "wrap_generator", method.wrap_generator(generator), Generator
+        )
     discriminator.to(device)
     generator.to(device)
     reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
-    with torch.no_grad():
+    with torch.no_grad(), computed(discriminator):
         for method in methods:
             method.prepare(discriminator, reference)
     setting = spec.setting
@@ -157,6 +161,16 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
     return TrainState(
         methods, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
     )
+
+
+def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kind:
+    """Return what a hook gave. Raises TypeError where it is of another kind."""
+    if not isinstance(value, kind):
+        returned = type(value).__name__
+        raise TypeError(
+            f"{type(method).__name__}.{hook} returned {returned}, not a {kind.__name__}"
+        )
+    return value
 
 
 def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:

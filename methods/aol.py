@@ -16,7 +16,7 @@ class AlmostOrthogonalLayers(Method):
     with itself stands for P^T P, and D rescales input channels; the bound is exact for any input
     size, zero padding or stride, which only drop rows and columns. Nothing is iterated. Of a wide
     dense layer the outputs are rescaled, a transpose having the same norm: P^T P of the last one
-    would not fit in memory (our choice). Weights start at the common draw, rescaled.
+    would be far larger than itself (our choice). Weights start at the common draw, rescaled.
     """
 
     label = "AOL"

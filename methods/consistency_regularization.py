@@ -16,8 +16,8 @@ class ConsistencyRegularization(Penalty):
     coefficient * E_real[(D(x) - D(T(x)))^2], of logits. T flips an image with probability 1/2 and
     moves it by whole pixels, up to `shift` of its side in either direction, with black where
     nothing comes from: as in github.com/basiclab/GNGAN-PyTorch, with its 0.2. The coefficient 10
-    is that of github.com/POSTECH-CVLab/PyTorch-StudioGAN. `flip` is for data where left and right
-    mean something.
+    is that of github.com/POSTECH-CVLab/PyTorch-StudioGAN. Turn `flip` off for
+    data whose mirror images are other things, such as digits.
     """
 
     label = "CR"

@@ -21,8 +21,8 @@ class ConvSpectralNorm(Method):
     (github.com/jessemzhang/dl_spectral_normalization). That code divides only where the norm
     exceeds a bound, and Gouk et al. project after each update; here it is always a division, as
     in SN, the last dense layer's included (our choice). The estimate is from below
-    and lags behind the optimizer's steps: of the layers of a small D, the largest norm measured
-    after a step was 1.2 at a learning rate of 2e-4, and 1.5 at 1e-3.
+    and lags behind the optimizer's steps: in the first updates at settings D and F we measured
+    norms of up to 1.71. The claim is of weights at rest.
     """
 
     label = "Conv SN"
@@ -33,7 +33,7 @@ class ConvSpectralNorm(Method):
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        return (Claim("sigma_operator", 1.0, tolerance=0.5),)
+        return (Claim("sigma_operator", 1.0, tolerance=0.01),)
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         for layer, shape in input_shapes(discriminator).items():

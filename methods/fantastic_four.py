@@ -36,7 +36,9 @@ class FantasticFour(Method):
     and for a stride, which only drops outputs, though it is looser there. One power iteration at
     each update, as in the authors' code (github.com/singlasahil14/fantastic-four), which adds the
     bound to the loss as a penalty; here it divides, as in SN, the last dense layer's own norm
-    included (our choice). The power-iterated sigmas are from below.
+    included (our choice). The power-iterated sigmas are from below
+    and lag behind weights that move: in the first updates at setting D we measured a norm of
+    1.37. The claim is of weights at rest.
     """
 
     label = "Fantastic Four"
@@ -45,7 +47,7 @@ class FantasticFour(Method):
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        return (Claim("sigma_operator", 1.0, tolerance=0.1),)
+        return (Claim("sigma_operator", 1.0, tolerance=0.01),)
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         for layer in discriminator.layers():

@@ -25,7 +25,8 @@ class Gran(Method):
     Where f is linear, as pieces of D are between the kinks of its activations, the result's
     gradient has norm |grad f|^2 / (|grad f|^2 + epsilon) <= 1; at a kink it jumps, so this bounds
     no Lipschitz constant across them, and other layers than piecewise linear ones void it.
-    epsilon is our choice; the paper's other constants K are left out, so K = 1.
+    The formula is as others give it for K = 1, not checked against the paper; epsilon is our
+    choice.
     """
 
     label = "GraN"

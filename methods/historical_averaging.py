@@ -41,8 +41,7 @@ class HistoricalAveraging(Method):
     coefficient * |theta - (1/t) sum_i theta_i|^2 is added to each player's loss, theta_i being its
     parameters at its t updates before this one (Salimans et al. 2016; that the present ones are
     not among them is our choice, as is the coefficient: with 1, small networks stayed where they
-    started). Of reparametrized layers it takes what is trained; parameters that methods wrapping
-    after it add are left out.
+    started). Of reparametrized layers it takes what is trained.
     """
 
     label = "Hist. avg."
@@ -50,9 +49,8 @@ class HistoricalAveraging(Method):
 
     coefficient: NonNegative = 0.01
 
-    def wrap(self, discriminator: Discriminator) -> Discriminator:
+    def prepare(self, discriminator: Discriminator, real: Tensor) -> None:
         discriminator.add_module("history", History(discriminator))
-        return discriminator
 
     def wrap_generator(self, generator: Generator) -> Generator:
         generator.add_module("history", History(generator))

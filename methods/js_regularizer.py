@@ -15,8 +15,9 @@ class JsRegularizer(Penalty):
 
     gamma / 2 * (E[(1 - p(real))^2 |grad D(real)|^2] + E[p(fake)^2 |grad D(fake)|^2]), with D the
     logit and p = sigmoid(D), which is differentiated too. Annealed, gamma falls exponentially to
-    a hundredth of itself over the run. Formula and constants are those of the authors' code
-    (github.com/rothk/Stabilizing_GANs), which has the non-saturating loss.
+    a hundredth of itself over the run. Formula and decay are those of the authors' code
+    (github.com/rothk/Stabilizing_GANs), which has the non-saturating loss, and gamma 2 with
+    annealing the example of its README; its own defaults are 0.1 without.
     """
 
     label = "JS-Reg"

@@ -28,9 +28,9 @@ class LeCam(Penalty):
     coefficient * (E[relu(D(x) - a_fake)^2] + E[relu(a_real - D(G(z)))^2]), with a_real and a_fake
     moving averages of D's mean logits, this update's included. The formula with its relus, the
     coefficient 0.3, decay 0.9 and start 1000 are those of the authors' code for CIFAR
-    (github.com/google/lecam-gan). Up to update `start` of D the term is off and the averages are
-    the last means; there the averages move with the hinge loss only, here with any loss. With
-    `every`, they still move at each update.
+    (github.com/google/lecam-gan). `start` counts updates of D; up to it the term is off and the
+    averages are the last means. There they move with the hinge loss only, here with any loss, and
+    at each update whatever `every` is.
     """
 
     label = "LeCam"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -42,9 +44,10 @@ class MinibatchDiscrimination(Method):
     o_b(x_i) = sum over j other than i of exp(-|M_ib - M_jb|_1) joins f as an input of the dense
     layer. T ~ N(0, 0.05^2), then divided a kernel by half the mean distance of a first batch's
     real images to their nearest others; 100 kernels of 5 dimensions, an image itself left out:
-    all as in the authors' code for CIFAR-10 (github.com/openai/improved-gan). Its bias of o is
-    the dense layer's here, and its T normalized a column is plain (our choice). The dense layer's
-    weights for o are drawn with the deviation of its others (our choice); they are a layer of D.
+    all as in the authors' code for CIFAR-10 (github.com/openai/improved-gan). Left out are its
+    bias of o, set by a first batch, and its normalization of T's columns (our choice). The dense
+    layer's weights for o are drawn with the deviation of its others (our choice); they are a
+    layer of D.
     """
 
     label = "MB discr."
@@ -63,7 +66,7 @@ class MinibatchDiscrimination(Method):
 
     def prepare(self, discriminator: Discriminator, real: Tensor) -> None:
         head = find(discriminator, WithCloseness)
-        distances = head.distances(discriminator.features(real))
+        distances = head.distances(copy.deepcopy(discriminator).features(real))
         distances.diagonal().fill_(torch.inf)
         nearest = distances.min(dim=1).values.mean(dim=0)
         usable = nearest.isfinite() & (nearest > 0)  # not one image, or one that is repeated

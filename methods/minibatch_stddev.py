@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, convolutions, replace
-from lipbench.method import Count, Method, Trait
+from lipbench.method import Method, Trait
 
 from ._beside import deviation
 
@@ -44,7 +47,7 @@ class MinibatchStddev(Method):
     papers = ("karras2018",)
     traits = frozenset({Trait.BATCH_STATISTICS})
 
-    group: Count = 4
+    group: Annotated[int, Ge(2)] = 4
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         last = convolutions(discriminator)[-1]

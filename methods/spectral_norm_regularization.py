@@ -25,13 +25,12 @@ class SpectralNormRegularization(Penalty):
     coefficient: NonNegative = 0.01
     power_iterations: Count = 1
 
-    def wrap(self, discriminator: Discriminator) -> Discriminator:
+    def prepare(self, discriminator: Discriminator, real: Tensor) -> None:
         norms = [
             MatrixNorm(matrix(layer.weight.detach()), self.power_iterations)
             for layer in discriminator.layers()
         ]
         discriminator.add_module("spectral_norms", SpectralNorms(norms))
-        return discriminator
 
     def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         norms = find(discriminator, SpectralNorms)

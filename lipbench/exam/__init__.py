@@ -12,15 +12,19 @@ The networks are the standard CNN at an eighth of its width, on the embedded dig
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from lipbench.exam.candidate import Candidate
+from lipbench.errors import UserError
+from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
 from lipbench.method import Method
 
-__all__ = ["CASES", "Candidate", "Case", "Cost", "Line", "cost", "examine", "title"]
+__all__ = ["CASES", "LATE", "Candidate", "Case", "Cost", "Line", "cost", "examine", "title"]
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,33 @@ def title(case: Case) -> str:
     return case.__name__.replace("_", " ")
 
 
+def _told(error: Exception, method: Method) -> str:
+    """Return an error in a line, with the line of the method's own file that it passed through."""
+    source = getattr(sys.modules.get(type(method).__module__), "__file__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == source]
+    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{where}"
+
+
 def examine(method: Method) -> Iterator[Line]:
-    """Yield the card of a method, case by case. An error of the method's own is a failure."""
+    """Yield the card of a method, case by case. An error of the method's own is a failure.
+
+    Where the networks cannot be built with it, that is the one line. Raises UserError where they
+    do not take its hyperparameters.
+    """
     candidate = Candidate(method)
+    try:
+        candidate.build()
+    except UserError:
+        raise
+    except Exception as error:
+        yield Line("its networks can be built", False, _told(error, method))
+        return
     for case in CASES:
         try:
             yield Line(title(case), True, case(candidate))
         except AssertionError as error:
-            yield Line(title(case), False, str(error) or "an assertion of the method's own failed")
+            yield Line(title(case), False, str(error) or _told(error, method))
         except Exception as error:
-            first = str(error).partition("\n")[0]
-            yield Line(title(case), False, f"{type(error).__name__}: {first}")
+            yield Line(title(case), False, _told(error, method))

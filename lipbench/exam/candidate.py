@@ -77,18 +77,20 @@ class Candidate:
         return state
 
     def trained(self, spec: RunSpec | None = None) -> TrainState:
-        """Return the state after a few updates."""
-        return self.train(self.build(spec), spec)
+        """Return the state after a few updates, half of them late in the run."""
+        state = self.train(self.build(spec), spec, UPDATES // 2)
+        state.update = LATE
+        return self.train(state, spec, UPDATES // 2)
 
     def images(self, count: int = BATCH) -> Tensor:
         """Return real images (count, 3, 16, 16)."""
         return training.real_batch(digits(), count, 0, "exam")
 
-    def batch(self, state: TrainState) -> Batch:
+    def batch(self, state: TrainState, step: int = 0) -> Batch:
         """Return a batch of real and generated images, with D's logits of them."""
         with torch.no_grad(), seeded():
             fake = state.generator(torch.randn(BATCH, LATENT_DIM))
-        return Batch.of(state.discriminator, self.images(), fake)
+        return Batch.of(state.discriminator, self.images(), fake, step, step / (4 * LATE))
 
     def networks(self, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
         """Return D and G, each with inputs."""

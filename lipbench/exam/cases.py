@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import random
 from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -23,11 +25,14 @@ from lipbench.exam.candidate import (
     seeded,
 )
 from lipbench.losses import LOSSES
-from lipbench.method import Batch, Trait
+from lipbench.method import Batch, Discriminator, Trait
 from lipbench.networks import LATENT_DIM
+from lipbench.spec import RunSpec
 from lipbench.training import TrainState
 
 Case = Callable[[Candidate], str]
+
+_POWER_ITERATIONS = 200  # at most, for estimates that follow the weights to catch up
 
 
 def it_changes_the_training(candidate: Candidate) -> str:
@@ -78,10 +83,16 @@ def its_networks_keep_their_shapes(candidate: Candidate) -> str:
 def its_gradients_are_finite(candidate: Candidate) -> str:
     """Each weight of D and G gets a gradient, and each gradient is finite."""
     state, loss = candidate.build(), LOSSES[candidate.spec().loss.name]()
-    with seeded(state.generator, state.discriminator):
-        batch = candidate.batch(state)
-        loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
-        (loss_d + candidate.method.penalty(state.discriminator, batch)).backward()
+    for step in (0, 2 * LATE):
+        with seeded(state.generator, state.discriminator):
+            batch = candidate.batch(state, step)
+            loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
+            penalty = candidate.method.penalty(state.discriminator, batch)
+            _require(
+                isinstance(penalty, Tensor) and penalty.shape == (),
+                f"the penalty is {getattr(penalty, 'shape', penalty)}, not a scalar tensor",
+            )
+            (loss_d + penalty).backward()
     _check_gradients(state.discriminator)
     state.discriminator.requires_grad_(False)
     with seeded(state.generator, state.discriminator):
@@ -105,6 +116,7 @@ def it_can_be_differentiated_twice(candidate: Candidate) -> str:
         (by_image,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
         norms = by_image.flatten(1).norm(dim=1)
         _require(norms.requires_grad, "D's gradient by an image does not depend on D's weights")
+        _require((norms > 0).any(), "D's logits do not depend on its images")
         (norms - 1).square().mean().backward()
     return f"largest second-order gradient {_check_gradients(state.discriminator, False):.2g}"
 
@@ -119,7 +131,8 @@ def eval_mode_changes_nothing(candidate: Candidate) -> str:
         _require(torch.equal(first, second), "two forwards in eval mode differ")
         with torch.no_grad():
             third = network(inputs)
-        _require(torch.equal(first, third), "without gradients, the output is another")
+        same = torch.allclose(first, third, rtol=1e-4, atol=1e-6)
+        _require(same, "without gradients, the output is another")
         for name, value in network.state_dict().items():
             _require(torch.equal(value, before[name]), f"a forward in eval mode moves {name}")
     return "D and G"
@@ -145,11 +158,13 @@ def a_resumed_run_ends_with_the_same_bits(candidate: Candidate) -> str:
     """Training that stops at a checkpoint and goes on equals training that did not stop."""
     whole = candidate.trained()
     half = candidate.train(candidate.build(), updates=UPDATES // 2)
+    half.update = LATE
+    candidate.train(half, updates=1)
     resumed = candidate.build()
     resumed.load_state_dict(copy.deepcopy(half.state_dict()))
-    candidate.train(resumed, updates=UPDATES - UPDATES // 2)
+    candidate.train(resumed, updates=UPDATES // 2 - 1)
     _check_equal(whole, resumed, "after a resume")
-    return f"stopped after {UPDATES // 2} of {UPDATES} updates"
+    return f"stopped after update {LATE + 1:,}"
 
 
 def it_trains_in_bfloat16(candidate: Candidate) -> str:
@@ -214,9 +229,12 @@ def its_randomness_is_that_of_the_engine(candidate: Candidate) -> str:
     first = candidate.trained()
     torch.manual_seed(2)
     second = candidate.trained()
-    _check_equal(first, second, "of the same spec")
     after = random.getstate(), repr(np.random.get_state())
-    _require(before == after, "it draws from `random` or `numpy.random`, which nobody seeds")
+    _require(
+        before == after,
+        "it draws from `random` or `numpy.random`, which nobody seeds: draw with torch.rand",
+    )
+    _check_equal(first, second, "between two trainings of one spec")
     return "two trainings, equal"
 
 
@@ -235,16 +253,23 @@ def its_traits_are_what_it_does(candidate: Candidate) -> str:
 
 
 def it_keeps_what_it_claims(candidate: Candidate) -> str:
-    """Each claimed bound holds on every layer, before training and after, at setting F."""
+    """Each claimed bound holds on every layer: before training, after it, with weights alike.
+
+    Held to it are weights that stand still, so that power iterations have caught up with them;
+    in brackets is what they were as training left them. Training is at setting F. Weights that
+    are all alike are the worst for a bound on kernels that is claimed of convolutions. To pass is
+    not to be proven: it is not to be refuted here.
+    """
     method, spec = candidate.method, candidate.spec(AGGRESSIVE)
     if not method.claims:
         return "it claims no bound"
     state = candidate.build(spec)
-    with torch.no_grad():
-        method.project(state.discriminator, 0)
     said = [_check_claims(candidate, state, "before training")]
     candidate.train(state, spec, 2 * UPDATES)
     said.append(_check_claims(candidate, state, f"after {2 * UPDATES} updates"))
+    said.append(
+        _check_claims(candidate, _alike(candidate, spec), "with all weights alike", with_lag=False)
+    )
     return "; ".join(said)
 
 
@@ -265,19 +290,52 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _check_claims(candidate: Candidate, state: TrainState, when: str) -> str:
+def _check_claims(
+    candidate: Candidate, state: TrainState, when: str, with_lag: bool = True
+) -> str:
     said = []
     images = torch.cat([candidate.images(), samples(state)])
+    settled = _settled(candidate, state.discriminator)
     for claim in candidate.method.claims:
-        values = dict(lipschitz.measured(claim, state.discriminator, images))
+        moving = max(value for _, value in lipschitz.measured(claim, state.discriminator, images))
+        lags = with_lag and moving > claim.bound * (1 + claim.tolerance)
+        values = dict(lipschitz.measured(claim, settled, images))
         layer = max(values, key=lambda name: values[name])
-        said.append(f"{claim.quantity} {values[layer]:.4g} (claimed {claim.bound:g})")
+        lag = f" ({moving:.4g})" if lags else ""
+        said.append(f"{claim.quantity} {values[layer]:.4g}{lag} of {claim.bound:g}")
         _require(
             values[layer] <= claim.bound * (1 + claim.tolerance),
             f"{when}: {claim.quantity} of {layer} is {values[layer]:.6g}, "
             f"claimed {claim.bound:g} with tolerance {claim.tolerance:g}",
         )
     return f"{when}: {', '.join(said)}"
+
+
+def _settled(candidate: Candidate, discriminator: Discriminator) -> Discriminator:
+    """Return a copy whose projections are done, and whose power iterations have converged."""
+    settled = copy.deepcopy(discriminator)
+    step = getattr(candidate.method, "every", 1) - 1  # one at which a projection acts
+    for _ in range(_POWER_ITERATIONS):
+        before = copy.deepcopy(settled.state_dict())
+        with torch.no_grad():
+            with seeded(settled):
+                pass
+            candidate.method.project(settled, step)
+        if all(torch.equal(value, before[name]) for name, value in settled.state_dict().items()):
+            break
+    return settled
+
+
+def _alike(candidate: Candidate, spec: RunSpec) -> TrainState:
+    """Return a state whose layers' parameters are nearly constant."""
+    state = candidate.build(spec)
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in state.discriminator.layers():
+            for weight in layer.parameters():
+                if weight.dim() > 1:
+                    weight.copy_(1 + 0.01 * torch.randn(weight.shape, generator=draw))
+    return state
 
 
 def _depends_on_the_batch(candidate: Candidate) -> bool:
@@ -292,11 +350,28 @@ def _depends_on_the_batch(candidate: Candidate) -> bool:
 
 
 def _differentiates_by_images(candidate: Candidate) -> bool:
-    """Return whether a gradient is asked for within a forward or the penalty."""
-    state = candidate.build()
-    with mock.patch.object(torch.autograd, "grad", wraps=torch.autograd.grad) as asked:
-        candidate.method.penalty(state.discriminator, candidate.batch(state))
-    return asked.called
+    """Return whether a forward or the penalty asks for a gradient by other than D's weights."""
+    found = []
+
+    def spy(function: Callable[..., Any]) -> Callable[..., Any]:
+        def spied(*args: Any, **kwargs: Any) -> Any:
+            inputs = inspect.signature(function).bind(*args, **kwargs).arguments.get("inputs")
+            for tensor in [inputs] if isinstance(inputs, Tensor) else inputs or []:
+                found.append(not any(tensor is weight for weight in weights))
+            return function(*args, **kwargs)
+
+        return spied
+
+    for step in (0, 2 * LATE):
+        state = candidate.build()
+        weights = list(state.discriminator.parameters())
+        grad, backward = spy(torch.autograd.grad), spy(torch.autograd.backward)
+        with (
+            mock.patch("torch.autograd.grad", grad),
+            mock.patch("torch.autograd.backward", backward),
+        ):
+            candidate.method.penalty(state.discriminator, candidate.batch(state, step))
+    return any(found)
 
 
 def _computes_weights(candidate: Candidate) -> bool:
@@ -325,6 +400,8 @@ def _check_gradients(network: nn.Module, all_of_them: bool = True) -> float:
     """Return the largest gradient. Raises AssertionError for one that is missing or not finite."""
     largest = 0.0
     for name, weight in network.named_parameters():
+        if weight.grad is None and not weight.requires_grad:
+            continue
         if weight.grad is None:
             _require(not all_of_them, f"{name} gets no gradient, so it would never be trained")
             continue
@@ -343,4 +420,8 @@ def _check_equal(first: TrainState, second: TrainState, which: str) -> None:
     for part in ("discriminator", "generator"):
         expected = getattr(first, part).state_dict()
         for name, value in getattr(second, part).state_dict().items():
-            _require(torch.equal(value, expected[name]), f"{part}: {name} differs {which}")
+            _require(
+                torch.equal(value, expected[name]),
+                f"{part}: {name} differs {which}; what a method remembers must be a buffer of D "
+                "or G, and what it draws from torch's global generator",
+            )

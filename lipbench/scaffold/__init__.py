@@ -19,6 +19,8 @@ def write(name: str, folder: Path) -> list[Path]:
     """
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
         raise UserError(f"{name!r} is not a method's name: write small_letters_and_underscores")
+    if name.startswith("test_"):
+        raise UserError(f"{name!r} is the name of a test")
     paths = {folder / pattern.format(name): text for pattern, text in _TEMPLATES.items()}
     for path in paths:
         if path.exists():

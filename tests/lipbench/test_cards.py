@@ -59,7 +59,7 @@ def test_a_card_says_everything_that_the_class_does(registry):
         ("gamma", "bool", "False"),
     ]
     assert card.hooks == ("norm",)
-    assert card.claims == ("sigma_operator of each convolution <= 2, within 0.1 of it",)
+    assert card.claims == ("sigma_operator of each convolution <= 2, tolerance 0.1 of that",)
     assert card.recipe == "lr 0.0001, beta1 0, beta2 0.9, n_dis 5"
     assert card.traits == ("an image's logit depends on the other images of its batch",)
     assert [str(paper) for paper in card.papers] == [

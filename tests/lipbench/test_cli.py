@@ -159,9 +159,16 @@ def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
         (["methods", "spectral_nrom"], "no method called 'spectral_nrom'; did you mean"),
         (["new-method", "r1"], "error: the name 'r1' is taken by an installed method"),
         (["new-method", "My-Method"], "error: 'My-Method' is not a method's name"),
+        (["new-method", "random"], "'random' is that of a Python module, which the file would"),
+        (["new-method", "test_it"], "error: 'test_it' is the name of a test"),
+        (["check", "group_norm", "--set", "groups=7"], "7 groups do not divide"),
+        (["check", "r1 + spectral_norm"], "error: methods are examined one by one"),
+        (["plan", "quickstart", "--plugin", "broken.py"], "broken.py:1: cannot be imported"),
+        (["methods", "--plugin", "broken.py"], "broken.py:1: cannot be imported"),
     ],
 )
-def test_a_mistake_about_methods_is_one_line_and_exit_code_2(here, arguments, message):
+def test_a_mistake_about_methods_is_one_line_and_exit_code_2(here, arguments, message, tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_of_the_kind\n")
     done = here(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -202,7 +209,7 @@ def test_a_plan_tells_what_would_run(here, write):
     write(("[C]", "miyato2018"))
     text = here("plan", "tiny.yaml").stdout
     assert "12 (of 12)" in text
-    assert "SN: spectral_norm(power_iterations=1)" in text
+    assert "SN: spectral_norm(power_iterations=1, gamma=False)" in text
     assert "F: lr 0.001, beta1 0.9, beta2 0.999, n_dis 5" in text
     assert "unknown: no such run was made on this machine yet" in text
     specs = json.loads(here("plan", "tiny.yaml", "--json", "--only", "setting=F").stdout)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lipbench import resolve
 from lipbench.errors import UserError
 from lipbench.method import Method
 from lipbench.plugins import Registry
@@ -45,13 +46,61 @@ def test_a_file_is_a_plugin_by_its_name(file):
         ("import nothing_of_the_kind", r"mine.py:1: cannot be imported: ModuleNotFoundError"),
         ("x = 1\nraise KeyError('y')", r"mine.py:2: cannot be imported: KeyError"),
         ("def broken(:", r"mine.py:1: cannot be imported: SyntaxError"),
-        ("x = 1", r"mine.py: defines none; a plugin file defines one subclass of Method"),
+        ("x = 1", r"mine.py: defines no Method; a plugin file defines one subclass of Method"),
         (GOOD + "\nclass Other(Mine):\n    'Another.'\n", r"defines Mine, Other; a plugin file"),
     ],
 )
 def test_a_file_that_is_no_plugin_is_explained_with_its_line(file, text, message):
     with pytest.raises(UserError, match=message):
         Registry("methods", [file(text)])["mine"].load(Method)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "strength: Positive",
+            "requires = 'hinge'\n    strength: Positive",
+            "requires should",
+        ),
+        (
+            "strength: Positive",
+            "traits = frozenset({'x'})\n    strength: Positive",
+            "traits",
+        ),
+        ("strength: Positive", "papers = 'x'\n    strength: Positive", "papers should be a tuple"),
+        ("class Mine(Method)", "class Mine(Penalty)", "Mine is a Penalty without a `term`"),
+        ("class Mine(Method)", "class Mine(Projection)", "Projection without a `constrain`"),
+        ("= 2.0", "= 2.0\n    def penalti(self): pass", "penalti is no hook; did you mean 'pena"),
+    ],
+)
+def test_what_a_class_says_in_another_form_is_refused_when_it_is_loaded(file, old, new, message):
+    text = GOOD.replace("import Method,", "import Method, Penalty, Projection,")
+    assert old in text
+    with pytest.raises(UserError, match=message):
+        Registry("methods", [file(text.replace(old, new))])["mine"].load(Method)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("= 2.0", "= -2.0", "strength: got -2.0; input should be greater than 0"),
+        (
+            "= 2.0",
+            "= 2.0\n    @property\n    def claims(self): return (Claim('sigma', 1.0, 0.1),)",
+            "its claims: ValueError: no quantity called 'sigma'; there are",
+        ),
+    ],
+)
+def test_a_bad_default_or_claim_is_told_when_the_method_is_made(file, old, new, message):
+    text = GOOD.replace("import Method,", "import Claim, Method,").replace(old, new)
+    with pytest.raises(UserError, match=message):
+        resolve.instance("mine", {}, Registry("methods", [file(text)]))
+
+
+def test_a_file_whose_name_is_no_identifier_is_refused(file):
+    with pytest.raises(UserError, match="letters, digits and underscores"):
+        Registry("methods", [file(GOOD, "my-method.py")])
 
 
 def test_a_taken_name_and_a_missing_file_are_refused(file, tmp_path):

@@ -118,6 +118,8 @@ def test_a_loss_that_does_not_exist_or_fit_is_refused_with_its_line(write, plan_
         ("spectral_norm + weight_clipping", "hinge", "projection_of_reparametrized_weights"),
         ("spectral_norm + weight_norm", "hinge", "two_reparametrizations"),
         ("none", "wasserstein", "wasserstein_without_control"),
+        ("lecam", "wasserstein", "wasserstein_without_control"),
+        ("cayley + srip", "hinge", "penalty_on_untransformed_weights"),
         ("gradient_normalization + gan_gp", "non_saturating",
          "gradient_normalization_with_target_one"),
     ],
@@ -129,6 +131,21 @@ def test_a_bad_combination_is_refused_unless_it_is_allowed_by_name(
     with pytest.raises(UserError, match=rf"tiny.yaml:6: .* allow: \[{rule}\]"):
         plan_of(suite_)
     assert plan_of(suite_, f"allow=[{rule}]").runs
+
+
+@pytest.mark.parametrize("other", ["spectral_norm", "weight_clipping"])
+@pytest.mark.parametrize("name", ["cayley", "singular_value_constraint"])
+def test_a_combination_that_could_not_run_is_refused_whatever_is_allowed(
+    write, plan_of, name, other
+):
+    suite_ = write(
+        ("[none, spectral_norm]", f"[{name} + {other}]"),
+        ("name", "allow: [two_reparametrizations, projection_of_reparametrized_weights]\nname"),
+    )
+    with pytest.raises(UserError, match="not of the weight's shape"):
+        plan_of(suite_)
+    with pytest.raises(UserError, match="no combination called"):
+        plan_of(suite_, "allow=[factored_weights_with_others]")
 
 
 def test_what_is_allowed_is_not_part_of_the_run(write, plan_of):
@@ -173,6 +190,14 @@ def test_a_run_that_two_cells_share_stands_in_both_and_is_one_run(write, plan_of
             "[G]",
             r":6: no setting called 'G'; there are A, B, C, D, E, F, miyato2018, recipe",
         ),
+        ("[none,", "[none + none,", r":5: .*names different methods"),
+        ("[none,", "[none +,", r":5: .*names different methods"),
+        (
+            "[none,",
+            "[{group_norm: {groups: 7}},",
+            r":5: GroupNorm .*: 7 groups do not",
+        ),
+        ("name: tiny", "seeds: [1, 1]\nname: tiny", r":2: .*a seed is there twice"),
         ("[C]", "[C, miyato2018]", r":6: two settings are called 'C'"),
         ("width:", "name: resnext, width:", r":4: no architecture called 'resnext'"),
         ("protocol: digits", "protocol: digit", r":8: no protocol called 'digit'"),
