@@ -80,3 +80,17 @@ def batch() -> Callable[..., Batch]:
         return Batch.of(discriminator, real, fake, step, progress)
 
     return batch
+
+
+@pytest.fixture
+def prepared() -> Callable[[Method, Discriminator], Discriminator]:
+    """Return a function that wraps D and prepares the method, as training does."""
+
+    def prepared(method: Method, discriminator: Discriminator) -> Discriminator:
+        discriminator = method.wrap(discriminator)
+        real = torch.randn(4, *discriminator.image_shape)
+        with torch.no_grad():
+            method.prepare(discriminator, real)
+        return discriminator
+
+    return prepared

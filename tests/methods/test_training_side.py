@@ -77,11 +77,11 @@ def test_instance_noise_is_on_the_features_too(make, linear):
 
 
 def test_historical_averaging_penalizes_the_distance_from_the_mean_of_the_past(
-    make, linear, batch
+    make, linear, batch, prepared
 ):
     """Of 0 and then 2, theta = 4 is 4 - 1 = 3 away: 9, with gradient 2 * 3."""
     method = make("historical_averaging", coefficient=1.0)
-    discriminator = method.wrap(linear([0.0]))
+    discriminator = prepared(method, linear([0.0]))
     found = []
     for value in (0.0, 2.0, 4.0):
         with torch.no_grad():
@@ -92,15 +92,19 @@ def test_historical_averaging_penalizes_the_distance_from_the_mean_of_the_past(
     assert discriminator.head.weight.grad.item() == 6.0
 
 
-def test_historical_averaging_starts_at_nothing_wherever_the_parameters_are(make, linear, batch):
+def test_historical_averaging_starts_at_nothing_wherever_the_parameters_are(
+    make, linear, batch, prepared
+):
     method = make("historical_averaging")
-    discriminator = method.wrap(linear([3.0, 4.0]))
+    discriminator = prepared(method, linear([3.0, 4.0]))
     assert method.penalty(discriminator, batch(discriminator)).item() == 0.0
 
 
-def test_historical_averaging_adds_the_generators_distance_to_its_loss(make, linear, batch):
+def test_historical_averaging_adds_the_generators_distance_to_its_loss(
+    make, linear, batch, prepared
+):
     method = make("historical_averaging", coefficient=0.5)
-    discriminator, generator = method.wrap(linear([1.0])), method.wrap_generator(Shifts())
+    discriminator, generator = prepared(method, linear([1.0])), method.wrap_generator(Shifts())
     found = []
     for value in (0.0, 2.0, 4.0):
         with torch.no_grad():
@@ -114,9 +118,11 @@ def test_historical_averaging_adds_the_generators_distance_to_its_loss(make, lin
     assert method.penalty(discriminator, given).item() == 0.0  # D has a history of its own
 
 
-def test_historical_averagings_state_is_buffers_and_its_copies_follow_the_copy(make, linear):
-    method = make("historical_averaging")
-    discriminator = method.wrap(linear([0.0, 0.0]))
+def test_historical_averagings_state_is_buffers_and_its_copies_follow_the_copy(
+    make, linear, prepared
+):
+    method = make("historical_averaging", coefficient=1.0)
+    discriminator = prepared(method, linear([0.0, 0.0]))
     assert [name for name, _ in discriminator.named_parameters()] == ["head.weight"]
     assert discriminator.state_dict()["history.mean"].shape == (2,)
     twin = copy.deepcopy(discriminator)
@@ -128,10 +134,10 @@ def test_historical_averagings_state_is_buffers_and_its_copies_follow_the_copy(m
     assert discriminator.state_dict()["history.count"].item() == 0
 
 
-def test_historical_averaging_follows_what_a_later_method_reparametrizes(make, batch):
+def test_historical_averaging_follows_what_a_later_method_reparametrizes(make, batch, prepared):
     torch.manual_seed(0)
     method = make("historical_averaging", coefficient=1.0)
-    discriminator = method.wrap(StandardDiscriminator(16, 1, 0.125))
+    discriminator = prepared(method, StandardDiscriminator(16, 1, 0.125))
     for layer in discriminator.layers():
         parametrizations.spectral_norm(layer)
     images = torch.zeros(2, 1, 16, 16)

@@ -377,12 +377,12 @@ def test_singular_value_bounding_raises_a_singular_value_of_zero(make, layers):
     np.testing.assert_allclose(found, [1.05, 1 / 1.05], rtol=1e-5)
 
 
-def test_spectral_norm_regularization_of_diag_3_1_is_45_thousandths(make, layers, batch):
+def test_spectral_norm_regularization_of_diag_3_1_is_45_thousandths(make, layers, batch, prepared):
     """coefficient / 2 * 3^2, with the gradient coefficient * 3 u v^T; the head adds 0.5^2."""
     torch.manual_seed(0)
     method = make("spectral_norm_regularization", coefficient=0.01)
     head = torch.tensor([[0.3, 0.4]])
-    discriminator = method.wrap(layers(flat([[3.0, 0.0], [0.0, 1.0]]), head))
+    discriminator = prepared(method, layers(flat([[3.0, 0.0], [0.0, 1.0]]), head))
     penalty = method.penalty(discriminator, batch(discriminator))
     assert math.isclose(penalty.item(), 0.045 + 0.00125, rel_tol=1e-4)
     penalty.backward()
@@ -391,19 +391,23 @@ def test_spectral_norm_regularization_of_diag_3_1_is_45_thousandths(make, layers
     torch.testing.assert_close(discriminator.head.weight.grad, 0.01 * head)
 
 
-def test_spectral_norm_regularization_sums_all_layers_and_is_found_in_a_wrapped_d(make, batch):
+def test_spectral_norm_regularization_sums_all_layers_and_is_found_in_a_wrapped_d(
+    make, batch, prepared
+):
     torch.manual_seed(0)
     method = make("spectral_norm_regularization", coefficient=2.0, power_iterations=200)
-    discriminator = Around(method.wrap(standard()))
+    discriminator = Around(prepared(method, standard()))
     penalty = method.penalty(discriminator, batch(discriminator.inner))
     expected = sum(singular_values(weight)[0] ** 2 for weight in weights(discriminator))
     assert math.isclose(penalty.item(), expected, rel_tol=1e-3)
 
 
-def test_spectral_norm_regularization_follows_the_weights_it_is_given(make, layers, batch):
+def test_spectral_norm_regularization_follows_the_weights_it_is_given(
+    make, layers, batch, prepared
+):
     torch.manual_seed(0)
     method = make("spectral_norm_regularization", coefficient=2.0)
-    discriminator = method.wrap(layers(flat(STRETCH), torch.zeros(1, 2)))
+    discriminator = prepared(method, layers(flat(STRETCH), torch.zeros(1, 2)))
     with torch.no_grad():
         discriminator.body.weight.copy_(flat([[1.0, 0.0], [0.0, 4.0]]))
     sizes = [method.penalty(discriminator, batch(discriminator)).item() for _ in range(20)]
@@ -515,13 +519,15 @@ class Convolution(Discriminator):
         return self.body(inputs).flatten(1).mean(1)
 
 
-def test_lipschitz_projection_divides_a_kernel_of_ones_by_the_norm_of_its_convolution(make):
+def test_lipschitz_projection_divides_a_kernel_of_ones_by_the_norm_of_its_convolution(
+    make, prepared
+):
     """Zero-padded on 8 x 8 pixels, 3 x 3 ones have the norm (1 + 2 cos(pi / 9))^2 = 8.290859."""
     torch.manual_seed(0)
     discriminator = Convolution(nn.Conv2d(1, 1, 3, padding=1), 8)
     nn.init.ones_(discriminator.body.weight)
     method = make("lipschitz_projection", power_iterations=50)
-    method.wrap(discriminator)
+    prepared(method, discriminator)
     with torch.no_grad():
         method.project(discriminator, 0)
     expected = torch.full((1, 1, 3, 3), 1 / 8.290859)
@@ -529,11 +535,13 @@ def test_lipschitz_projection_divides_a_kernel_of_ones_by_the_norm_of_its_convol
 
 
 @pytest.mark.parametrize(("side", "stride", "size"), [(3, 1, 6), (3, 2, 7), (4, 2, 6), (4, 1, 5)])
-def test_lipschitz_projection_bounds_the_convolution_as_a_matrix(make, side, stride, size):
+def test_lipschitz_projection_bounds_the_convolution_as_a_matrix(
+    make, side, stride, size, prepared
+):
     torch.manual_seed(0)
     discriminator = Convolution(nn.Conv2d(2, 5, side, stride, padding=1), size)
     method = make("lipschitz_projection", bound=0.25, power_iterations=400)
-    method.wrap(discriminator)
+    prepared(method, discriminator)
     before = convolution_matrix(discriminator.body, (2, size, size))
     with torch.no_grad():
         method.project(discriminator, 0)
@@ -543,24 +551,24 @@ def test_lipschitz_projection_bounds_the_convolution_as_a_matrix(make, side, str
     np.testing.assert_allclose(after, scale * before, rtol=1e-3)
 
 
-def test_lipschitz_projection_leaves_layers_within_the_bound_exactly_as_they_are(make):
+def test_lipschitz_projection_leaves_layers_within_the_bound_exactly_as_they_are(make, prepared):
     torch.manual_seed(0)
     discriminator = standard()
     before = weights(discriminator)
     method = make("lipschitz_projection", bound=100.0)
-    method.wrap(discriminator)
+    prepared(method, discriminator)
     with torch.no_grad():
         method.project(Around(discriminator), 0)
     assert all(map(torch.equal, weights(discriminator), before))
 
 
-def test_lipschitz_projection_shrinks_the_gains_of_batch_normalization(make):
+def test_lipschitz_projection_shrinks_the_gains_of_batch_normalization(make, prepared):
     """gamma / sqrt(variance) is at most 6 / 2 and so 3 times the bound of 1."""
     torch.manual_seed(0)
     discriminator = standard(norm=True)
     norm = discriminator.body.norm1
     method = make("lipschitz_projection")
-    method.wrap(discriminator)
+    prepared(method, discriminator)
     with torch.no_grad():
         norm.weight[:2] = torch.tensor([-6.0, 3.0])
         norm.running_var.fill_(4.0)
@@ -570,12 +578,14 @@ def test_lipschitz_projection_shrinks_the_gains_of_batch_normalization(make):
     torch.testing.assert_close(norm.weight[:2].detach(), torch.tensor([-2.0, 1.0]))
 
 
-def test_lipschitz_projection_projects_dense_layers_and_comes_closer_at_each_step(make, layers):
+def test_lipschitz_projection_projects_dense_layers_and_comes_closer_at_each_step(
+    make, layers, prepared
+):
     torch.manual_seed(0)
     discriminator = layers(torch.zeros(1, 1, 1, 1), torch.zeros(2, 1))
     discriminator.head = nn.Linear(1, 2)
     method = make("lipschitz_projection", power_iterations=1)
-    method.wrap(discriminator)
+    prepared(method, discriminator)
     with torch.no_grad():
         discriminator.head.weight.copy_(torch.tensor([[3.0], [4.0]]))
         for step in range(3):
