@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import (
@@ -140,6 +141,14 @@ def _refuse_traps(cls: type[Method], abstract: bool) -> None:
         near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
         if near and name not in HOOKS and callable(value):
             raise TypeError(f"{cls.__name__}.{name} is no hook; did you mean {near[0]!r}?")
+        if name in HOOKS and callable(value):
+            takes = tuple(inspect.signature(getattr(Method, name)).parameters)
+            try:
+                inspect.signature(value).bind(*takes)
+            except TypeError as error:
+                raise TypeError(
+                    f"{cls.__name__}.{name} should take ({', '.join(takes)})"
+                ) from error
 
 
 def _refuse_fields(cls: type[Method]) -> None:

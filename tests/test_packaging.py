@@ -23,7 +23,7 @@ class Shrink(Method):
     label = "shrink"
     factor: float = 0.999
 
-    def project(self, discriminator: Discriminator) -> None:
+    def project(self, discriminator: Discriminator, step: int) -> None:
         for layer in discriminator.layers():
             layer.weight.mul_(self.factor)
 '''

@@ -72,6 +72,7 @@ def test_a_file_that_is_no_plugin_is_explained_with_its_line(file, text, message
         ("class Mine(Method)", "class Mine(Penalty)", "Mine is a Penalty without a `term`"),
         ("class Mine(Method)", "class Mine(Projection)", "Projection without a `constrain`"),
         ("= 2.0", "= 2.0\n    def penalti(self): pass", "penalti is no hook; did you mean 'pena"),
+        ("= 2.0", "= 2.0\n    def project(self, d): pass", r"project should take \(self, discrim"),
     ],
 )
 def test_what_a_class_says_in_another_form_is_refused_when_it_is_loaded(file, old, new, message):

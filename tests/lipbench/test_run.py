@@ -11,7 +11,7 @@ import sys
 import pytest
 import torch
 
-from lipbench import frame, outlook, reporting, sweep
+from lipbench import frame, outlook, reporting, spec, sweep
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.run import provenance
@@ -268,7 +268,7 @@ def test_a_damaged_file_of_results_is_named(
 def test_a_damaged_plan_is_named(write, plan_of, tasks_of, tmp_path):
     tasks_of(plan_of(write()))
     plan = tmp_path / "runs" / "tiny" / "plan.json"
-    for text in ("{", "{}", plan.read_text().replace('"schema": 1', '"schema": 99')):
+    for text in ("{", "{}", plan.read_text().replace(f'"schema": {spec.SCHEMA}', '"schema": 99')):
         plan.write_text(text)
         with pytest.raises(UserError, match=r"plan.json is damaged, or of a newer lipbench"):
             frame.load_runs(tmp_path / "runs" / "tiny")
@@ -360,7 +360,7 @@ def test_a_frame_has_a_row_for_every_run_whatever_became_of_it(
     assert runs["generator_updates"].to_dict() == {"none": 6, "WN": 3, "SN": 0}
     assert runs["fd_digits"].notna().to_dict() == {"none": True, "WN": False, "SN": False}
     assert runs.loc["none", "fd_digits_floor"] < runs.loc["none", "fd_digits"]
-    assert runs.loc["SN", "params"] == '{"spectral_norm": {"power_iterations": 1}}'
+    assert runs.loc["SN", "params"] == '{"spectral_norm": {"power_iterations": 1, "gamma": false}}'
     assert runs["planned"].all()
 
 
