@@ -144,10 +144,11 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
         )
     discriminator.to(device)
     generator.to(device)
-    reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
-    with torch.no_grad(), computed(discriminator):
-        for method in methods:
-            method.prepare(discriminator, reference)
+    if preparing := [method for method in methods if "prepare" in method.hooks()]:
+        reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
+        with torch.no_grad(), computed(discriminator):
+            for method in preparing:
+                method.prepare(discriminator, reference)
     setting = spec.setting
     optimizer_g, optimizer_d = (
         torch.optim.Adam(
