@@ -1,79 +1,254 @@
-"""Scores small enough to solve by hand, and torch-fidelity's own way to the same numbers."""
+"""What all measures keep to, and torch-fidelity's own way to the same numbers."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch_fidelity
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from lipbench.errors import UserError
 from lipbench.protocols import PROTOCOLS, SCORES
 from lipbench.scoring.extractors import EXTRACTORS
 from lipbench.scoring.features import Features
 from lipbench.scoring.measures import (
     MEASURES,
-    classifier_score,
+    Measure,
+    NonFiniteFeatures,
+    Options,
+    Real,
     collapsed,
-    frechet_distance,
-    kernel_distance,
-    modes_covered,
-    statistics,
+    standard_error,
 )
+from lipbench.scoring.measures.contract import mean_of
+
+OPTIONS: dict[str, Options] = {
+    "frechet_distance_infinity": {"points": 5},
+    "kernel_distance": {"subsets": 7, "subset_size": 40},
+    "classifier_score": {"splits": 3},
+    "precision": {"neighbours": 3},
+    "recall": {"neighbours": 3},
+    "density": {"neighbours": 5},
+    "coverage": {"neighbours": 5},
+    "modes_covered": {"probability": 0.9, "share": 0.01},
+}
+
+
+def drawn(count: int, seed: int, dimension: int = 6, shift: float = 0.0) -> Features:
+    """Features in [0, 1], as the Parzen window needs them, and logits that are sure of little."""
+    generator = torch.Generator().manual_seed(seed)
+    pooled = (torch.randn(count, dimension, generator=generator) / 9 + 0.5 + shift).clamp(0, 1)
+    return Features(pooled, 2 * torch.randn(count, 5, generator=generator))
+
+
+@pytest.fixture(scope="module")
+def real() -> Real:
+    return Real(drawn(150, 0), training=drawn(90, 1))
+
+
+@pytest.fixture(scope="module")
+def fake() -> Features:
+    return drawn(120, 2, shift=0.05)
 
 
 def test_every_protocol_names_measures_and_an_extractor_that_exist() -> None:
-    assert {score.measure for score in SCORES.values()} == set(MEASURES)
+    assert {score.measure for score in SCORES.values()} <= set(MEASURES)
     assert {protocol.extractor for protocol in PROTOCOLS.values()} == set(EXTRACTORS)
 
 
-def test_the_frechet_distance_of_diagonal_gaussians_is_solvable_by_hand() -> None:
-    mean1, mean2 = np.float32([0, 1, 0]), np.float32([0, 3, 0])
-    distance = frechet_distance(mean1, np.diag([1.0, 4, 0]), mean2, np.diag([9.0, 4, 16]))
-    assert distance == pytest.approx(2**2 + (1 - 3) ** 2 + 0 + 4**2)
+@pytest.mark.parametrize("name", MEASURES)
+def test_counts_of_one_give_the_value(name: str, fake: Features, real: Real) -> None:
+    measure, options = MEASURES[name], OPTIONS.get(name, {})
+    count = 120 if measure.resamples == "fake" else 150
+    replicates = measure.replicates(fake, real, options, torch.ones(2, count).double())
+    if name == "kernel_distance":  # whose replicates are the full sample's
+        options = {"subsets": 1, "subset_size": 120}
+        real = Real(Features(*(values[:120] for values in real.features)))
+        replicates = measure.replicates(fake, real, options, torch.ones(2, 120).double())
+    expected = measure.value(fake, real, options)
+    assert replicates.dtype == torch.float64
+    assert replicates.tolist() == pytest.approx([expected] * 2, rel=1e-5, abs=1e-6)
 
 
-def test_the_kernel_distance_of_two_points_is_solvable_by_hand() -> None:
-    origin, ones = torch.zeros(8, 4), torch.ones(8, 4)  # k = 1 at the origin, (1 + 1)³ at ones
-    assert kernel_distance(origin, ones, 3, 8) == pytest.approx(1 + 8 - 2 * 1)
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_order_of_images_matters_little(name: str, fake: Features, real: Real) -> None:
+    """A set that is sorted by class must not lose its last classes to a subset."""
+    order = fake.pooled[:, 0].argsort()
+    ordered = Features(fake.pooled[order], fake.logits[order])
+    options = OPTIONS.get(name, {})
+    value, again = (MEASURES[name].value(features, real, options) for features in (fake, ordered))
+    tolerance = {"frechet_distance_infinity": 0.5, "kernel_distance": 0.3, "classifier_score": 0.1}
+    assert again == pytest.approx(value, rel=tolerance.get(name, 1e-5))
 
 
-def test_confident_and_diverse_predictions_score_the_number_of_classes() -> None:
-    one_hot = 100 * torch.eye(10).repeat(7, 1)
-    assert classifier_score(one_hot) == pytest.approx(10)
-    assert classifier_score(one_hot[one_hot.argmax(1) < 2]) == pytest.approx(2)
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("field", Features._fields)
+def test_features_that_are_not_finite_are_never_scored(
+    name: str, field: str, fake: Features, real: Real
+) -> None:
+    options = OPTIONS.get(name, {})
+    values = getattr(fake, field).clone()
+    values[3, 1] = torch.nan
+    spoilt = fake._replace(**{field: values})
+    ones = torch.ones(1, 120 if MEASURES[name].resamples == "fake" else 150).double()
+    message = f"1 of 120 images have inf or nan in {field}"
+    with pytest.raises(NonFiniteFeatures, match=message):
+        MEASURES[name].value(spoilt, real, options)
+    with pytest.raises(NonFiniteFeatures, match=message):
+        MEASURES[name].replicates(spoilt, real, options, ones)
 
 
-def test_undecided_or_equal_predictions_score_one() -> None:
-    assert classifier_score(torch.zeros(50, 10)) == pytest.approx(1)
-    assert classifier_score(torch.eye(10)[:1].repeat(50, 1)) == pytest.approx(1)
+def test_real_features_that_are_not_finite_are_refused_at_once(real: Real) -> None:
+    spoilt = Features(torch.full((4, 2), torch.inf), torch.zeros(4, 2))
+    with pytest.raises(NonFiniteFeatures):
+        Real(spoilt)
+    with pytest.raises(NonFiniteFeatures):
+        Real(real.features, training=spoilt)
 
 
-def test_a_mode_needs_one_percent_of_confident_images() -> None:
-    logits = torch.zeros(200, 10)
-    logits[:196, 0] = 9.0  # surely a 0
-    logits[196:198, 1] = 9.0  # 1% of the images: enough
-    logits[198:199, 2] = 9.0  # half a percent: too few
-    logits[199:, 3] = 2.0  # not confident
-    assert modes_covered(logits) == 2
+@pytest.mark.parametrize("name", MEASURES)
+def test_scoring_prints_nothing(
+    name: str, fake: Features, real: Real, capfd: pytest.CaptureFixture[str]
+) -> None:
+    MEASURES[name].value(real.features, real, OPTIONS.get(name, {}))  # a KID below 0 among them
+    assert capfd.readouterr() == ("", "")
 
 
-def test_an_image_is_confident_from_nine_tenths_on() -> None:
-    odds = torch.zeros(100, 2)
-    odds[:, 0] = torch.tensor(0.91 / 0.09).log()
-    assert modes_covered(odds) == 1
-    odds[:, 0] = torch.tensor(0.89 / 0.11).log()
-    assert modes_covered(odds) == 0
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("kernel_distance", {"subsets": 7, "subset_size": 121}, "subsets of 121 .* 120 given"),
+        ("kernel_distance", {"subsets": 0, "subset_size": 40}, "subsets must be .* from 1 on"),
+        ("kernel_distance", {"subsets": 2, "subset_size": 1}, "subset_size must be .* from 2 on"),
+        ("classifier_score", {"splits": 61}, "61 splits needs 122 images or more, not 120"),
+        ("classifier_score", {"splits": 1.5}, r"splits must be a whole number .*, not 1\.5"),
+        ("precision", {"neighbours": 11}, "at most 10, not 11"),
+        ("recall", {"neighbours": 0}, "neighbours must be a whole number from 1 on, not 0"),
+        ("frechet_distance_infinity", {"points": 2}, "points must be .* from 3 on, not 2"),
+    ],
+)
+def test_options_that_cannot_be_are_answered_with_the_numbers_needed(
+    name: str, options: Options, message: str, fake: Features, real: Real
+) -> None:
+    with pytest.raises(UserError, match=message):
+        MEASURES[name].value(fake, real, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("frechet_distance", "on 6 features needs more than 6 .* one set has 4"),
+        ("frechet_distance_infinity", r"on 6 features needs 20 real .* smaller set has 4"),
+        ("precision", "3 neighbours need 4 real .* smaller set has 3"),
+        ("density", "5 neighbours need 6 real .* smaller set has 4"),
+        ("mmd", "2 generated images or more, not 1"),
+    ],
+)
+def test_too_few_images_are_answered_with_the_numbers_needed(
+    name: str, message: str, real: Real
+) -> None:
+    count = {"precision": 3, "mmd": 1}.get(name, 4)
+    with pytest.raises(UserError, match=message):
+        MEASURES[name].value(drawn(count, 3), real, OPTIONS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ["authenticity", "parzen"])
+def test_what_compares_with_training_images_says_that_it_needs_them(
+    name: str, fake: Features, real: Real
+) -> None:
+    with pytest.raises(UserError, match=f"{name} needs features of training images"):
+        MEASURES[name].value(fake, Real(real.features), {})
+
+
+def test_the_standard_error_of_a_mean_is_the_analytic_one(real: Real) -> None:
+    fake = drawn(400, 3)
+    mean = mean_of(lambda fake, real, options: fake.pooled[:, 0], resamples="fake")
+    generator = torch.Generator().manual_seed(0)
+    found = standard_error(mean, fake, real, {}, 2000, generator)
+    assert found == pytest.approx(fake.pooled[:, 0].std().item() / 400**0.5, rel=0.05)
+
+
+def test_a_standard_error_draws_from_the_side_that_the_measure_names(real: Real) -> None:
+    seen = []
+
+    def record(fake: Features, real: Real, options: Options, weights: Tensor) -> Tensor:
+        seen.append(weights)
+        return weights[:, 0]
+
+    generator = torch.Generator().manual_seed(0)
+    for side in ("fake", "real"):
+        measure = Measure(lambda fake, real, options: 1.0, record, side)  # type: ignore[arg-type]
+        standard_error(measure, drawn(30, 0), real, {}, 4, generator)
+    assert [weights.shape for weights in seen] == [(4, 30), (4, 150)]
+    assert all((weights.sum(dim=1) == weights.shape[1]).all() for weights in seen)
+    assert not seen[0][0].equal(seen[0][1])
+
+
+def test_a_standard_error_is_a_function_of_its_generator(fake: Features, real: Real) -> None:
+    first, again, other = (
+        standard_error(MEASURES["mmd"], fake, real, {}, 20, torch.Generator().manual_seed(seed))
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+def test_one_replicate_has_no_spread(fake: Features, real: Real) -> None:
+    with pytest.raises(UserError, match="2 bootstrap replicates or more, not 1"):
+        standard_error(MEASURES["mmd"], fake, real, {}, 1, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    "name", ["frechet_distance", "frechet_distance_infinity", "kernel_distance", "mmd",
+             "classifier_score", "precision", "density"]
+)  # fmt: skip
+def test_a_standard_error_foretells_the_spread_over_fresh_fakes(name: str, real: Real) -> None:
+    measure, options = MEASURES[name], OPTIONS.get(name, {})
+    if name == "kernel_distance":
+        options = {"subsets": 20, "subset_size": 100}
+    fresh = [measure.value(drawn(120, seed, shift=0.08), real, options) for seed in range(40)]
+    foretold = standard_error(
+        measure, drawn(120, 99, shift=0.08), real, options, 300, torch.Generator().manual_seed(0)
+    )
+    scored = torch.tensor([value for value in fresh if not math.isnan(value)])
+    assert len(scored) > 30  # an extrapolation may be refused
+    assert 0.7 < foretold / scored.std().item() < 1.4
+
+
+def test_what_real_images_give_is_computed_once(real: Real) -> None:
+    calls = itertools.count()
+
+    def quantity(real: Real) -> int:
+        return next(calls)
+
+    def other(real: Real) -> str:
+        return "another"
+
+    mine = Real(real.features)
+    assert [mine.of(quantity), mine.of(quantity), mine.of(other)] == [0, 0, "another"]
+    assert Real(real.features).of(quantity) == 1
+
+
+def test_what_a_pair_gives_is_computed_again_for_other_fakes(real: Real, fake: Features) -> None:
+    calls = itertools.count()
+
+    def quantity(fake: Tensor, real: Real) -> int:
+        return next(calls)
+
+    copy = fake.pooled.clone()
+    found = [real.with_fake(x, quantity) for x in (fake.pooled, fake.pooled, copy, fake.pooled)]
+    assert found == [0, 0, 1, 2]
 
 
 def test_collapse_is_a_variance_below_a_share_of_the_real_one() -> None:
-    real = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
-    moments = statistics(real, keep_features=False)
+    pooled = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    real = Real(Features(pooled, pooled))
     for scale, expected in ((0.30, False), (0.22, True), (0.15, True), (0.0, True)):
-        assert collapsed(Features(scale * real, real), moments, 0.05) == expected
+        assert collapsed(Features(scale * pooled, pooled), real, 0.05) == expected
 
 
 class StandIn(FeatureExtractorBase):  # type: ignore[misc]
@@ -118,7 +293,7 @@ def test_the_scores_are_those_of_calculate_metrics() -> None:
     fake = torch.randint(0, 200, (90, 3, 8, 8), generator=generator, dtype=torch.uint8)
     real = torch.randint(0, 256, (120, 3, 8, 8), generator=generator, dtype=torch.uint8)
     torch_fidelity.register_feature_extractor("lipbench-stand-in", StandIn)
-    settings: dict[str, Any] = {"isc_splits": 1, "kid_subsets": 7, "kid_subset_size": 40}
+    settings: dict[str, Any] = {"isc_splits": 3, "kid_subsets": 7, "kid_subset_size": 40}
     with torch.random.fork_rng(devices=[]):
         theirs = torch_fidelity.calculate_metrics(
             input1=Images(fake),
@@ -127,6 +302,7 @@ def test_the_scores_are_those_of_calculate_metrics() -> None:
             isc=True,
             fid=True,
             kid=True,
+            prc=True,
             cuda=False,
             cache=False,
             save_cpu_ram=True,
@@ -134,17 +310,21 @@ def test_the_scores_are_those_of_calculate_metrics() -> None:
             **settings,
         )
     extractor = StandIn("mine", ["pooled", "logits"])
-    (fake_pooled, fake_logits), (real_pooled, _) = extractor(fake), extractor(real)
-    first, second = (statistics(pooled, True) for pooled in (real_pooled, fake_pooled))
-    fid = frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
-    assert fid == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
-    kid = kernel_distance(real_pooled, fake_pooled, 7, 40)
-    assert kid == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-6)
-    score = classifier_score(fake_logits)
-    assert score == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
-
-
-def test_scoring_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
-    assert kernel_distance(points, points, 2, 10) < 1  # torch-fidelity remarks on negative ones
-    assert capfd.readouterr() == ("", "")
+    mine = {
+        name: MEASURES[name].value(
+            Features(*extractor(fake)), Real(Features(*extractor(real))), OPTIONS.get(name, {})
+        )
+        for name in (
+            "frechet_distance", "kernel_distance", "classifier_score", "precision", "recall"
+        )
+    }  # fmt: skip
+    expected = {
+        "frechet_distance": theirs["frechet_inception_distance"],
+        "kernel_distance": theirs["kernel_inception_distance_mean"],
+        "classifier_score": theirs["inception_score_mean"],
+        "precision": theirs["precision"],
+        "recall": theirs["recall"],
+    }
+    assert mine == pytest.approx(expected, rel=1e-6)
+    assert 0 < mine["precision"] < 1
+    assert 0 < mine["recall"] < 1

@@ -1,0 +1,55 @@
+"""Whether fakes are copies of training images (Alaa et al., ICML 2022)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lipbench.errors import UserError
+from lipbench.scoring.features import Features
+from lipbench.scoring.measures.contract import (
+    Options,
+    Real,
+    blocks,
+    mean_of,
+    require_finite,
+    require_training,
+)
+
+
+def authentic(fake: Features, real: Real, options: Options) -> Tensor:
+    """Return whether each fake is no copy of a training image: the mean is the authenticity.
+
+    A copy is not farther from its nearest training image than that one is from its own nearest
+    other training image. (So a copy of an image that is there twice is one too.) The mean is near
+    0 for copies, and no measure of quality: noise is authentic. Images of the training set's own
+    distribution score about one half, not 1. Raises UserError where the real side has no training
+    images, or fewer than 2.
+    """
+    require_finite(fake)
+    training = require_training(real, "authenticity").pooled
+    if len(training) < 2:
+        raise UserError(f"authenticity needs 2 training images or more, not {len(training)}")
+    nearest = torch.cat(
+        [torch.cdist(rows, training).argmin(dim=1) for _, rows in blocks(fake.pooled)]
+    )
+    return _lengths(fake.pooled - training[nearest]) > real.of(isolation)[nearest]
+
+
+def isolation(real: Real) -> Tensor:
+    """Return each training image's distance to its nearest other training image (N,)."""
+    training = require_training(real, "authenticity").pooled
+    nearest = []
+    for where, rows in blocks(training):
+        distances = torch.cdist(rows, training)
+        distances.diagonal(where.start).fill_(torch.inf)
+        nearest.append(distances.argmin(dim=1))
+    return _lengths(training - training[torch.cat(nearest)])
+
+
+def _lengths(differences: Tensor) -> Tensor:
+    """Return norms (N,). The matrix product in `cdist` would not see that a copy is at 0."""
+    return differences.double().norm(dim=1)
+
+
+MEASURE = mean_of(authentic, resamples="fake")
