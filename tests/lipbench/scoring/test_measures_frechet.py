@@ -167,7 +167,7 @@ def test_extrapolated_distances_of_gaussians_are_the_true_ones(shift: float) -> 
         real = Real(features(gaussian(1200, 24, seed=10 + seed)))
         fake = features(gaussian(1000, 24, seed=seed, shift=shift))
         biased.append(FD.value(fake, real, {}))
-        unbiased.append(INFINITE.value(fake, real, {"points": 6}))
+        unbiased.append(line(fake.pooled, real.features.pooled, points=6).intercept)
     assert np.mean(biased) > expected + 0.15
     assert np.mean(unbiased) == pytest.approx(expected, abs=0.1)
 
@@ -179,6 +179,13 @@ def test_two_equal_sets_have_one_line_whatever_order_they_are_in() -> None:
     found = line(classes, shuffled, points=6)
     assert found.distances.max() < 5  # one class is at 6 · 2.5² and more from both
     assert abs(found.intercept) < 1
+
+
+def test_distances_on_a_line_are_a_score() -> None:
+    real, fake = features(gaussian(400, 24, seed=0)), features(gaussian(300, 24, seed=1))
+    found = line(fake.pooled, real.pooled, points=6)
+    assert found.r_squared > 0.9
+    assert INFINITE.value(fake, Real(real), {"points": 6}) == found.intercept
 
 
 def test_distances_on_no_line_give_no_number() -> None:
