@@ -158,7 +158,7 @@ def test_too_short_a_range_is_answered_with_the_images_needed() -> None:
         subset_counts(601, 200, 3)
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.5])
+@pytest.mark.parametrize("shift", [0.0, 0.1])
 def test_extrapolated_distances_of_gaussians_are_the_true_ones(shift: float) -> None:
     """The Gaussians differ by their means only, so their distance is d · shift²."""
     expected = 24 * shift**2
