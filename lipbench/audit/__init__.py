@@ -1,0 +1,180 @@
+"""The audit: measured Lipschitz facts of any discriminator, whatever made it.
+
+    facts = audit(discriminator, real=images, fake=generated)
+    facts.lower_bound, facts.upper_bound
+
+What is audited is a copy at rest, in eval mode: no power iteration moves, no running statistics,
+and the network, its gradients and the random generators stay as they were, bit for bit.
+
+A module can take part in the upper bound by saying what a theorem has proven of it, in an
+attribute: `lipschitz: float`, a constant of all that it does with one image (Euclidean), or
+`affine_map = True`, that it is an affine map, whose norm the audit then measures. Both are taken
+at their word where they cannot be refuted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+
+from lipbench.audit import layers
+from lipbench.audit.attack import attack
+from lipbench.audit.bound import kernel_product, upper_bound
+from lipbench.audit.facts import Distribution, Facts, Factor, Layer, Saturation
+from lipbench.audit.gradients import Slopes, between, logits, slopes
+from lipbench.audit.rest import at_rest, baked, undisturbed
+from lipbench.audit.saturation import saturation
+from lipbench.errors import UserError
+from lipbench.losses import Loss
+
+__all__ = ["Distribution", "Facts", "Factor", "Layer", "Saturation", "audit"]
+
+
+def audit(
+    discriminator: nn.Module,
+    real: Tensor,
+    fake: Tensor | None = None,
+    heldout: Tensor | None = None,
+    loss: Loss | None = None,
+    seed: int = 0,
+    attack_steps: int = 50,
+) -> Facts:
+    """Return the facts of a discriminator, on images (N, C, H, W) in [-1, 1] on its device.
+
+    It maps images to logits (B,) or (B, 1). `real` are images that it trains on, `heldout` real
+    ones that it does not, `fake` generated ones. `loss`, with `fake`, adds D's losses;
+    `attack_steps` 0 leaves out the attack. Layers and bounds are measured in float64, and so is
+    the steepest place of those that are searched in the network's own precision.
+
+    Raises UserError for images of another form, and for a discriminator that is not finite.
+    """
+    begin = time.perf_counter()
+    sets = _named(real=real, fake=fake, heldout=heldout)
+    _check(discriminator, sets)
+    with undisturbed(real.device, seed):
+        network = at_rest(discriminator)
+        exact = at_rest(discriminator).double()
+        _check_logits(network, sets)
+        one = torch.zeros_like(real[:1], dtype=torch.float64)
+        measured = layers.measured(exact, one)
+        network, exact = baked(network), baked(exact)
+        upper = upper_bound(exact, real.shape[1:], measured)
+        per_image = _per_image(exact, real)
+        seen = _slopes(network, sets, seed)
+        lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
+        found = {name: seen[name].logits if name in seen else logits(network, images)
+                 for name, images in sets.items()}  # fmt: skip
+        highest = max(lower.values(), default=None)
+        return Facts(
+            layers=measured,
+            factors=upper.factors,
+            upper_bound=upper.constant,
+            no_upper_bound=upper.reasons,
+            upper_bound_kernel=kernel_product(exact, real.shape[1:], measured),
+            per_image=per_image,
+            lower_bounds=lower,
+            lower_bound=highest,
+            tightness=highest / upper.constant if highest is not None and upper.constant else None,
+            gradient_norms={name: Distribution.of(where.norms) for name, where in seen.items()},
+            saturation=saturation(network, list(sets.values())),
+            logits={
+                "train" if name == "real" else name: Distribution.of(values)
+                for name, values in found.items()
+            },
+            overfitting_gap=_gap(found),
+            loss_train=_loss(loss, found, "real"),
+            loss_heldout=_loss(loss, found, "heldout"),
+            counts={name: len(sets.get(name, ())) for name in ("real", "fake", "heldout")},
+            seconds=time.perf_counter() - begin,
+        )
+
+
+def _named(**images: Tensor | None) -> dict[str, Tensor]:
+    return {name: given for name, given in images.items() if given is not None}
+
+
+def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
+    weights = [*discriminator.parameters(), *discriminator.buffers()]
+    for name, images in sets.items():
+        if images.dim() != 4 or not images.is_floating_point() or not len(images):
+            raise UserError(
+                f"{name} should be images (N, C, H, W) of floats, N at least 1, "
+                f"not {images.dtype} of shape {tuple(images.shape)}"
+            )
+        if not images.abs().max() <= 1 + 1e-4:
+            raise UserError(
+                f"{name} should be images in [-1, 1], not "
+                f"[{images.min().item():g}, {images.max().item():g}]"
+            )
+        if images.shape[1:] != sets["real"].shape[1:]:
+            raise UserError(
+                f"{name} has images of shape {tuple(images.shape[1:])}, "
+                f"real of {tuple(sets['real'].shape[1:])}"
+            )
+        if any(images.device != weight.device for weight in weights):
+            raise UserError(
+                f"{name} is on {images.device}, the discriminator on {weights[0].device}"
+            )
+    if not all(weight.isfinite().all() for weight in weights):
+        raise UserError("the discriminator has weights that are not finite: it has diverged")
+
+
+def _check_logits(network: nn.Module, sets: dict[str, Tensor]) -> None:
+    for name, images in sets.items():
+        with torch.no_grad():
+            found = network(images[:2])
+        count = len(images[:2])
+        if not isinstance(found, Tensor) or found.shape not in ((count,), (count, 1)):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise UserError(
+                f"a discriminator should map images (B, C, H, W) to logits (B,) or (B, 1); "
+                f"this one maps {count} to {shape}"
+            )
+        if not logits(network, images).isfinite().all():
+            raise UserError(f"the discriminator's logits of {name} are not finite")
+
+
+@torch.no_grad()
+def _per_image(exact: nn.Module, images: Tensor) -> bool:
+    """Return whether an image's logit is its own, whatever else its batch holds."""
+    one = images[:1].double()
+    rest = torch.rand(3, *one.shape[1:], dtype=one.dtype, device=one.device) * 2 - 1
+    alone, among = exact(one).flatten(), exact(torch.cat([one, rest])).flatten()[:1]
+    return torch.allclose(alone, among, rtol=1e-6, atol=1e-9)
+
+
+def _slopes(network: nn.Module, sets: dict[str, Tensor], seed: int) -> dict[str, Slopes]:
+    found = {name: Slopes.at(network, sets[name]) for name in ("real", "fake") if name in sets}
+    if "fake" in sets:
+        mixed = between(sets["real"], sets["fake"], seed)
+        found["interpolates"] = Slopes.at(network, mixed)
+    return found
+
+
+def _lower_bounds(
+    network: nn.Module, exact: nn.Module, seen: dict[str, Slopes], attack_steps: int
+) -> dict[str, float]:
+    """Return what each kind of place shows of the constant, at its steepest."""
+    found = {
+        name: slopes(exact, where.steepest(1).double())[1].item() for name, where in seen.items()
+    }
+    if attack_steps > 0:
+        pairs = (seen["real"], seen["fake"]) if "fake" in seen else None
+        found["attack"] = attack(network, exact, list(seen.values()), pairs, attack_steps)
+    return found
+
+
+def _gap(found: dict[str, Tensor]) -> float | None:
+    if "heldout" not in found:
+        return None
+    return (found["real"].double().mean() - found["heldout"].double().mean()).item()
+
+
+def _loss(loss: Loss | None, found: dict[str, Tensor], real: str) -> float | None:
+    if loss is None or real not in found or "fake" not in found:
+        return None
+    value = loss.discriminator(found[real], found["fake"]).item()
+    return value if math.isfinite(value) else None

@@ -1,0 +1,281 @@
+"""An upper bound of a network's Lipschitz constant, by propagation through its graph."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from lipbench.audit.facts import Factor, Layer
+from lipbench.audit.layers import is_affine, kind, runs_as, sigma_operator
+from lipbench.audit.rules import RULES, Rule, Step, Unbounded, declared, layer
+from lipbench.networks import Network
+
+_DESCRIPTIONS = ("shape", "dtype", "device", "ndim", "layout")  # what is the same of any image
+_DESCRIBING = ("size", "dim", "numel", "ndimension", "is_floating_point")
+
+NormOf = Callable[[str, nn.Module, torch.Size], float]
+
+
+@dataclass(frozen=True)
+class UpperBound:
+    """A proven constant of a network, or the reasons why there is none, and how it came about."""
+
+    constant: float | None
+    reasons: list[str]
+    factors: list[Factor]
+
+
+def upper_bound(network: nn.Module, image_shape: torch.Size, layers: list[Layer]) -> UpperBound:
+    """Return what is proven of a network at rest in float64, whose layers have been measured.
+
+    Each step's constant is with respect to the network's input, Euclidean and per image: a
+    product along a chain, a sum where branches are added. See `rules.RULES`.
+    """
+    known = {(fact.name, tuple(fact.input_shape)): fact.sigma_operator for fact in layers}
+
+    def norm(name: str, module: nn.Module, shape: torch.Size) -> float:
+        key = (name, tuple(shape))
+        if key not in known:  # used again, on another size
+            known[key] = sigma_operator(module, shape)
+        return known[key]
+
+    return _bound(network, image_shape, norm)
+
+
+def kernel_product(
+    network: nn.Module, image_shape: torch.Size, layers: list[Layer]
+) -> float | None:
+    """Return the same with kernels' singular values in place of the layers' norms: no bound."""
+    sigmas = {fact.name: fact.sigma_kernel for fact in layers}
+
+    def norm(name: str, module: nn.Module, shape: torch.Size) -> float:
+        sigma = sigmas[name]
+        if sigma is None:
+            raise Unbounded("computes otherwise than with a kernel")
+        return sigma
+
+    return _bound(network, image_shape, norm).constant
+
+
+def rule_of(module: nn.Module) -> Rule | None:
+    """Return the rule of a module: what it states itself, that of an affine layer, the table's.
+
+    A module states its constant by an attribute `lipschitz: float`, of all that it does with one
+    image, Euclidean: for layers that a theorem is about. A subclass of a class in the table has
+    its rule only where it has its forward.
+    """
+    if isinstance(getattr(module, "lipschitz", None), (int, float)):
+        return declared
+    if is_affine(module):
+        return layer
+    bases = kind(module).__mro__
+    return next((RULES[base] for base in bases if base in RULES and runs_as(module, base)), None)
+
+
+class _Tracer(fx.Tracer):
+    """Trace a network with modules that have rules as leaves, and networks by their `compute`.
+
+    The forward of a `Network` opens an autocast context, which cannot be traced and is idle in
+    eval mode.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        super().__init__()
+        self.traced_func_name = "compute" if runs_as(root, Network) else "forward"
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        of_torch = kind(m).__module__.startswith("torch.nn") and not isinstance(m, nn.Sequential)
+        return rule_of(m) is not None or of_torch
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        plain = m.compute if isinstance(m, Network) and runs_as(m, Network) else forward
+        return super().call_module(m, plain, args, kwargs)
+
+
+class _Recorder(fx.Interpreter):
+    """Run a graph and keep each node's value and arguments."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.called: dict[fx.Node, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        self.called[n] = self.fetch_args_kwargs_from_env(n)
+        return super().run_node(n)
+
+
+def _graph(network: nn.Module) -> fx.GraphModule:
+    tracer = _Tracer(network)
+    takes = list(inspect.signature(getattr(network, tracer.traced_func_name)).parameters.values())
+    others = {p.name: p.default for p in takes[1:] if p.default is not p.empty}
+    graph = tracer.trace(network, concrete_args=others or None)
+    return fx.GraphModule(network, graph)
+
+
+def _run(module: fx.GraphModule, images: Tensor) -> _Recorder:
+    recorder = _Recorder(module)
+    with torch.no_grad():
+        recorder.run(images)
+    return recorder
+
+
+def _bound(network: nn.Module, image_shape: torch.Size, norm: NormOf) -> UpperBound:
+    device = next(network.parameters(), torch.empty(0)).device
+    draw = torch.Generator().manual_seed(0)
+    images = torch.rand(2, *image_shape, generator=draw, dtype=torch.float64).to(device) * 2 - 1
+    try:
+        module = _graph(network)
+        alone, together = _run(module, images[:1]), _run(module, images)
+    # Anything can be raised by code that is run on stand-ins for tensors: all of it means that
+    # there is no graph to reason about, which is a finding.
+    except Exception as error:
+        told = str(error).strip().partition("\n")[0]
+        return UpperBound(None, [f"its graph cannot be traced: {told}"], [])
+    return _Propagation(module, alone, together, norm).result()
+
+
+class _Propagation:
+    """The walk through a graph: `constants` holds what depends on the image, None if unbounded."""
+
+    def __init__(
+        self, module: fx.GraphModule, alone: _Recorder, together: _Recorder, norm: NormOf
+    ) -> None:
+        self.module = module
+        self.alone = alone
+        self.together = together
+        self.norm = norm
+        self.constants: dict[fx.Node, float | None] = {}
+        self.factors: list[Factor] = []
+        self.reasons: list[str] = []
+
+    def result(self) -> UpperBound:
+        """Return the bound at the output."""
+        nodes = list(self.module.graph.nodes)
+        self.constants[nodes[0]] = 1.0  # the image itself
+        for node in nodes[1:-1]:
+            if any(source in self.constants for source in node.all_input_nodes):
+                self._visit(node)
+        (output,) = nodes[-1].all_input_nodes or (None,)
+        constant = self.constants.get(output, 0.0)  # a constant function's is 0
+        reasons = list(dict.fromkeys(self.reasons)) if constant is None else []
+        return UpperBound(constant, reasons, self.factors)
+
+    def _visit(self, node: fx.Node) -> None:
+        if _describes(node):
+            return  # not in `constants`: it does not depend on the image
+        name, what = self._named(node)
+        own: float | None = None
+        constant: float | None = None
+        try:
+            _require_own_images(self.alone.env[node], self.together.env[node])
+            own, constant, reason = self._apply(node)
+        except Unbounded as none:
+            reason = str(none)
+            self.reasons.append(f"{name} ({what}): {reason}")
+        self.constants[node] = constant
+        self.factors.append(Factor(name, what, own, constant, reason))
+
+    def _apply(self, node: fx.Node) -> tuple[float | None, float | None, str]:
+        """Return a step's own constant, the one up to it, and why. Raises Unbounded."""
+        rule, sources = self._rule(node), _sources(node, self.constants)
+        before = [self.constants[source] for source in sources]
+        proven = tuple(constant for constant in before if constant is not None)
+        whole = len(proven) == len(before)
+        if not whole and len(before) > 1:
+            return None, None, "a branch has no constant"
+        scale = max(proven) if whole else 0.0
+        # Rules are linear in the constants, so a step's own constant is one without the scale.
+        constants = proven if scale > 0 else (1.0,) * len(before)
+        found, reason = rule(self._step(node, sources, constants))
+        if not math.isfinite(found):
+            raise Unbounded("its constant is not finite")
+        if scale > 0:
+            return found / scale, found, reason
+        return found, 0.0 if whole else None, reason
+
+    def _rule(self, node: fx.Node) -> Rule:
+        rule = RULES.get(node.target)
+        if node.op == "call_module":
+            rule = rule_of(self.module.get_submodule(str(node.target)))
+        if rule is None:
+            raise Unbounded("no rule for this operation")
+        return rule
+
+    def _step(self, node: fx.Node, sources: list[fx.Node], constants: tuple[float, ...]) -> Step:
+        args, kwargs = self.alone.called[node]
+        env = self.alone.env
+        of_module = node.op == "call_module"
+        module = self.module.get_submodule(str(node.target)) if of_module else None
+        inputs = tuple(env[source] for source in sources)
+        norm = None
+        if module is not None and rule_of(module) is layer:
+            norm = self.norm(str(node.target), module, inputs[0].shape[1:])
+
+        def apply(value: Tensor) -> Any:
+            def put(source: fx.Node) -> Any:
+                return value if source in self.constants else env[source]
+
+            new_args = fx.node.map_arg(node.args, put)
+            new_kwargs = fx.node.map_arg(node.kwargs, put)
+            return getattr(self.alone, node.op)(node.target, new_args, new_kwargs)
+
+        return Step(args, kwargs, inputs, constants, env[node], apply, module, norm)
+
+    def _named(self, node: fx.Node) -> tuple[str, str]:
+        """Return a node's name and what it is, in the words of who wrote the network."""
+        if node.op == "call_module":
+            module = self.module.get_submodule(str(node.target))
+            return str(node.target), kind(module).__name__
+        target = node.target
+        return node.name, target if isinstance(target, str) else getattr(target, "__name__", "?")
+
+
+def _sources(node: fx.Node, of_image: dict[fx.Node, float | None]) -> list[fx.Node]:
+    """Return the arguments that depend on the image, as often as they are given."""
+    found: list[fx.Node] = []
+
+    def note(source: fx.Node) -> fx.Node:
+        if source in of_image:
+            found.append(source)
+        return source
+
+    fx.node.map_arg((node.args, node.kwargs), note)
+    return found
+
+
+def _describes(node: fx.Node) -> bool:
+    """Return whether a node is a fact of a tensor that is the same for any image."""
+    if node.op == "call_function" and node.target is getattr:
+        return node.args[1] in _DESCRIPTIONS
+    return node.op == "call_method" and node.target in _DESCRIBING
+
+
+def _require_own_images(alone: Any, together: Any) -> None:
+    """Raise Unbounded where the first image of two gives something else than by itself."""
+    if isinstance(alone, (tuple, list)) and isinstance(together, (tuple, list)):
+        if len(alone) != len(together):
+            raise Unbounded("the images of a batch see each other")
+        for a, b in zip(alone, together, strict=True):
+            _require_own_images(a, b)
+        return
+    if not isinstance(alone, Tensor) or not isinstance(together, Tensor):
+        raise Unbounded("a number is read from the image")
+    if not alone.is_floating_point():
+        raise Unbounded("its values are not real numbers, so it is no continuous function")
+    first = together[:1] if together.dim() else together
+    same = alone.dim() > 0 and len(together) == 2 and first.shape == alone.shape
+    scale = alone.abs().max().item() if alone.numel() else 0.0
+    if not same or not torch.allclose(first, alone, rtol=1e-6, atol=1e-6 * scale):
+        raise Unbounded("the images of a batch see each other")
