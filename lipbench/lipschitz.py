@@ -1,29 +1,21 @@
-"""Measured Lipschitz facts of a discriminator: what is so, whatever a method claims.
-
-Everything is measured on a copy in float64 and eval mode, so a measurement changes nothing.
-"""
+"""What methods claim, measured: each quantity of a `Claim`, on a copy in float64 and eval mode."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor, nn
 
+from lipbench.audit.layers import sigma_kernel, sigma_operator
+from lipbench.audit.rest import at_rest
 from lipbench.discriminators import gradient, input_shapes, matrix
 from lipbench.method import Claim
 from lipbench.networks import Discriminator
 
-_DENSE = 64  # up to so many rows or columns, a dense SVD is as quick
-
-
-def sigma_kernel(layer: nn.Module) -> float:
-    """Return the largest singular value of a layer's weight, reshaped to (outputs, rest)."""
-    return torch.linalg.matrix_norm(matrix(_weight(layer)), 2).item()
+__all__ = [
+    "frobenius_norm", "input_gradient", "largest_weight", "measured", "row_norm", "sigma_kernel",
+    "sigma_operator",
+]  # fmt: skip
 
 
 def frobenius_norm(layer: nn.Module) -> float:
@@ -41,45 +33,9 @@ def largest_weight(layer: nn.Module) -> float:
     return _weight(layer).abs().max().item()
 
 
-def sigma_operator(layer: nn.Module, input_shape: torch.Size) -> float:
-    """Return the largest singular value of a layer as a map of inputs, biases apart.
-
-    The layer must be affine; its stride, padding and the input's shape (C, H, W) or (F,) count.
-    By Lanczos iteration on the layer's own forward and its transpose, to machine precision.
-    """
-    layer = copy.deepcopy(layer).double().eval()
-    device = next(iter([*layer.parameters(), *layer.buffers()])).device
-
-    def forward(inputs: Tensor) -> Tensor:
-        return layer(inputs.view(1, *input_shape)).flatten()
-
-    zero = torch.zeros(input_shape, dtype=torch.float64, device=device).flatten()
-    with torch.no_grad():
-        offset = forward(zero)
-    transpose = torch.func.vjp(forward, zero)[1]
-
-    def matvec(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        with torch.no_grad():
-            return (forward(torch.from_numpy(vector.ravel()).to(device)) - offset).cpu().numpy()
-
-    def rmatvec(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        return transpose(torch.from_numpy(vector.ravel()).to(device))[0].detach().cpu().numpy()
-
-    shape = (offset.numel(), zero.numel())
-    operator = LinearOperator(shape, matvec=matvec, rmatvec=rmatvec, dtype=np.float64)
-    narrow = operator.T if shape[0] < shape[1] else operator
-    start = np.random.default_rng(0).standard_normal(min(shape))
-    size = np.linalg.norm(narrow @ start)
-    if size == 0 or not np.isfinite(size):  # what the solvers refuse: no map, or not a number
-        return float(size)
-    if min(shape) <= _DENSE:
-        return float(np.linalg.norm(narrow @ np.eye(min(shape)), 2))
-    return float(svds(operator, k=1, v0=start, return_singular_vectors=False)[0])
-
-
 def input_gradient(discriminator: Discriminator, images: Tensor) -> float:
     """Return the largest norm of D's gradient at some images (B, C, H, W)."""
-    discriminator = copy.deepcopy(discriminator).double().eval()
+    discriminator = at_rest(discriminator).double()
     _, gradients = gradient(discriminator, images.double())
     return gradients.flatten(1).norm(dim=1).max().item()
 
@@ -110,4 +66,4 @@ def measured(
 
 
 def _weight(layer: nn.Module) -> Tensor:
-    return copy.deepcopy(layer).double().eval().weight.detach()  # type: ignore[operator]
+    return at_rest(layer).double().weight.detach()  # type: ignore[operator]

@@ -43,6 +43,8 @@ class CayleyConvolution(nn.Conv2d):
     which must give images of 1 / s of its input's sides.
     """
 
+    affine_map = True  # though it does not compute with its `.weight` as other convolutions do
+
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__(
             layer.in_channels,

@@ -19,6 +19,8 @@ class SdpBasedLayer(nn.Module):
     T is diagonal, T_i = sum_j |W^T W|_ij q_j / q_i with learned q > 0, so T >= W^T W.
     """
 
+    lipschitz = 1.0  # Araujo et al. 2023, since T >= W^T W
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.kernel = nn.Parameter(nn.init.xavier_normal_(torch.empty(channels, channels, 3, 3)))

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from lipbench.audit import layers
 from lipbench.audit.attack import attack
 from lipbench.audit.bound import kernel_product, upper_bound
-from lipbench.audit.facts import Distribution, Facts, Factor, Layer, Saturation
+from lipbench.audit.facts import Distribution, Factor, Facts, Layer, Saturation
 from lipbench.audit.gradients import Slopes, between, logits, slopes
 from lipbench.audit.rest import at_rest, baked, undisturbed
 from lipbench.audit.saturation import saturation
 from lipbench.errors import UserError
 from lipbench.losses import Loss
 
-__all__ = ["Distribution", "Facts", "Factor", "Layer", "Saturation", "audit"]
+__all__ = ["Distribution", "Factor", "Facts", "Layer", "Saturation", "audit"]
 
 
 def audit(
@@ -40,7 +40,7 @@ def audit(
     heldout: Tensor | None = None,
     loss: Loss | None = None,
     seed: int = 0,
-    attack_steps: int = 50,
+    attack_steps: int = 40,
 ) -> Facts:
     """Return the facts of a discriminator, on images (N, C, H, W) in [-1, 1] on its device.
 
@@ -57,16 +57,17 @@ def audit(
     with undisturbed(real.device, seed):
         network = at_rest(discriminator)
         exact = at_rest(discriminator).double()
-        _check_logits(network, sets)
-        one = torch.zeros_like(real[:1], dtype=torch.float64)
-        measured = layers.measured(exact, one)
-        network, exact = baked(network), baked(exact)
-        upper = upper_bound(exact, real.shape[1:], measured)
-        per_image = _per_image(exact, real)
-        seen = _slopes(network, sets, seed)
-        lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
+        _check_logits(network, real[:2])
+        seen = _slopes(baked(network), sets, seed)
         found = {name: seen[name].logits if name in seen else logits(network, images)
                  for name, images in sets.items()}  # fmt: skip
+        _check_finite(found)
+        one = torch.zeros_like(real[:1], dtype=torch.float64)
+        measured = layers.measured(exact, one)
+        exact = baked(exact)
+        upper = upper_bound(exact, real.shape[1:], measured)
+        per_image = _per_image(exact, real)
+        lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
         highest = max(lower.values(), default=None)
         return Facts(
             layers=measured,
@@ -122,18 +123,20 @@ def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
         raise UserError("the discriminator has weights that are not finite: it has diverged")
 
 
-def _check_logits(network: nn.Module, sets: dict[str, Tensor]) -> None:
-    for name, images in sets.items():
-        with torch.no_grad():
-            found = network(images[:2])
-        count = len(images[:2])
-        if not isinstance(found, Tensor) or found.shape not in ((count,), (count, 1)):
-            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise UserError(
-                f"a discriminator should map images (B, C, H, W) to logits (B,) or (B, 1); "
-                f"this one maps {count} to {shape}"
-            )
-        if not logits(network, images).isfinite().all():
+@torch.no_grad()
+def _check_logits(network: nn.Module, images: Tensor) -> None:
+    found, count = network(images), len(images)
+    if not isinstance(found, Tensor) or found.shape not in ((count,), (count, 1)):
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise UserError(
+            "a discriminator should map images (B, C, H, W) to logits (B,) or (B, 1); "
+            f"this one maps {count} to {shape}"
+        )
+
+
+def _check_finite(found: dict[str, Tensor]) -> None:
+    for name, values in found.items():
+        if not values.isfinite().all():
             raise UserError(f"the discriminator's logits of {name} are not finite")
 
 
@@ -147,7 +150,9 @@ def _per_image(exact: nn.Module, images: Tensor) -> bool:
 
 
 def _slopes(network: nn.Module, sets: dict[str, Tensor], seed: int) -> dict[str, Slopes]:
-    found = {name: Slopes.at(network, sets[name]) for name in ("real", "fake") if name in sets}
+    found = {
+        name: Slopes.at(network, images) for name, images in sets.items() if name != "heldout"
+    }
     if "fake" in sets:
         mixed = between(sets["real"], sets["fake"], seed)
         found["interpolates"] = Slopes.at(network, mixed)

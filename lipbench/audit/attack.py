@@ -11,7 +11,7 @@ from lipbench.audit.gradients import Slopes, logits, slopes
 from lipbench.discriminators import gradient
 
 # All of these are our choice.
-_STARTS = 8  # of each of the two kinds
+_STARTS = 4  # of each of the two kinds
 _STEP = 0.02  # of Adam, a pixel, at first; it falls linearly to 0
 _NEAR = 0.01  # deviation of a pixel between the ends of a pair started along a gradient
 _NEAREST = 0.001  # nearer ends are too near for a quotient in float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,25 @@ from torch import Tensor, fx, nn
 
 from lipbench.audit.facts import Factor, Layer
 from lipbench.audit.layers import is_affine, kind, runs_as, sigma_operator
-from lipbench.audit.rules import RULES, Rule, Step, Unbounded, declared, layer
+from lipbench.audit.rules import RULES, Rule, Step, UnboundedError, declared, layer
 from lipbench.networks import Network
 
 _DESCRIPTIONS = ("shape", "dtype", "device", "ndim", "layout")  # what is the same of any image
 _DESCRIBING = ("size", "dim", "numel", "ndimension", "is_floating_point")
 
+_IN_PLACE: dict[Any, Any] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+    **{f"{name}_": name for name in ("add", "sub", "mul", "div", "relu", "tanh", "clamp")},
+}
+
 NormOf = Callable[[str, nn.Module, torch.Size], float]
+
+
+class _MixedError(UnboundedError):
+    """What an operation gives is not each image's own."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ def kernel_product(
     def norm(name: str, module: nn.Module, shape: torch.Size) -> float:
         sigma = sigmas[name]
         if sigma is None:
-            raise Unbounded("computes otherwise than with a kernel")
+            raise UnboundedError("computes otherwise than with a kernel")
         return sigma
 
     return _bound(network, image_shape, norm).constant
@@ -110,25 +123,59 @@ class _Recorder(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module, garbage_collect_values=False)
         self.called: dict[fx.Node, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self.versions: list[tuple[Tensor, int]] = []
 
     def run_node(self, n: fx.Node) -> Any:
         self.called[n] = self.fetch_args_kwargs_from_env(n)
-        return super().run_node(n)
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.versions.append((value, value._version))
+        return value
+
+    def overwrote(self) -> bool:
+        """Return whether a value was changed in place, after its constant is taken."""
+        return any(value._version != version for value, version in self.versions)
 
 
 def _graph(network: nn.Module) -> fx.GraphModule:
+    """Return a network's graph, with functions in place of operations in place.
+
+    Where a value is used again after such an operation, that is another graph: to be compared
+    with the network.
+    """
     tracer = _Tracer(network)
     takes = list(inspect.signature(getattr(network, tracer.traced_func_name)).parameters.values())
     others = {p.name: p.default for p in takes[1:] if p.default is not p.empty}
     graph = tracer.trace(network, concrete_args=others or None)
+    for node in graph.nodes:
+        node.target = _IN_PLACE.get(node.target, node.target)
+        if node.kwargs.get("inplace"):
+            node.update_kwarg("inplace", False)
     return fx.GraphModule(network, graph)
 
 
-def _run(module: fx.GraphModule, images: Tensor) -> _Recorder:
-    recorder = _Recorder(module)
-    with torch.no_grad():
-        recorder.run(images)
-    return recorder
+@torch.no_grad()
+def _runs(network: nn.Module, images: Tensor) -> tuple[fx.GraphModule, _Recorder, _Recorder]:
+    """Return a network's graph, run on the first of two images and on both.
+
+    Raises UnboundedError where the graph is not what the network computes.
+    """
+    try:
+        module = _graph(network)
+        alone, together = _Recorder(module), _Recorder(module)
+        alone.run(images[:1])
+        found, expected = together.run(images), network(images)
+    # Anything can be raised by code that is run on stand-ins for tensors: all of it means that
+    # there is no graph to reason about, which is a finding.
+    except Exception as error:
+        told = str(error).strip().partition("\n")[0].partition(". ")[0]
+        raise UnboundedError(f"its graph cannot be traced: {told}") from error
+    scale = expected.abs().max().item()
+    if together.overwrote() or not torch.allclose(
+        found.to(expected.dtype), expected, rtol=1e-4, atol=1e-4 * scale
+    ):
+        raise UnboundedError("it changes values in place, or does what its graph has not")
+    return module, alone, together
 
 
 def _bound(network: nn.Module, image_shape: torch.Size, norm: NormOf) -> UpperBound:
@@ -136,13 +183,9 @@ def _bound(network: nn.Module, image_shape: torch.Size, norm: NormOf) -> UpperBo
     draw = torch.Generator().manual_seed(0)
     images = torch.rand(2, *image_shape, generator=draw, dtype=torch.float64).to(device) * 2 - 1
     try:
-        module = _graph(network)
-        alone, together = _run(module, images[:1]), _run(module, images)
-    # Anything can be raised by code that is run on stand-ins for tensors: all of it means that
-    # there is no graph to reason about, which is a finding.
-    except Exception as error:
-        told = str(error).strip().partition("\n")[0]
-        return UpperBound(None, [f"its graph cannot be traced: {told}"], [])
+        module, alone, together = _runs(network, images)
+    except UnboundedError as none:
+        return UpperBound(None, [str(none)], [])
     return _Propagation(module, alone, together, norm).result()
 
 
@@ -159,6 +202,7 @@ class _Propagation:
         self.constants: dict[fx.Node, float | None] = {}
         self.factors: list[Factor] = []
         self.reasons: list[str] = []
+        self.mixed: set[fx.Node] = set()
 
     def result(self) -> UpperBound:
         """Return the bound at the output."""
@@ -167,8 +211,9 @@ class _Propagation:
         for node in nodes[1:-1]:
             if any(source in self.constants for source in node.all_input_nodes):
                 self._visit(node)
-        (output,) = nodes[-1].all_input_nodes or (None,)
-        constant = self.constants.get(output, 0.0)  # a constant function's is 0
+        outputs = [self.constants[node] for node in nodes[-1].all_input_nodes
+                   if node in self.constants]  # fmt: skip
+        constant = outputs[0] if outputs else 0.0  # what does not depend on the image has 0
         reasons = list(dict.fromkeys(self.reasons)) if constant is None else []
         return UpperBound(constant, reasons, self.factors)
 
@@ -181,14 +226,19 @@ class _Propagation:
         try:
             _require_own_images(self.alone.env[node], self.together.env[node])
             own, constant, reason = self._apply(node)
-        except Unbounded as none:
+        except _MixedError as mixed:
+            reason = str(mixed)
+            if not any(source in self.mixed for source in node.all_input_nodes):
+                self.reasons.append(f"{name} ({what}): {reason}")
+            self.mixed.add(node)  # what follows is mixed too, for no reason of its own
+        except UnboundedError as none:
             reason = str(none)
             self.reasons.append(f"{name} ({what}): {reason}")
         self.constants[node] = constant
         self.factors.append(Factor(name, what, own, constant, reason))
 
     def _apply(self, node: fx.Node) -> tuple[float | None, float | None, str]:
-        """Return a step's own constant, the one up to it, and why. Raises Unbounded."""
+        """Return a step's own constant, the one up to it, and why. Raises UnboundedError."""
         rule, sources = self._rule(node), _sources(node, self.constants)
         before = [self.constants[source] for source in sources]
         proven = tuple(constant for constant in before if constant is not None)
@@ -200,7 +250,7 @@ class _Propagation:
         constants = proven if scale > 0 else (1.0,) * len(before)
         found, reason = rule(self._step(node, sources, constants))
         if not math.isfinite(found):
-            raise Unbounded("its constant is not finite")
+            raise UnboundedError("its constant is not finite")
         if scale > 0:
             return found / scale, found, reason
         return found, 0.0 if whole else None, reason
@@ -210,7 +260,7 @@ class _Propagation:
         if node.op == "call_module":
             rule = rule_of(self.module.get_submodule(str(node.target)))
         if rule is None:
-            raise Unbounded("no rule for this operation")
+            raise UnboundedError("no rule for this operation")
         return rule
 
     def _step(self, node: fx.Node, sources: list[fx.Node], constants: tuple[float, ...]) -> Step:
@@ -239,7 +289,9 @@ class _Propagation:
             module = self.module.get_submodule(str(node.target))
             return str(node.target), kind(module).__name__
         target = node.target
-        return node.name, target if isinstance(target, str) else getattr(target, "__name__", "?")
+        within = list(node.meta.get("nn_module_stack", {}).values())
+        path = f"{within[-1][0]}.{node.name}" if within else node.name
+        return path, target if isinstance(target, str) else getattr(target, "__name__", "?")
 
 
 def _sources(node: fx.Node, of_image: dict[fx.Node, float | None]) -> list[fx.Node]:
@@ -263,19 +315,19 @@ def _describes(node: fx.Node) -> bool:
 
 
 def _require_own_images(alone: Any, together: Any) -> None:
-    """Raise Unbounded where the first image of two gives something else than by itself."""
+    """Raise UnboundedError where the first image of two gives something else than by itself."""
     if isinstance(alone, (tuple, list)) and isinstance(together, (tuple, list)):
         if len(alone) != len(together):
-            raise Unbounded("the images of a batch see each other")
+            raise _MixedError("its parts are not the images of the batch, one each")
         for a, b in zip(alone, together, strict=True):
             _require_own_images(a, b)
         return
     if not isinstance(alone, Tensor) or not isinstance(together, Tensor):
-        raise Unbounded("a number is read from the image")
+        raise UnboundedError("a number is read from the image")
     if not alone.is_floating_point():
-        raise Unbounded("its values are not real numbers, so it is no continuous function")
-    first = together[:1] if together.dim() else together
-    same = alone.dim() > 0 and len(together) == 2 and first.shape == alone.shape
+        raise UnboundedError("its values are not real numbers, so it is no continuous function")
+    if alone.dim() == 0 or len(together) != 2 or together[:1].shape != alone.shape:
+        raise _MixedError("its rows are not the images of the batch, one each")
     scale = alone.abs().max().item() if alone.numel() else 0.0
-    if not same or not torch.allclose(first, alone, rtol=1e-6, atol=1e-6 * scale):
-        raise Unbounded("the images of a batch see each other")
+    if not torch.allclose(together[:1], alone, rtol=1e-6, atol=1e-6 * scale):
+        raise _MixedError("the images of a batch see each other")

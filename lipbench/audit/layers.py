@@ -113,15 +113,14 @@ def trained_weight(layer: nn.Module) -> Tensor | None:
     torch's weight normalization has it beside the norms; a weight made of several factors, such
     as those of a singular value decomposition, has none.
     """
-    found: object = None
     if parametrize.is_parametrized(layer, "weight"):
-        chain = layer.parametrizations["weight"]  # type: ignore[union-attr,index]
+        chain = layer.parametrizations["weight"]  # type: ignore[index]
         of_norm = isinstance(chain[0], _WeightNorm)
         found = getattr(chain, "original1" if of_norm else "original", None)
     else:  # the hooks of torch.nn.utils.spectral_norm and weight_norm
         found = getattr(layer, "weight_orig", getattr(layer, "weight_v", None))
-    fits = isinstance(found, Tensor) and found.shape == layer.weight.shape  # type: ignore[union-attr]
-    return found if fits else None  # type: ignore[return-value]
+    fits = isinstance(found, Tensor) and found.shape == layer.weight.shape
+    return found if fits else None
 
 
 def sigma_estimate(layer: nn.Module, original: Tensor) -> float | None:

@@ -22,7 +22,7 @@ def at_rest(network: Kind) -> Kind:
     twin = copy.deepcopy(network, _detached(network)).eval().requires_grad_(False)
     for module in twin.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False  # the same values, and what came in can still be looked at
+            module.inplace = False  # type: ignore[assignment]  # the same values, and what came in can still be looked at
     return twin
 
 

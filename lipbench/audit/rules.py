@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lipbench.audit.singular_values import operator_norm
 
 
-class Unbounded(Exception):
+class UnboundedError(Exception):
     """No constant is proven; the message says why, to whom reads the audit."""
 
 
@@ -43,9 +43,9 @@ class Step:
 
     @property
     def constant(self) -> float:
-        """Return the constant of the only input. Raises Unbounded where there are several."""
+        """Return the constant of the only input. Raises UnboundedError where there are several."""
         if len(self.constants) > 1:
-            raise Unbounded("no rule for this operation on several functions of the image")
+            raise UnboundedError("no rule for this operation on several functions of the image")
         return self.constants[0]
 
     def argument(self, place: int, name: str, default: Any) -> Any:
@@ -68,7 +68,7 @@ def no_bound(reason: str) -> Rule:
     """Return the rule of an operation that is known to have no constant."""
 
     def rule(step: Step) -> Bound:
-        raise Unbounded(reason)
+        raise UnboundedError(reason)
 
     return rule
 
@@ -136,16 +136,16 @@ def adaptive_max_pool(step: Step) -> Bound:
     """Return the bound of maxima over windows that do not meet."""
     sizes, wanted = step.inputs[0].shape[2:], step.output.shape[2:]
     if any(size % want for size, want in zip(sizes, wanted, strict=True)):
-        raise Unbounded("windows of adaptive pooling overlap where sizes do not divide")
+        raise UnboundedError("windows of adaptive pooling overlap where sizes do not divide")
     return step.constant, "windows do not overlap"
 
 
 def total(step: Step) -> Bound:
     """Return the bound of a sum or difference: the sum of the branches' constants."""
     if any(x.numel() != step.output.numel() for x in step.inputs):
-        raise Unbounded("broadcasting repeats a branch")
+        raise UnboundedError("broadcasting repeats a branch")
     if step.kwargs.get("alpha", 1) != 1:
-        raise Unbounded("no rule for a sum with alpha")
+        raise UnboundedError("no rule for a sum with alpha")
     return sum(step.constants), _said("sum", step.constants, "a shift")
 
 
@@ -157,28 +157,28 @@ def beside(step: Step) -> Bound:
 def larger(step: Step) -> Bound:
     """Return the bound of an elementwise maximum or minimum, which is at most that of `beside`."""
     if any(x.numel() != step.output.numel() for x in step.inputs):
-        raise Unbounded("broadcasting repeats a branch")
+        raise UnboundedError("broadcasting repeats a branch")
     return beside(step)
 
 
 def product(step: Step) -> Bound:
     """Return the bound of a multiplication by constants: the largest of them."""
     if len(step.constants) > 1:
-        raise Unbounded("a product of two functions of the image has no constant")
+        raise UnboundedError("a product of two functions of the image has no constant")
     return _scaled(step, [value for value in step.args if value is not step.inputs[0]])
 
 
 def quotient(step: Step) -> Bound:
     """Return the bound of a division by constants: the largest of their reciprocals."""
     if len(step.constants) > 1 or step.args[0] is not step.inputs[0]:
-        raise Unbounded("a quotient with a function of the image below has no constant")
+        raise UnboundedError("a quotient with a function of the image below has no constant")
     return _scaled(step, [1 / value for value in step.args[1:]])
 
 
 def dropout(step: Step) -> Bound:
     """Return the bound of dropout that is off, as it is at rest."""
     if step.argument(2, "training", True):
-        raise Unbounded("dropout that never stops: D is no function of the image")
+        raise UnboundedError("dropout that never stops: D is no function of the image")
     return step.constant, "off at rest"
 
 
@@ -186,13 +186,13 @@ def entry(step: Step) -> Bound:
     """Return the bound of a selection of entries, each at most once: slices, not index lists."""
     index = step.args[1] if isinstance(step.args[1], tuple) else (step.args[1],)
     if not all(i is None or i is Ellipsis or isinstance(i, (int, slice)) for i in index):
-        raise Unbounded("an index list may repeat entries")
+        raise UnboundedError("an index list may repeat entries")
     return step.constant, "a selection of entries"
 
 
 def _scaled(step: Step, factors: list[Any]) -> Bound:
     if step.output.numel() != step.inputs[0].numel():
-        raise Unbounded("broadcasting repeats what is multiplied")
+        raise UnboundedError("broadcasting repeats what is multiplied")
     largest = math.prod(torch.as_tensor(factor).abs().max().item() for factor in factors)
     return largest * step.constant, f"multiplied by up to {largest:.4g}"
 
@@ -280,14 +280,10 @@ RULES: dict[Any, Rule] = {
     ),
     **dict.fromkeys((torch.maximum, torch.minimum), larger),
     # Branches, and constants
-    **dict.fromkeys(
-        (operator.add, operator.iadd, operator.sub, operator.isub, torch.add, torch.sub, "add",
-         "sub", "add_", "sub_"),
-        total,
-    ),
+    **dict.fromkeys((operator.add, operator.sub, torch.add, torch.sub, "add", "sub"), total),
     **dict.fromkeys((torch.cat, torch.concat, torch.stack), beside),
-    **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), product),
-    **dict.fromkeys((operator.truediv, operator.itruediv, torch.div, "div"), quotient),
+    **dict.fromkeys((operator.mul, torch.mul, "mul"), product),
+    **dict.fromkeys((operator.truediv, torch.div, "div"), quotient),
     # What has none
     **dict.fromkeys(
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, F.batch_norm),

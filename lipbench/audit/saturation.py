@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -32,18 +31,10 @@ def saturation(network: nn.Module, images: list[Tensor]) -> list[Saturation]:
 
     Of torch's elementwise activations as modules; calls of functions are not seen.
     """
-    largest: dict[Use, float] = {}
-    saturated: dict[Use, Tensor] = {}
-
-    def note_largest(use: Use, slopes: Tensor) -> None:
-        largest[use] = max(largest.get(use, 0.0), slopes.max().item())
-
-    def count(use: Use, slopes: Tensor) -> None:
-        found = (slopes <= largest[use] / 2).sum(0)
-        saturated[use] = saturated[use] + found if use in saturated else found
-
-    _watch(network, images, note_largest)
-    _watch(network, images, count)
+    watch = _Watch(network)
+    watch.over(images)
+    if watch.grew:  # what was counted before the largest was seen was compared with less
+        watch.over(images)
     total = sum(map(len, images))
     return [
         Saturation(
@@ -51,30 +42,44 @@ def saturation(network: nn.Module, images: list[Tensor]) -> list[Saturation]:
             share=counts.double().mean().item() / total,
             dead=(counts == total).double().mean().item(),
         )
-        for (name, again), counts in saturated.items()
+        for (name, again), counts in watch.saturated.items()
     ]
 
 
-def _watch(
-    network: nn.Module, images: list[Tensor], note: Callable[[Use, Tensor], None]
-) -> None:
-    """Pass images through a network, and note each activation's slopes (B, ...) by its input."""
-    names = {module: name for name, module in network.named_modules()}
-    used: dict[str, int] = {}
+class _Watch:
+    """What is seen of a network's activations while images pass: slopes and saturated units."""
 
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-        name = names[module]
-        used[name] = used.get(name, -1) + 1
-        note((name, used[name]), _slopes(module, inputs[0]))
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.names = {module: name for name, module in network.named_modules()}
+        self.largest: dict[Use, float] = {}
+        self.saturated: dict[Use, Tensor] = {}  # on how many images, each unit
+        self.used: dict[str, int] = {}
+        self.grew = False
 
-    with contextlib.ExitStack() as stack:
-        for module in names:
-            if any(runs_as(module, activation) for activation in _ACTIVATIONS):
-                stack.enter_context(module.register_forward_hook(hook))
-        for batch in (batch for group in images for batch in group.split(BATCH)):
-            used.clear()
-            with torch.no_grad():
-                network(batch)
+    def over(self, images: list[Tensor]) -> None:
+        """Count anew while images pass."""
+        self.saturated.clear()
+        self.grew = False
+        with contextlib.ExitStack() as stack:
+            for module in self.names:
+                if any(runs_as(module, activation) for activation in _ACTIVATIONS):
+                    stack.enter_context(module.register_forward_hook(self._note))
+            for batch in (batch for group in images for batch in group.split(BATCH)):
+                self.used.clear()
+                with torch.no_grad():
+                    self.network(batch)
+
+    def _note(self, module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        name = self.names[module]
+        use = name, self.used.get(name, 0)
+        self.used[name] = use[1] + 1
+        slopes = _slopes(module, inputs[0])
+        if (highest := slopes.max().item()) > self.largest.get(use, -1.0):
+            self.largest[use] = highest
+            self.grew |= use in self.saturated
+        found = (slopes <= self.largest[use] / 2).sum(0)
+        self.saturated[use] = self.saturated[use] + found if use in self.saturated else found
 
 
 def _slopes(module: nn.Module, inputs: Tensor) -> Tensor:
