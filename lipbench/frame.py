@@ -16,6 +16,10 @@ from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
 
 _FIRST = ["run_id", "method", "setting", "seed", "outcome"]
+_COSTS = (
+    "seconds_training", "seconds_scoring", "seconds_per_update", "images_per_second",
+    "extra_parameters", "peak_resident_bytes", "peak_device_bytes", "energy_joules",
+)  # fmt: skip
 
 
 def load_runs(folder: str | Path) -> pd.DataFrame:
@@ -29,8 +33,13 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
     `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
     `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
     the end of training with `<score>_floor` (real against real) and `<score>_std`, `seconds`,
-    `seconds_training`, `seconds_scoring` and `seconds_per_update`. A run without a result has
-    NaN scores, and its outcome says why.
+    `seconds_training`, `seconds_scoring`, and of training `seconds_per_update` (after a warm-up),
+    `images_per_second` (real and generated ones of D's updates and generated ones of G's),
+    `extra_parameters` (trained ones of D and G beyond the plain networks'),
+    `peak_resident_bytes` (the process: interpreter, data and feature extractor too),
+    `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
+    meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
+    machine did not give is NaN.
 
     Raises UserError where the folder holds no plan.
     """
@@ -122,14 +131,8 @@ def _final_scores(spec: RunSpec, folder: RunFolder | None) -> dict[str, Any]:
 
 
 def _cost(status: Status) -> dict[str, float]:
-    training = status.cost.get("seconds_training", math.nan)
-    scoring = status.cost.get("seconds_scoring", math.nan)
-    return {
-        "seconds": training + scoring,
-        "seconds_training": training,
-        "seconds_scoring": scoring,
-        "seconds_per_update": status.cost.get("seconds_per_update", math.nan),
-    }
+    costs = {name: status.cost.get(name, math.nan) for name in _COSTS}
+    return {"seconds": costs["seconds_training"] + costs["seconds_scoring"], **costs}
 
 
 def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:

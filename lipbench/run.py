@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lipbench import data, protocols, resolve, streams, training
+from lipbench import data, outlook, parameters, protocols, resolve, streams, training
+from lipbench.clock import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.networks import LATENT_DIM
@@ -32,7 +33,6 @@ from lipbench.training import TrainState
 
 SAMPLE_GRID = (10, 10)  # rows and columns of images
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
-_WARM_UP_UPDATES = 10  # not timed: allocations, kernel selection
 
 
 @dataclass(frozen=True)
@@ -84,46 +84,6 @@ class Resources:
     ) -> Scorer:
         dataset = self._dataset(info, path, cache)
         return Scorer(protocols.by_id(protocol), dataset, self.device, cache, weights)
-
-
-class Clock:
-    """Seconds spent on a run's parts, over all its sessions, and the steady time of an update."""
-
-    def __init__(self, cost: Mapping[str, float]) -> None:
-        self.training = cost.get("seconds_training", 0.0)
-        self.scoring = cost.get("seconds_scoring", 0.0)
-        self._timed = cost.get("timed_updates", 0.0)
-        self._timed_seconds = cost.get("timed_seconds", 0.0)
-        self._session_updates = 0
-        self._last = time.perf_counter()
-
-    def lap(self, updates: int, device: torch.device) -> None:
-        """Count the time since the last lap, or restart, as training of so many updates."""
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds = time.perf_counter() - self._last
-        self.training += seconds
-        if self._session_updates >= _WARM_UP_UPDATES:
-            self._timed += updates
-            self._timed_seconds += seconds
-        self._session_updates += updates
-        self.restart()
-
-    def restart(self) -> None:
-        """Leave what happened since the last lap out of training's time."""
-        self._last = time.perf_counter()
-
-    def cost(self) -> dict[str, float]:
-        """Return the seconds, and seconds_per_update where enough updates were timed."""
-        cost = {
-            "seconds_training": self.training,
-            "seconds_scoring": self.scoring,
-            "timed_updates": self._timed,
-            "timed_seconds": self._timed_seconds,
-        }
-        if self._timed:
-            cost["seconds_per_update"] = self._timed_seconds / self._timed
-        return cost
 
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -217,12 +177,15 @@ class _Work:
         checkpoint = folder.load_checkpoint()
         if checkpoint:
             self.state.load_state_dict(checkpoint["training"])
-        self.clock = Clock(checkpoint["cost"] if checkpoint else {})
+        images = outlook.work(task.run) / self.spec.budget.generator_updates
+        self.clock = Clock(checkpoint["cost"] if checkpoint else {}, resources.device, images)
+        self.extra_parameters = parameters.extra(self.spec, self.state)
         folder.cut(self.state.update)
 
     def status(self, outcome: str, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
-        return Status(outcome, cause, self.state.update, cost=self.clock.cost())
+        cost = {**self.clock.cost(), "extra_parameters": self.extra_parameters}
+        return Status(outcome, cause, self.state.update, cost=cost)
 
     def finish(self, stop: Callable[[], bool]) -> Status:
         """Train to the end of the budget, then draw samples and score."""
@@ -235,8 +198,9 @@ class _Work:
             update, stopped = snapshot.update, stop()
             due = functools.partial(_due, update, total)
             wanted = {name: due(getattr(intervals, name)) for name in Intervals.model_fields}
-            if any(wanted.values()) or stopped or update - lap_start == _WARM_UP_UPDATES:
-                self.clock.lap(update - lap_start, self.resources.device)
+            warmed_up = not self.clock.is_warm and update - lap_start == WARM_UP_UPDATES
+            if any(wanted.values()) or stopped or warmed_up:
+                self.clock.lap(update - lap_start)
                 lap_start = update
                 if wanted["metrics"] and (cause := self._record_metrics()):
                     return self.status("diverged", cause)
@@ -272,14 +236,13 @@ class _Work:
 
     def _score(self) -> None:
         scorer = self.resources.scorer(self.task)
-        start = time.perf_counter()
-        record = scorer.score(
-            self.state.sampler,
-            latent_dim=LATENT_DIM,
-            seed=self.spec.seed,
-            update=self.state.update,
-        )
-        self.clock.scoring += time.perf_counter() - start
+        with self.clock.scoring():
+            record = scorer.score(
+                self.state.sampler,
+                latent_dim=LATENT_DIM,
+                seed=self.spec.seed,
+                update=self.state.update,
+            )
         row = record.to_json()
         self.folder.append("scores", row)
         self.notify("scored", {"update": self.state.update, "scores": row["scores"]})

@@ -1,7 +1,7 @@
 """The run folder, which is the source of truth: everything else is made from it.
 
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
-                                                   metrics.jsonl  scores.jsonl
+               cost.json                           metrics.jsonl  scores.jsonl
                                                    checkpoint.pt  samples/*.png
 """
 
@@ -42,7 +42,7 @@ class Status:
     cause: str | None = None
     update: int = 0
     heartbeat: float = 0.0
-    cost: dict[str, float] = field(default_factory=dict)  # seconds..., of this run alone
+    cost: dict[str, float] = field(default_factory=dict)  # see `lipbench.frame.load_runs`
 
     @property
     def ended(self) -> bool:
@@ -227,6 +227,21 @@ class SuiteFolder:
             return str(json.loads((self.path / "tracking.json").read_text())["uri"])
         except (OSError, ValueError, KeyError):
             return default_tracking_uri(self.path.parent)
+
+    def cost(self) -> dict[str, Any] | None:
+        """Return what `lipbench cost` measured last, or None; see `lipbench.cost.report`."""
+        path = self.path / "cost.json"
+        try:
+            return dict(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error})") from error
+
+    def save_cost(self, cost: Mapping[str, Any]) -> None:
+        """Replace cost.json, what the suite's methods cost side by side."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic.replace_text(self.path / "cost.json", json.dumps(cost, indent=1) + "\n")
 
     def folders(self) -> dict[str, RunFolder]:
         """Return every run folder by the hash in its name."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipbench import training
+from lipbench import clock, training
 from lipbench.exam.candidate import Candidate, digits, seeded
 from lipbench.method import Method
 from lipbench.training import TrainState
@@ -35,13 +35,9 @@ def cost(method: Method) -> Cost:
     spec = candidate.spec()
     states = [candidate.build(with_method=with_method) for with_method in (True, False)]
     steps = [training.train(spec, digits(), state) for state in states]
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_ROUNDS + 1):
-        for step, seconds in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            next(step)
-            seconds.append(time.perf_counter() - start)
-    with_it, without = (statistics.median(seconds[1:]) for seconds in times)
+    calls = [functools.partial(next, step) for step in steps]
+    times = clock.interleaved(calls, torch.device("cpu"), _ROUNDS)
+    with_it, without = map(statistics.median, times)
     held, least = (
         _bytes_held(candidate, state, with_method)
         for state, with_method in zip(states, (True, False), strict=True)
