@@ -2,39 +2,37 @@
 
     python -m benchmarks.methods [--width 1] [--rounds 3] [--precision float32] [METHOD ...]
 
-The standard CNN at 32 x 32 x 3 with batches of 64, one update of D for each of G, at setting C.
-Each round times `none` and every method once, so that a noisy machine is as noisy for each; a
-row gives the median over rounds of the ratio to `none` of the same round. Last come spectral
-normalization's additional milliseconds, beside those of torch's own parametrization in a
-textbook loop, where each of D's passes computes the weights again.
+The standard CNN at 32 x 32 x 3 with batches of 64, one update of D for each of G: what
+`lipbench cost` measures, of every method at its defaults. Last come spectral normalization's
+additional milliseconds, beside those of torch's own parametrization in a textbook loop, where
+each of D's passes computes the weights again.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from statistics import median
 
 import torch
 from torch.nn.utils import parametrizations
 
-from benchmarks.train_step import BATCH, seconds, spec, textbook_step
-from lipbench import training
+from benchmarks.train_step import BATCH, spec, textbook_step
+from lipbench import clock, cost, resolve, training
+from lipbench.cost import Case
 from lipbench.data import Split
-from lipbench.method import Method
 from lipbench.plugins import Registry
-from lipbench.spec import LossSpec, RunSpec
-
-Step = Callable[[], object]
+from lipbench.spec import LossSpec, MethodSpec, RunSpec
 
 
-def step_of(method: Method, data: Split, width: float, precision: str) -> Step:
-    """Return a function that does one update with a method."""
+def case(name: str, registry: Registry, width: float, precision: str) -> Case:
+    """Return a method at its defaults, at setting C and with the loss that it requires, if any."""
+    method = resolve.instance(name, {}, registry)
     base = spec(width, precision)
     loss = LossSpec(method.requires.loss or base.loss.name, {})
-    run = RunSpec(**{**vars(base), "loss": loss})
-    updates = training.train(run, data, training.build(run, [method], data))
-    return lambda: next(updates)
+    return Case(name, replace(base, methods=(MethodSpec(name, asdict(method)),), loss=loss))
 
 
 def textbook_spectral_norm(discriminator: torch.nn.Module) -> None:
@@ -42,17 +40,6 @@ def textbook_spectral_norm(discriminator: torch.nn.Module) -> None:
     for layer in list(discriminator.modules()):
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
             parametrizations.spectral_norm(layer)
-
-
-def measure(steps: dict[str, Step], device: torch.device, rounds: int) -> dict[str, list[float]]:
-    """Return each step's seconds, a number a round, after one round of warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for round_ in range(rounds + 1):
-        for name, step in steps.items():
-            took = seconds(step, device, 1)
-            if round_:
-                times[name].append(took)
-    return times
 
 
 def main() -> None:
@@ -67,47 +54,51 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = torch.device(given.device)
-    images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
-    data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
     registry = Registry("methods")
     chosen = given.methods or [plugin.name for plugin in registry.by_name()]
-    steps = {
-        name: step_of(registry[name].load(Method)(), data, given.width, given.precision)
+    cases = [
+        case(name, registry, given.width, given.precision)
         for name in dict.fromkeys(["none", *chosen])
-    }
-    times = measure(steps, device, given.rounds)
-    none = times["none"]
+    ]
+    rows = cost.rows(list(cost.measure(cases, registry, device, given.rounds)))
     print(
         f"{device}, {given.threads} threads, width {given.width:g}, {given.precision}, "
-        f"batches of {BATCH}, {given.rounds} rounds; none: {1e3 * median(none):.0f} ms"
+        f"batches of {BATCH}, {given.rounds} rounds; "
+        f"none: {1e3 * median(rows[0].seconds_per_100_updates) / cost.UPDATES:.0f} ms"
     )
-    ratios = {
-        name: sorted(took / base for took, base in zip(values, none, strict=True))
-        for name, values in times.items()
-    }
-    for name, found in sorted(ratios.items(), key=lambda item: median(item[1])):
-        print(f"  {name:30} {median(found):6.2f}x none  ({found[0]:.2f} to {found[-1]:.2f})")
-    if "spectral_norm" in steps:
-        compare_with_torch(data, given.width, device, given.rounds, steps)
+    for row in sorted(rows, key=lambda row: row.ratio):
+        least, most = min(row.ratio_to_none), max(row.ratio_to_none)
+        print(f"  {row.method:30} {row.ratio:6.2f}x none  ({least:.2f} to {most:.2f})")
+    if "spectral_norm" in chosen:
+        compare_with_torch(registry, given.width, device, given.rounds)
 
 
 def compare_with_torch(
-    data: Split, width: float, device: torch.device, rounds: int, steps: dict[str, Step]
+    registry: Registry, width: float, device: torch.device, rounds: int
 ) -> None:
     """Print what spectral normalization adds here, and what torch's adds to a textbook loop."""
+    images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
+    data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
+
+    def step(name: str) -> Callable[[], object]:
+        run: RunSpec = case(name, registry, width, "float32").run
+        state = training.build(run, resolve.instances(run, registry), data)
+        return functools.partial(next, training.train(run, data, state))
+
     loops = {
-        "lipbench": steps["none"],
-        "lipbench, SN": steps["spectral_norm"],
-        "textbook": textbook_step(data, width),
-        "textbook, SN": textbook_step(data, width, textbook_spectral_norm),
+        "lipbench": (step("none"), step("spectral_norm")),
+        "textbook": (
+            textbook_step(data, width),
+            textbook_step(data, width, textbook_spectral_norm),
+        ),
     }
-    times = measure(loops, device, 2 * rounds)
-    for loop in ("lipbench", "textbook"):
-        added = [a - b for a, b in zip(times[f"{loop}, SN"], times[loop], strict=True)]
-        share = median(added) / median(times[loop])
-        print(
-            f"  spectral norm adds {1e3 * median(added):6.1f} ms ({share:.1%}) to {loop}'s update"
-        )
+    times = clock.interleaved(
+        [step for pair in loops.values() for step in pair], device, 2 * rounds
+    )
+    for loop, (plain, normalized) in zip(loops, (times[:2], times[2:]), strict=True):
+        added = median(b - a for a, b in zip(plain, normalized, strict=True))
+        share = added / median(plain)
+        print(f"  spectral norm adds {1e3 * added:6.1f} ms ({share:.1%}) to {loop}'s update")
 
 
 if __name__ == "__main__":

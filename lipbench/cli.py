@@ -182,6 +182,59 @@ def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> Non
 
 
 @app.command()
+def cost(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    only: OnlyOption = "",
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    image_size: Annotated[
+        list[int] | None, typer.Option(metavar="PIXELS", help="[default: 32 and 48]")
+    ] = None,
+    n_dis: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Updates of D for each of G. [default: 1 and 5]"),
+    ] = None,
+    power_iterations: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Of methods that take their number. [default: 1 and 5]"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each case is timed.")] = 3,
+    width: Annotated[
+        float | None, typer.Option(help="In place of the suite's architecture.width.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the CPU. [default: 1, as a run has]")
+    ] = None,
+) -> None:
+    """Time the suite's methods side by side, on random images; nothing is trained to an end."""
+    widened = [] if width is None else [f"architecture.width={width}"]
+    plan, registry, chosen = _plan(suite, [*(set_ or []), *widened], only, plugin)
+
+    import torch
+
+    from lipbench import cost, executors
+
+    on = torch.device(executors.slots(device, 1, 1)[0])
+    if threads or on.type == "cpu":
+        torch.set_num_threads(threads or 1)
+    cases = cost.cases(
+        chosen, registry, image_size or (32, 48), n_dis or (1, 5), power_iterations or (1, 5)
+    )
+    folder = _suite_folder(runs_dir, plan.name)
+    samples = printing.follow_cost(
+        cost.measure(cases, registry, on, rounds), len(cases), rounds, on
+    )
+    measured = cost.report(cost.rows(samples), cases[0].run, on, rounds)
+    folder.save_cost(measured)
+    printing.show_cost(measured)
+    say(f"cost:    {folder.path / 'cost.json'}")
+
+
+@app.command()
 def methods(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Show this method's card.")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from rich.table import Table
 
     from lipbench.cards import Card
+    from lipbench.cost import Sample
     from lipbench.exam import Cost, Line
     from lipbench.plan import Plan, PlannedRun
     from lipbench.store import SuiteFolder
@@ -132,6 +136,81 @@ def show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
             table.add_row(*("" if value is None else str(value) for value in shown))
     if table.row_count:
         show(table)
+
+
+def follow_cost(
+    samples: Iterable[Sample], cases: int, rounds: int, device: torch.device
+) -> list[Sample]:
+    """Return all samples of a measurement, telling meanwhile how far it is, apart from results."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from lipbench import cost, outlook
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    found: list[Sample] = []
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("warm-up", total=cases * (rounds + 1))
+        for sample in samples:
+            found.append(sample)
+            name = f"round {sample.round} of {rounds}" if sample.round else "warm-up"
+            bar.update(task, advance=1, description=f"{name}: {sample.case.method}")
+            if len(found) == cases:
+                left = outlook.duration(cost.estimate(found, device, rounds))
+                console.print(f"{cases} cases are warm; {rounds} rounds take about {left}")
+    return found
+
+
+def show_cost(measured: Mapping[str, Any]) -> None:
+    """Print what cost.json holds: a line on the machine and a table, one row a case."""
+    m = measured
+    threads = "1 thread" if m["threads"] == 1 else f"{m['threads']} threads"
+    rounds = "1 round" if m["rounds"] == 1 else f"{m['rounds']} rounds"
+    place = m["processor"] if m["device"] == "cpu" else f"{m['device']}, {m['processor']}"
+    say(
+        f"{place}, {threads}, torch {m['torch']}\n"
+        f"{m['architecture']}, width {m['width']:g}, batches of {m['batch_size']} (D) and "
+        f"{m['generator_batch_size']} (G), {m['precision']}; medians of {rounds}\n"
+    )
+    optional = {
+        "MiB": [_mebibytes(row["peak_device_bytes"]) for row in m["rows"]],
+        "J / 100 updates": [_plain(row["energy_joules_per_100_updates"]) for row in m["rows"]],
+    }
+    optional = {name: cells for name, cells in optional.items() if any(cells)}
+    table = table_of(
+        "method", "power iterations", "pixels", "n_dis", "s / 100 updates", "x none", "range",
+        "extra parameters", *optional,
+    )  # fmt: skip
+    group = None
+    for index, row in enumerate(m["rows"]):
+        if group not in (None, (row["image_size"], row["n_dis"])):
+            table.add_row()
+        group = (row["image_size"], row["n_dis"])
+        ratios = row["ratio_to_none"]
+        table.add_row(
+            row["method"],
+            _plain(row["power_iterations"]),
+            str(row["image_size"]),
+            str(row["n_dis"]),
+            _plain(median(row["seconds_per_100_updates"])),
+            f"{median(ratios):.2f}",
+            f"{min(ratios):.2f} to {max(ratios):.2f}",
+            f"{row['extra_parameters']:,}",
+            *(cells[index] for cells in optional.values()),
+        )
+    show(table)
+
+
+def _plain(number: float | None) -> str:
+    """Return a number with three digits, or nothing."""
+    return "" if number is None else f"{number:.3g}" if number < 100 else f"{number:.0f}"
+
+
+def _mebibytes(count: int | None) -> str:
+    return "" if count is None else f"{count / 2**20:.0f}"
 
 
 def show_methods(rows: list[tuple[str, str, str, str]]) -> None:
