@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ UPDATES = 100  # a row's seconds are of so many updates of G, as the paper's fig
 
 _POWER_ITERATIONS = "power_iterations"
 _IMAGES = 2000
-_MIDDLE = 50_000  # an update by which whatever starts late has started
+_BUDGET = 100_000  # timed from its middle: by then whatever starts late has started
 # At least so long is a timed sample, if more than one update: our choice. Longer on a GPU, since
 # its counter of energy moves in steps.
 _SAMPLE_SECONDS = {"cpu": 0.25, "cuda": 1.0}
@@ -143,7 +143,7 @@ def _at(run: RunSpec, image_size: int, n_dis: int) -> RunSpec:
         run,
         dataset=replace(run.dataset, image_size=image_size),
         setting=replace(MIYATO2018["C"], n_dis=n_dis),
-        budget=replace(run.budget, generator_updates=2 * _MIDDLE),
+        budget=replace(run.budget, generator_updates=_BUDGET),
     )
 
 
@@ -218,9 +218,9 @@ class _Training:
         try:
             methods = resolve.instances(case.run, registry)
             state = training.build(case.run, methods, data)
-            state.update = _MIDDLE
+            state.update = case.run.budget.generator_updates // 2
             self._updates = training.train(case.run, data, state)
-            taken = self._warm_up()
+            taken = self._warm_up(_period(case.run))
         except (UserError, torch.OutOfMemoryError) as error:
             first = str(error).partition("\n")[0]
             size = case.run.dataset.image_size
@@ -237,12 +237,12 @@ class _Training:
         )
         self._count = sample_updates(self.warm_up, self._device)
 
-    def _warm_up(self) -> float:
-        """Return the seconds of an update, after the first unless that is a long one."""
-        taken = [clock.seconds(self._step, self._device)]
-        while sum(taken) < _SAMPLE_SECONDS[self._device.type]:
+    def _warm_up(self, least: int) -> float:
+        """Return the mean seconds of some updates, without the first if there are others."""
+        taken: list[float] = []
+        while sum(taken) < _SAMPLE_SECONDS[self._device.type] or len(taken) < least:
             taken.append(clock.seconds(self._step, self._device))
-        return median(taken[1:] or taken)
+        return fmean(taken[1:] or taken)
 
     def _step(self) -> None:
         next(self._updates)
@@ -261,14 +261,17 @@ class _Training:
 def sample_updates(warm_up: Sample, device: torch.device) -> int:
     """Return how many updates a timed sample of a case has, going by its warm-up.
 
-    Enough to last, and a whole number of the periods of methods that act at each `every`-th
-    update of D only.
+    Enough to last, and a whole number of the run's periods.
     """
-    run = warm_up.case.run
-    every = [int(method.params.get("every", 1)) for method in run.methods]
-    period = math.lcm(*(number // math.gcd(number, run.setting.n_dis) for number in every))
+    period = _period(warm_up.case.run)
     updates = _SAMPLE_SECONDS[device.type] * warm_up.updates / warm_up.seconds
     return period * max(1, math.ceil(updates / period))
+
+
+def _period(run: RunSpec) -> int:
+    """Return after how many updates of G methods that act at each `every`-th of D repeat."""
+    every = [int(method.params.get("every", 1)) for method in run.methods]
+    return math.lcm(*(number // math.gcd(number, run.setting.n_dis) for number in every))
 
 
 def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
