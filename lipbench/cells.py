@@ -15,7 +15,18 @@ from lipbench.protocols import SCORES
 if TYPE_CHECKING:
     from lipbench.reporting import Study
 
-__all__ = ["Cell", "balanced", "cells", "floor", "leaders", "ordered", "summary"]
+__all__ = [
+    "Cell",
+    "balanced",
+    "best",
+    "best_settings",
+    "cells",
+    "floor",
+    "leaders",
+    "numbers",
+    "ordered",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
@@ -84,11 +95,29 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
 
 def floor(study: Study, score: str) -> float | None:
     """Return what real images score against other real ones, the median if runs disagree."""
-    column = f"{score}_floor"
-    if column not in study.runs:
-        return None
-    known = pd.to_numeric(study.runs[column]).dropna()
+    known = numbers(study.runs, f"{score}_floor").dropna()
     return None if known.empty else float(known.median())
+
+
+def numbers(runs: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Return a column of runs as floats, NaN where it is not known or there is no such column."""
+    if column not in runs:
+        return pd.Series(math.nan, runs.index, dtype=float)
+    return pd.to_numeric(runs[column]).astype(float)
+
+
+def best(row: Mapping[str, Cell]) -> str | None:
+    """Return the setting of the best finite median, the first of equals; None if there is none."""
+    medians = {s: cell.median for s, cell in row.items() if math.isfinite(cell.median)}
+    first = ordered(medians.values(), any(cell.higher_is_better for cell in row.values()))[:1]
+    return next((s for s, median in medians.items() if median in first), None)
+
+
+def best_settings(study: Study) -> dict[str, str]:
+    """Return each method's best setting by the primary score, of the methods that have one."""
+    found = cells(study, study.protocol.primary)
+    rows = {m: best({s: found[m, s] for s in study.settings}) for m in study.methods}
+    return {method: setting for method, setting in rows.items() if setting is not None}
 
 
 def balanced(column: Iterable[Cell]) -> bool:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,7 +21,7 @@ from lipbench.errors import UserError
 from lipbench.frame import load_curves, load_runs
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
-from lipbench.store import SuiteFolder
+from lipbench.store import RunFolder, SuiteFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -62,6 +62,7 @@ _COLOURS = (
     "#999999",
 )
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+_MARKERS: tuple[Literal["o", "s", "^", "D"], ...] = ("o", "s", "^", "D")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Pen:
 
     colour: str
     dash: Literal["-", "--", ":", "-."]
+    marker: Literal["o", "s", "^", "D"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,10 @@ class Study:
     settings: tuple[str, ...]
     protocol: Protocol
     published: pd.DataFrame
+    audits: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """A run's audits by its run_id, oldest first; not finite numbers are 'inf' and 'nan'."""
+    cost: Mapping[str, Any] | None = None  # of the methods side by side, as `lipbench cost` wrote
+    machines: tuple[str, ...] = ()  # that made the runs
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
@@ -99,7 +105,11 @@ class Study:
     def pens(self) -> dict[str, Pen]:
         """Return each method's pen."""
         return {
-            method: Pen(_COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)])
+            method: Pen(
+                _COLOURS[i % len(_COLOURS)],
+                _DASHES[i // len(_COLOURS) % len(_DASHES)],
+                _MARKERS[i // len(_COLOURS) % len(_MARKERS)],
+            )
             for i, method in enumerate(self.methods)
         }
 
@@ -130,12 +140,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and what to know about it."""
+    """A drawing, what to know about it, and its numbers (`raw`, which become a CSV file)."""
 
     name: str  # of its files
     caption: str
     drawing: Drawing
     notes: tuple[str, ...] = ()
+    raw: pd.DataFrame | None = None  # None where a table of the report has them
 
 
 @dataclass(frozen=True)
@@ -176,22 +187,37 @@ def study(folder: Path) -> Study:
     every = load_runs(folder)
     runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
     unscored = [score for score in protocol.scores if score not in runs]
+    folders = suite.folders()
+    made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
     return Study(
         suite=plan.name,
         description=plan.description,
         runs=runs.assign(**dict.fromkeys(unscored, math.nan)),
         left_out=len(every) - len(runs),
         curves=load_curves(folder),
-        samples={
-            run.path.name: grids[-1]
-            for run in suite.folders().values()
-            if (grids := run.samples())
-        },
+        samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},
         methods=tuple(dict.fromkeys(run.method for run in plan.runs)),
         settings=tuple(dict.fromkeys(run.setting for run in plan.runs)),
         protocol=protocol,
         published=published(),
+        audits={run.path.name: audits for run in made if (audits := _audits(run))},
+        cost=suite.cost(),
+        machines=tuple(dict.fromkeys(_machine(s) for run in made for s in run.sessions())),
     )
+
+
+def _audits(run: RunFolder) -> list[dict[str, Any]]:
+    """Return a run's audits, oldest first: of one update that was audited twice, the newer."""
+    by_update = {int(row["update"]): row for row in run.rows("audits")}
+    return [by_update[update] for update in sorted(by_update)]
+
+
+def _machine(session: Mapping[str, Any]) -> str:
+    """Return on what a run was made: `NVIDIA H100`, `AMD EPYC 7B13 (1 thread)`."""
+    if session["device"] != "cpu":
+        return str(session["device"])
+    threads = session["threads"]
+    return f"{session['processor']} ({threads} thread{'' if threads == 1 else 's'})"
 
 
 def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:
@@ -309,7 +335,10 @@ def _figure(figure: Figure) -> Part:
         "widest": round(125 * inches),
     }
     stem = f"figures/{figure.name}"
-    return part, {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    if figure.raw is not None:
+        files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
+    return part, files
 
 
 def _markdown(table: Table, align: str, rows: list[list[Shown]]) -> str:
@@ -351,6 +380,9 @@ _LATEX = str.maketrans(
         "₁": "$_1$",
         "₂": "$_2$",
         "²": "$^2$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "∞": r"$\infty$",
         "→": r"$\rightarrow$",
     }
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2  # inches
 INCHES_A_LETTER = 0.06  # of tick labels and legends, about
+LINES = 14  # methods in a figure of lines, at most
+ROWS = 30  # methods in a figure that has a row for each, at most
 
 
 def paper(height: float, width: float = WIDTH) -> Figure:
@@ -48,6 +51,40 @@ def log_axis(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def groups(methods: Sequence[str], most: int = LINES) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each figure's number, if there are several, and its methods: `most` or fewer."""
+    count = math.ceil(len(methods) / most)
+    size = math.ceil(len(methods) / max(1, count))
+    for i in range(count):
+        yield f"_{i + 1}" if count > 1 else "", tuple(methods[i * size : (i + 1) * size])
+
+
+def method_rows(drawing: Figure, methods: Sequence[str], columns: int) -> list[Axes]:
+    """Return axes side by side that have a row for each method, the first at the top."""
+    row: list[Axes] = list(drawing.subplots(1, columns, sharey=True, squeeze=False)[0])
+    row[0].set_yticks(range(len(methods)), [plain(method) for method in methods])
+    row[0].set_ylim(len(methods) - 0.4, -0.6)
+    for axes in row:
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+    return row
+
+
+def height_of_rows(methods: Sequence[str], a_row: float) -> float:
+    """Return the height in inches of a drawing of `method_rows`, its axis and legend included."""
+    return 0.95 + a_row * len(methods)
+
+
+def log_x(axes: Axes, low: float, high: float) -> None:
+    """Make the x axis logarithmic from below `low` to above `high`, with plain numbers."""
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.3, high * 1.3)
+    few = high / low > 1e3
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0), numticks=9))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def legend(drawing: Figure, study: Study, methods: Sequence[str], **line: Any) -> None:

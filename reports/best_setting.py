@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from lipbench.cells import Cell, cells, floor, ordered
+from lipbench.cells import Cell, best, cells, floor
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
 
@@ -43,7 +43,7 @@ class BestSetting(Exhibit):
         raw: list[dict[str, object]] = []
         reasons: dict[str, list[str]] = {}
         for method in study.methods:
-            setting = _best({s: found[primary][method, s] for s in study.settings})
+            setting = best({s: found[primary][method, s] for s in study.settings})
             if setting is None:
                 rows.append((method, *[_NONE] * (len(scores) + 2)))
                 continue
@@ -71,13 +71,6 @@ class BestSetting(Exhibit):
             notes=tuple(_notes(study, found[primary], reasons)),
             align="lc" + "r" * (len(scores) + 1),
         )
-
-
-def _best(row: Mapping[str, Cell]) -> str | None:
-    medians = {s: cell.median for s, cell in row.items() if math.isfinite(cell.median)}
-    higher = any(cell.higher_is_better for cell in row.values())
-    best = ordered(medians.values(), higher)[:1]
-    return next((s for s, median in medians.items() if median == best[0]), None)
 
 
 def _published(run: pd.Series, published: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,9 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import WIDTH, is_log, legend, log_axis, paper, plain
+from ._draw import WIDTH, groups, is_log, legend, log_axis, paper, plain
 
-_LINES = 14  # methods in a figure, at most
 _POINTS = 80  # drawn in a curve; the median of the updates between them
 _TRAINING = {
     "loss_d": "D's loss",
@@ -38,7 +38,7 @@ class Curves(Exhibit):
         for score in study.protocol.scores:
             of_score = curves[(curves["name"] == score) & np.isfinite(curves["value"])]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
-                for number, methods in _groups(study):
+                for number, methods in groups(study.methods):
                     yield _score(study, score, _of(methods, of_score), number)
             else:
                 title = SCORES[score].title
@@ -46,19 +46,11 @@ class Curves(Exhibit):
         training = {n: curves[curves["name"] == n] for n in _TRAINING}
         varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
         if varied:
-            for number, methods in _groups(study):
+            for number, methods in groups(study.methods):
                 some = {name: _of(methods, curves) for name, curves in varied.items()}
                 yield _training(study, some, number)
         else:
             yield Omitted("no training curves: nothing was recorded yet")
-
-
-def _groups(study: Study) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each figure's number, if there are several, and its methods."""
-    count = math.ceil(len(study.methods) / _LINES)
-    size = math.ceil(len(study.methods) / count)
-    for i in range(count):
-        yield f"_{i + 1}" if count > 1 else "", study.methods[i * size : (i + 1) * size]
 
 
 def _of(methods: tuple[str, ...], curves: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,236 @@
+"""The audits that a report is about: a method's newest one, at its best setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lipbench.cells import best_settings
+from lipbench.protocols import SCORES
+from lipbench.reporting import Omitted, Shown, Study
+
+KINDS = ("real", "fake", "interpolates")  # of images that gradients are taken at
+NO_AUDIT = Omitted("no discriminator was audited yet; `lipbench audit RUN` does it")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's facts; NaN, or an empty spectrum, where the audit has no number."""
+
+    name: str
+    kind: str
+    sigma_kernel: float
+    sigma_original: float
+    sigma_estimate: float
+    sigma_operator: float
+    effective_rank: float
+    stable_rank: float
+    spectra: Mapping[str, tuple[float, ...]]  # kernel and circular, descending
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distribution: its mean, and its quantiles at 0, 0.05, ..., 1."""
+
+    mean: float
+    quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """The share of an activation layer's derivatives that are small, and of its dead units."""
+
+    name: str
+    share: float
+    dead: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was measured of one run's discriminator at one update; NaN where nothing was."""
+
+    run_id: str
+    method: str
+    setting: str
+    seed: int
+    update: int
+    layers: tuple[Layer, ...]
+    lower_bounds: Mapping[str, float]
+    lower_bound: float
+    upper_bound: float
+    upper_bound_kernel: float
+    no_upper_bound: tuple[str, ...]
+    tightness: float
+    gradient_norms: Mapping[str, Spread]
+    saturation: tuple[Saturation, ...]
+    logits: Mapping[str, Spread]
+    overfitting_gap: float
+    loss_train: float
+    loss_heldout: float
+
+    @property
+    def place(self) -> dict[str, object]:
+        """Return where the numbers are from, the first columns of a CSV file."""
+        return {
+            "method": self.method,
+            "setting": self.setting,
+            "seed": self.seed,
+            "run_id": self.run_id,
+            "update": self.update,
+        }
+
+    @property
+    def entry(self) -> Shown:
+        """Return the first entry of the method's row: its label, and which run was audited."""
+        where = f"{self.setting}, seed {self.seed}, update {self.update:,}"
+        return Shown(self.method, detail=where)
+
+
+def newest(study: Study) -> dict[str, Audit]:
+    """Return the newest audit of each method that has one at its best setting.
+
+    It is that of the first seed that was audited there.
+    """
+    return {method: audits[-1] for method, audits in histories(study).items()}
+
+
+def histories(study: Study) -> dict[str, list[Audit]]:
+    """Return each method's audits, oldest first, of the run whose newest one `newest` returns."""
+    found = {}
+    for method, setting in shown_settings(study).items():
+        here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+        for _, run in study.runs[here].sort_values("seed").iterrows():
+            if stored := study.audits.get(str(run["run_id"])):
+                found[method] = [read(audit, run) for audit in stored]
+                break
+    return found
+
+
+def shown_settings(study: Study) -> dict[str, str]:
+    """Return the setting at which each method's audits are shown: its best, or the only one."""
+    if len(study.settings) == 1:
+        return dict.fromkeys(study.methods, study.settings[0])
+    return best_settings(study)
+
+
+def notes(study: Study, found: Iterable[str]) -> Iterator[str]:
+    """Yield which runs the audits are of, and which methods have none to show."""
+    if len(study.settings) > 1:
+        title = SCORES[study.protocol.primary].title
+        yield (
+            f"Each method's newest audit at its best setting by {title}, of the first seed that "
+            "was audited there: one run a method."
+        )
+    else:
+        yield "Each method's newest audit, of the first seed that was audited: one run a method."
+    settings, found = shown_settings(study), set(found)
+    missing = [m for m in study.methods if m not in found and m in settings]
+    if missing:
+        yield f"Not audited there: {', '.join(missing)}."
+    unscored = [m for m in study.methods if m not in settings]
+    if unscored:
+        yield f"Without a setting that has a finite score, so without a row: {', '.join(unscored)}."
+
+
+def read(audit: Mapping[str, Any], run: Mapping[Any, Any]) -> Audit:
+    """Return an audit as it is stored, of this run, with its numbers as floats."""
+    return Audit(
+        run_id=str(run["run_id"]),
+        method=str(run["method"]),
+        setting=str(run["setting"]),
+        seed=int(run["seed"]),
+        update=int(audit["update"]),
+        layers=tuple(_layer(layer) for layer in _list(audit, "layers")),
+        lower_bounds={k: number(v) for k, v in _dict(audit, "lower_bounds").items()},
+        lower_bound=number(audit.get("lower_bound")),
+        upper_bound=number(audit.get("upper_bound")),
+        upper_bound_kernel=number(audit.get("upper_bound_kernel")),
+        no_upper_bound=tuple(map(str, _list(audit, "no_upper_bound"))),
+        tightness=number(audit.get("tightness")),
+        gradient_norms={k: _spread(v) for k, v in _dict(audit, "gradient_norms").items()},
+        saturation=tuple(
+            Saturation(str(unit["name"]), number(unit.get("share")), number(unit.get("dead")))
+            for unit in _list(audit, "saturation")
+        ),
+        logits={k: _spread(v) for k, v in _dict(audit, "logits").items()},
+        overfitting_gap=number(audit.get("overfitting_gap")),
+        loss_train=number(audit.get("loss_train")),
+        loss_heldout=number(audit.get("loss_heldout")),
+    )
+
+
+def number(value: Any) -> float:
+    """Return a stored number as a float: NaN where there is none; 'inf' and 'nan' are text."""
+    return math.nan if value is None else float(value)
+
+
+def text(value: float, digits: int = 3) -> str:
+    """Return a measured number as a table has it; a dash where there is none."""
+    if math.isnan(value):
+        return "—"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 10**digits else _wide(value, digits)
+
+
+def interval(values: Iterable[float], digits: int = 3) -> str:
+    """Return the range of the known values: `1.2–2.38`, or the one value that there is."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return "—"
+    ends = [text(min(known), digits), text(max(known), digits)]
+    return ends[0] if ends[0] == ends[1] else "–".join(ends)
+
+
+def layer_names(audits: Iterable[Audit]) -> dict[str, str]:
+    """Return what each layer is called in a report, in the order of the networks.
+
+    A method that puts a network around D leads every name with its own: `inner.body.conv0` is
+    called `body.conv0` where another method's layer is.
+    """
+    names = dict.fromkeys(layer.name for audit in audits for layer in audit.layers)
+    short = {
+        name: min((n for n in names if name == n or name.endswith(f".{n}")), key=len)
+        for name in names
+    }
+    # Those of the plain network first: a wrapped one may have been met before.
+    return dict(sorted(short.items(), key=lambda pair: pair[0] != pair[1]))
+
+
+def _wide(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if 1 <= abs(value) < 1e6 else f"{value:.{digits - 1}e}"
+
+
+def _layer(layer: Mapping[str, Any]) -> Layer:
+    return Layer(
+        name=str(layer["name"]),
+        kind=str(layer.get("kind", "")),
+        sigma_kernel=number(layer.get("sigma_kernel")),
+        sigma_original=number(layer.get("sigma_original")),
+        sigma_estimate=number(layer.get("sigma_estimate")),
+        sigma_operator=number(layer.get("sigma_operator")),
+        effective_rank=number(layer.get("effective_rank")),
+        stable_rank=number(layer.get("stable_rank")),
+        spectra={
+            of: tuple(number(value) for value in _list(layer, f"spectrum_{of}"))
+            for of in ("kernel", "circular")
+        },
+    )
+
+
+def _spread(stored: Mapping[str, Any]) -> Spread:
+    quantiles = tuple(number(value) for value in _list(stored, "quantiles"))
+    return Spread(number(stored.get("mean")), quantiles)
+
+
+def _list(stored: Mapping[str, Any], key: str) -> Sequence[Any]:
+    return stored.get(key) or ()
+
+
+def _dict(stored: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a part of an audit without those of its entries that hold nothing."""
+    return {name: value for name, value in (stored.get(key) or {}).items() if value is not None}
