@@ -101,8 +101,9 @@ def histories(study: Study) -> dict[str, list[Audit]]:
     found = {}
     for method, setting in shown_settings(study).items():
         here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-        for _, run in study.runs[here].sort_values("seed").iterrows():
-            if stored := study.audits.get(str(run["run_id"])):
+        columns = ["run_id", "method", "setting", "seed"]
+        for run in study.runs.loc[here, columns].sort_values("seed").to_dict("records"):
+            if stored := study.audits.get(run["run_id"]):
                 found[method] = [read(audit, run) for audit in stored]
                 break
     return found
@@ -131,7 +132,7 @@ def notes(study: Study, found: Iterable[str]) -> Iterator[str]:
         yield f"Not audited there: {', '.join(missing)}."
     unscored = [m for m in study.methods if m not in settings]
     if unscored:
-        yield f"Without a setting that has a finite score, so without a row: {', '.join(unscored)}."
+        yield f"Not shown, for want of a setting with a finite score: {', '.join(unscored)}."
 
 
 def read(audit: Mapping[str, Any], run: Mapping[Any, Any]) -> Audit:
@@ -172,7 +173,8 @@ def text(value: float, digits: int = 3) -> str:
         return "—"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 10**digits else _wide(value, digits)
+    rounded = abs(float(f"{value:.{digits}g}"))  # 999.7 is 1,000 and not 1e+03
+    return f"{value:.{digits}g}" if 1e-3 <= rounded < 10**digits else _wide(value, digits)
 
 
 def interval(values: Iterable[float], digits: int = 3) -> str:
@@ -190,11 +192,14 @@ def layer_names(audits: Iterable[Audit]) -> dict[str, str]:
     A method that puts a network around D leads every name with its own: `inner.body.conv0` is
     called `body.conv0` where another method's layer is.
     """
-    names = dict.fromkeys(layer.name for audit in audits for layer in audit.layers)
-    short = {
-        name: min((n for n in names if name == n or name.endswith(f".{n}")), key=len)
-        for name in names
-    }
+    networks = [{layer.name: layer for layer in audit.layers} for audit in audits]
+    names = dict.fromkeys(name for network in networks for name in network)
+
+    def same(name: str, other: str) -> bool:
+        together = any(name in network and other in network for network in networks)
+        return name == other or (name.endswith(f".{other}") and not together)
+
+    short = {name: min((n for n in names if same(name, n)), key=len) for name in names}
     # Those of the plain network first: a wrapped one may have been met before.
     return dict(sorted(short.items(), key=lambda pair: pair[0] != pair[1]))
 
