@@ -1,0 +1,190 @@
+"""Bounds of D's Lipschitz constant from both sides, and what of them its kernels tell."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Study, Table
+
+from ._audits import KINDS, NO_AUDIT, Audit, interval, newest, notes, text
+from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper
+
+_TITLES = {"real": "Real", "fake": "Generated", "interpolates": "Between", "attack": "Attack"}
+_NEAR_ONE = 1.1  # a power iteration's lag allowed: kernels that are meant to be at 1 at most
+_NAMED = 6  # methods that a note names, at most
+
+
+class Bounds(Exhibit):
+    """Show between which numbers each discriminator's Lipschitz constant lies."""
+
+    title = "Lipschitz bounds"
+    order = 100
+
+    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
+        audits = newest(study)
+        if not audits:
+            yield NO_AUDIT
+            return
+        explained = (*_told_of_kernels(audits.values()), *notes(study, audits))
+        yield _table(audits, explained)
+        drawable = [m for m, audit in audits.items() if _ends(audit)]
+        if not drawable:
+            yield Omitted("no audited discriminator has a finite bound above 0")
+        for number, methods in groups(drawable, ROWS):
+            yield _figure(study, number, {m: audits[m] for m in methods}, explained[:-1])
+
+
+def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
+    marks = _marks(audits.values())
+    rows: list[tuple[Shown | str, ...]] = []
+    for audit in audits.values():
+        mark = ",".join(marks[reason] for reason in audit.no_upper_bound)
+        upper = Shown(text(audit.upper_bound), muted=math.isnan(audit.upper_bound), mark=mark)
+        rows.append(
+            (
+                audit.entry,
+                *[text(audit.lower_bounds.get(kind, math.nan)) for kind in _TITLES],
+                upper,
+                text(audit.upper_bound_kernel),
+                "—" if math.isnan(audit.tightness) else f"{100 * audit.tightness:.2g}%",
+            )
+        )
+    return Table(
+        name="bounds",
+        caption="Lower and upper bounds of each discriminator's Lipschitz constant.",
+        columns=("Method", *_TITLES.values(), "Upper bound", "Kernels' product", "Tightness"),
+        rows=tuple(rows),
+        raw=pd.DataFrame(_row(audit) for audit in audits.values()),
+        notes=(
+            "Lower bounds: the largest norm of D's gradient at real images, at generated ones and "
+            "between the two, and what an attack on pairs of images finds. Upper bound: the "
+            "layers' constants composed along the network. Tightness: the largest lower bound as "
+            "a share of the upper one.",
+            *explained,
+            *[f"{mark}: no upper bound, since {reason}." for reason, mark in marks.items()],
+        ),
+    )
+
+
+def _row(audit: Audit) -> dict[str, object]:
+    return audit.place | {
+        **{f"lower_bound_{kind}": audit.lower_bounds.get(kind, math.nan) for kind in _TITLES},
+        "lower_bound": audit.lower_bound,
+        "upper_bound": audit.upper_bound,
+        "upper_bound_kernel": audit.upper_bound_kernel,
+        "tightness": audit.tightness,
+        "no_upper_bound": "; ".join(audit.no_upper_bound),
+    }
+
+
+def _marks(audits: Iterable[Audit]) -> dict[str, str]:
+    """Return the letter of each reason why there is no upper bound: a to z, then a2."""
+    reasons = dict.fromkeys(reason for audit in audits for reason in audit.no_upper_bound)
+    letters = string.ascii_lowercase
+    return {
+        reason: letters[i % 26] + (str(i // 26 + 1) if i >= 26 else "")
+        for i, reason in enumerate(reasons)
+    }
+
+
+def _told_of_kernels(audits: Iterable[Audit]) -> Iterator[str]:
+    """Yield what must be said of a sigma of flattened kernels, with the report's own numbers."""
+    yield (
+        "Kernels' product: the same composition with each kernel's sigma, as a matrix (outputs, "
+        "rest), in place of its layer's operator norm: what spectral normalization controls. It "
+        "is no bound of the Lipschitz constant, as a kernel is applied at overlapping places."
+    )
+    told = [sentence for audit in audits if (sentence := _beyond_its_kernels(audit))]
+    if told:
+        more = len(told) - _NAMED
+        rest = [f"And so for {more} more methods"] if more > 0 else []
+        yield f"So kernels at 1 do not make D 1-Lipschitz. {'. '.join([*told[:_NAMED], *rest])}."
+
+
+def _beyond_its_kernels(audit: Audit) -> str:
+    """Return how far D is from what its kernels suggest, or nothing where they are not at 1."""
+    known = [x for x in audit.layers if not math.isnan(x.sigma_kernel + x.sigma_operator)]
+    largest = max((layer.sigma_kernel for layer in known), default=math.inf)
+    operators = [layer.sigma_operator for layer in known]
+    if largest > _NEAR_ONE or max(operators) <= _NEAR_ONE:
+        return ""
+    bound = audit.upper_bound
+    product = "" if math.isnan(bound) else f", and the upper bound that follows is {text(bound)}"
+    return (
+        f"{audit.method}: every kernel's sigma is at most {text(largest)}, but the operator norms "
+        f"of its layers are {interval(operators).replace('–', ' to ')}{product}"
+    )
+
+
+def _ends(audit: Audit) -> list[float]:
+    """Return what of an audit's bounds a logarithmic axis can show."""
+    values = [*audit.lower_bounds.values(), audit.upper_bound, audit.upper_bound_kernel]
+    return [value for value in values if 0 < value < math.inf]
+
+
+def _figure(
+    study: Study, number: str, audits: Mapping[str, Audit], explained: Sequence[str]
+) -> Figure:
+    drawing = paper(height_of_rows(list(audits), 0.21), WIDTH)
+    (axes,) = method_rows(drawing, list(audits), 1)
+    every = [value for audit in audits.values() for value in _ends(audit)] + [1.0]
+    log_x(axes, min(every), max(every))
+    axes.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
+    for row, (method, audit) in enumerate(audits.items()):
+        colour = study.pens[method].colour
+        low, high = audit.lower_bound, audit.upper_bound
+        if 0 < low < high < math.inf:
+            axes.plot([low, high], [row, row], "-", color=colour, linewidth=4, alpha=0.45)
+        points = [audit.lower_bounds.get(kind, math.nan) for kind in KINDS]
+        axes.plot(points, [row] * len(points), "|", color=colour, markersize=7)
+        axes.plot(low, row, ">", color=colour, markersize=5)
+        axes.plot(high, row, "<", color=colour, markersize=5)
+        axes.plot(audit.upper_bound_kernel, row, "D", color="white", mec="#222222", mew=0.8, ms=4)
+        if not math.isfinite(high):
+            axes.annotate(
+                "no upper bound",
+                (1, row),
+                (-2, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=6.5,
+                color="#555555",
+            )
+    axes.set_xlabel("Lipschitz constant with respect to the image, Euclidean")
+    _key(drawing)
+    return Figure(
+        f"bounds{number}",
+        "Between which bounds each discriminator's Lipschitz constant lies.",
+        drawing,
+        (*explained, "The axis is logarithmic; 1 is dashed."),
+        pd.DataFrame(_row(audit) for audit in audits.values()),
+    )
+
+
+def _key(drawing: Drawing) -> None:
+    grey: dict[str, Any] = {"color": "#666666", "linestyle": "none"}
+    drawing.legend(
+        [
+            Line2D([], [], marker="|", markersize=7, **grey),
+            Line2D([], [], marker=">", markersize=5, **grey),
+            Line2D([], [], marker="<", markersize=5, **grey),
+            Line2D([], [], marker="D", mfc="white", mec="#222222", mew=0.8, ms=4, ls="none"),
+        ],
+        [
+            "gradients at real, generated, between",
+            "lower bound",
+            "upper bound",
+            "kernels' product (no bound)",
+        ],
+        loc="outside lower center",
+        ncols=4,
+    )
