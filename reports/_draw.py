@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -78,19 +78,27 @@ def height_of_rows(methods: Sequence[str], a_row: float) -> float:
 
 
 def log_x(axes: Axes, low: float, high: float) -> None:
-    """Make the x axis logarithmic from below `low` to above `high`, with plain numbers."""
+    """Make the x axis logarithmic, from a little below `low` to a little above `high`."""
     axes.set_xscale("log")
     axes.set_xlim(low / 1.3, high * 1.3)
-    few = high / low > 1e3
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0), numticks=9))
+    subs = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    if high / low < 1e6:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
-def legend(drawing: Figure, study: Study, methods: Sequence[str], **line: Any) -> None:
-    """Name the methods below the drawing, by their pens."""
+def legend(drawing: Figure, study: Study, methods: Sequence[str], points: bool = False) -> None:
+    """Name the methods below the drawing, by their pens: as lines, or as points."""
     handles = [
-        Line2D([], [], color=study.pens[m].colour, linestyle=study.pens[m].dash, **line)
+        Line2D(
+            [],
+            [],
+            color=study.pens[m].colour,
+            linestyle="none" if points else study.pens[m].dash,
+            marker=study.pens[m].marker if points else "",
+            markersize=4.5,
+        )
         for m in methods
     ]
     labels = [plain(method) for method in methods]

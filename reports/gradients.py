@@ -75,7 +75,7 @@ def _figure(
         drawing,
         (
             "Boxes hold the middle half, whiskers reach from 5% to 95%, the line is the median; "
-            "the axis is logarithmic, and 1 is dashed.",
+            "the axis is logarithmic, and 1 is dashed where it is reached.",
             "Saturation: a dot is an activation layer, the bar their mean; dark is the share of "
             "units that are saturated on every audited image.",
             *notes(study, audited),

@@ -19,6 +19,7 @@ from ._draw import WIDTH, groups, paper, plain
 
 _COLUMNS = 3  # panels in a row
 _PANELS = 15  # in a figure, at most
+_LOG_FROM = 30  # times the smallest value is the largest one where an axis is logarithmic
 _COLOURS = "viridis"  # from the first layer to the last
 
 
@@ -125,8 +126,8 @@ def _figure(
         drawing,
         (
             *notes(study, audited),
-            "Methods that estimate their sigma, and those with several audits. Where axes reach "
-            "1, it is dashed; the vertical axes differ.",
+            "Methods that estimate their sigma, and those with several audits. The vertical axes "
+            "differ, and some are logarithmic; 1 is dashed.",
         ),
         sigmas,
     )
@@ -139,13 +140,22 @@ def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, 
     for layer, line in sigmas.groupby("layer", sort=False):
         colour = colours[str(layer)]
         axes.plot(line["update"], line["sigma_kernel"], color=colour, marker=marker, markersize=3)
-    known = sigmas["sigma_kernel"][sigmas["sigma_kernel"] < math.inf]
-    low, high = (known.min(), known.max()) if len(known) else (1.0, 1.0)
-    if low > 0 and high / low > 30:
+    axes.axhline(1, color="#444444", linestyle="--", linewidth=0.8)
+    axes.set_ylim(*_limits(sigmas))
+    if axes.get_ylim()[0] > 0 and axes.get_ylim()[1] / axes.get_ylim()[0] > _LOG_FROM:
         axes.set_yscale("log")
-    if sigmas["sigma_estimate"].notna().any() or low <= 1 <= high:
-        axes.axhline(1, color="#444444", linestyle="--", linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+
+
+def _limits(sigmas: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of a panel's axis; 1 is between them where sigma is meant to be 1."""
+    known = [value for value in sigmas["sigma_kernel"] if math.isfinite(value)] or [1.0]
+    known += [1.0] if sigmas["sigma_estimate"].notna().any() else []
+    low, high = min(known), max(known)
+    if low > 0 and high / low > _LOG_FROM:
+        return low / 1.3, high * 1.3
+    margin = max(0.05 * (high - low), 0.05 * high - 0.5 * (high - low))  # rounding is no trend
+    return low - margin, high + (margin or 1.0)
 
 
 def _lags(

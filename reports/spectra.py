@@ -41,9 +41,10 @@ class Spectra(Exhibit):
                 yield Omitted(f"no audit has a spectrum of {_OF[of]}")
                 continue
             drawn = [m for m in study.methods if m in set(spectra["method"])]
-            layers = [n for n in dict.fromkeys(called.values()) if n in set(spectra["layer"])]
             for number, methods in groups(drawn):
                 of_methods = spectra[spectra["method"].isin(methods)]
+                known = set(of_methods["layer"])
+                layers = [name for name in dict.fromkeys(called.values()) if name in known]
                 yield _figure(study, of, number, methods, of_methods, layers, list(audits))
 
 
@@ -91,6 +92,8 @@ def _figure(
             axes.plot(line[x], line["squared_scaled"], color=pen.colour, linestyle=pen.dash)
         if i + columns >= len(layers):
             axes.set_xlabel("index" if of == "kernel" else "share of the spectrum")
+    grid[0].set_ylim(0, 1.04)
+    grid[0].set_yticks([0, 0.5, 1])
     for axes in grid[::columns]:
         axes.set_ylabel("σ² / largest σ²")
     legend(drawing, study, methods)

@@ -1,0 +1,113 @@
+"""A run's last score beside its best one, and how sure a score is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from lipbench.cells import best_settings, floor, numbers
+from lipbench.protocols import SCORES, Score
+from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
+
+from ._grid import number
+
+_NONE = Shown("—", muted=True)
+
+
+class LastAndBest(Exhibit):
+    """Show what stopping at the best score instead of at the end would have given."""
+
+    title = "Last and best scores"
+    order = 45
+
+    def show(self, study: Study) -> Iterator[Table | Omitted]:
+        raw = pd.DataFrame(row for score in study.protocol.scores for row in _cells(study, score))
+        if raw.empty or raw["best"].isna().all():
+            yield Omitted(
+                "no run was scored during training, so its last score is its best; "
+                "`intervals.score` of a suite asks for scores on the way"
+            )
+            return
+        primary = study.protocol.primary
+        about = SCORES[primary]
+        settings = best_settings(study)
+        found = {
+            (cell["method"], cell["setting"]): cell
+            for cell in raw[raw["score"] == primary].to_dict("records")
+        }
+        rows: list[tuple[Shown | str, ...]] = []
+        for method in study.methods:
+            if setting := settings.get(method):
+                rows.append((method, setting, *_entries(found[method, setting], about)))
+            else:
+                rows.append((method, *[_NONE] * 8))
+        real = floor(study, primary)
+        yield Table(
+            name="last_and_best",
+            caption=f"{about.title} at the end of training and at its best, each method at its "
+            "best setting.",
+            columns=(
+                "Method",
+                "Setting",
+                "Runs",
+                "Last",
+                "Best",
+                "At update",
+                "Gap",
+                "Standard error",
+                "Std over latents",
+            ),
+            rows=tuple(rows),
+            raw=raw,
+            notes=(
+                "Medians over the completed runs, which differ in their seeds. A run's best update "
+                "is chosen by a selection score, on other latents and other real images than "
+                "those of the score that is reported, so the best is no optimistic estimate, and "
+                "can be worse than the last. Methods are ranked by the last.",
+                "Gap: last minus best, with the sign that makes it positive where the last is "
+                "worse.",
+                "Standard error: of a run's last score, by the bootstrap over its images. Std over "
+                "latents: over sets of latents, for scores that a protocol repeats.",
+                *(
+                    [f"Real images score {number(real, about)} (floor)."]
+                    if real is not None
+                    else []
+                ),
+                "Every score and setting is in the CSV file.",
+            ),
+            align="lcrrrrrrr",
+        )
+
+
+def _cells(study: Study, score: str) -> Iterator[dict[str, object]]:
+    """Yield what the completed runs of each method and setting have in the median."""
+    runs = study.runs
+    known = pd.DataFrame(
+        {
+            "last": numbers(runs, score),
+            "best": numbers(runs, f"{score}_best"),
+            "best_update": numbers(runs, "best_update"),
+            "gap": numbers(runs, f"{score}_gap"),
+            "standard_error": numbers(runs, f"{score}_se"),
+            "std_over_latents": numbers(runs, f"{score}_std"),
+            "floor": numbers(runs, f"{score}_floor"),
+        }
+    )[runs["outcome"] == "completed"]
+    for (method, setting), of_runs in known.groupby([runs["method"], runs["setting"]], sort=False):
+        place = {"score": score, "method": method, "setting": setting, "runs": len(of_runs)}
+        yield place | {str(name): value for name, value in of_runs.median().items()}
+
+
+def _entries(cell: Mapping[Any, Any], about: Score) -> Iterator[Shown | str]:
+    yield str(int(cell["runs"]))
+    for name in ("last", "best", "best_update", "gap", "standard_error", "std_over_latents"):
+        value = float(cell[name])
+        if math.isnan(value):
+            yield _NONE
+        elif name == "best_update":
+            yield f"{value:,.0f}"
+        else:
+            yield number(value, about)

@@ -1,0 +1,139 @@
+"""Scores against the updates of D for each one of G, as in Figure 11 of Miyato et al. (2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from lipbench.cells import Cell, cells
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study
+
+from ._draw import groups, is_log, legend, log_axis, paper, plain
+
+_ADAM = ["lr", "beta1", "beta2"]
+_COLUMNS = 3  # panels in a row
+
+
+class Ndis(Exhibit):
+    """Draw the primary score against n_dis where settings differ in nothing else."""
+
+    title = "Scores against the discriminator's updates"
+    order = 55
+
+    def show(self, study: Study) -> Iterator[Figure | Omitted]:
+        points = _points(study)
+        if points.empty:
+            yield Omitted(
+                "no two settings with results differ in n_dis, D's updates for each one of G, only"
+            )
+        elif not (points["low"].notna()).any():
+            yield Omitted("no run with such settings has a score: all of them diverged")
+        else:
+            drawn = [m for m in study.methods if m in set(points["method"])]
+            for number, methods in groups(drawn):
+                yield _figure(study, number, methods, points[points["method"].isin(methods)])
+
+
+def _points(study: Study) -> pd.DataFrame:
+    """Return a row for each method, (lr, betas) and n_dis, of those met with several n_dis."""
+    found = cells(study, study.protocol.primary)
+    places = study.runs[["method", "setting", *_ADAM, "n_dis"]].dropna().drop_duplicates()
+    rows = [
+        place | _numbers(cell)
+        for place in places.to_dict("records")
+        if (cell := found[place["method"], place["setting"]]).ended
+    ]
+    points = pd.DataFrame(rows, columns=[*places.columns, "median", "low", "high", *_COUNTS])
+    several = points.groupby(["method", *_ADAM])["n_dis"].transform("nunique") > 1
+    return points[several].sort_values(["method", *_ADAM, "n_dis"]).reset_index(drop=True)
+
+
+_COUNTS = ("runs", "diverged", "missing")
+
+
+def _numbers(cell: Cell) -> dict[str, object]:
+    return {
+        "median": cell.median,
+        "low": min(cell.values, default=math.nan),
+        "high": max(cell.values, default=math.nan),
+        "runs": cell.runs,
+        "diverged": cell.diverged,
+        "missing": cell.missing,
+    }
+
+
+def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
+    about = SCORES[study.protocol.primary]
+    families = list(points.groupby(_ADAM))
+    columns = min(_COLUMNS, len(families))
+    rows = math.ceil(len(families) / columns)
+    drawing = paper(0.75 + 2.0 * rows, 2.4 * columns + (1.2 if columns == 1 else 0))
+    grid = drawing.subplots(rows, columns, sharey=True, squeeze=False)
+    if is_log(about) and (points["low"].dropna() > 0).all():
+        log_axis(grid[0, 0])
+    for axes in grid.ravel()[len(families) :]:
+        axes.set_visible(False)
+    for (adam, family), axes in zip(families, grid.ravel(), strict=False):
+        lr, beta1, beta2 = adam
+        axes.set_title(f"lr {lr:g}, betas {beta1:g} and {beta2:g}")
+        _lines(axes, study, methods, family)
+        axes.set_xlabel("D updates for each one of G")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(plain(about.title))
+    legend(drawing, study, methods)
+    return Figure(
+        f"n_dis{number}",
+        f"{about.title} against the discriminator's updates, all else equal: "
+        f"{'higher' if about.higher_is_better else 'lower'} is better.",
+        drawing,
+        (
+            f"Medians over seeds after as many generator updates, with the range; "
+            f"{_runs(points['runs'])} a point.",
+            *_told_of_divergence(points),
+        ),
+        points,
+    )
+
+
+def _lines(axes: Axes, study: Study, methods: Sequence[str], family: pd.DataFrame) -> None:
+    axes.set_xscale("log")
+    axes.grid()
+    ticks = sorted(set(family["n_dis"]))
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for method in methods:
+        line = family[family["method"] == method]
+        pen = study.pens[method]
+        finite = line["median"].where(line["median"].abs() < math.inf)
+        axes.plot(
+            line["n_dis"], finite, color=pen.colour, linestyle=pen.dash, marker=pen.marker, ms=3.5
+        )
+        axes.vlines(line["n_dis"], line["low"], line["high"], color=pen.colour, linewidth=0.8)
+        lost = line[line["median"].abs() == math.inf]
+        axes.plot(
+            lost["n_dis"],
+            [0.98] * len(lost),
+            "x",
+            color=pen.colour,
+            markersize=5,
+            transform=axes.get_xaxis_transform(),
+        )
+
+
+def _runs(counts: pd.Series[int]) -> str:
+    low, high = counts.min(), counts.max()
+    many = f"{low}" if low == high else f"{low} to {high}"
+    return f"{many} run{'' if high == 1 else 's'}"
+
+
+def _told_of_divergence(points: pd.DataFrame) -> Iterator[str]:
+    if (points["median"].abs() == math.inf).any():
+        yield "× at the top is where half of the runs or more diverged: there is no median."
+    if points["missing"].any():
+        yield "Some runs failed or have not ended; their points are over the others."

@@ -1,0 +1,90 @@
+"""Whether a smaller Lipschitz constant goes with a better score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study
+
+from ._audits import NO_AUDIT, read
+from ._draw import groups, is_log, legend, log_axis, log_x, paper, plain
+
+_BOUNDS = {
+    "lower_bound": "largest lower bound of D's Lipschitz constant",
+    "upper_bound": "its upper bound, where there is one",
+}
+
+
+class ScoreAndBound(Exhibit):
+    """Draw each audited run's score against the bounds of its discriminator."""
+
+    title = "Scores against the Lipschitz constant"
+    order = 155
+
+    def show(self, study: Study) -> Iterator[Figure | Omitted]:
+        points = _points(study)
+        drawable = points["score"].notna() & points["lower_bound"].gt(0)
+        drawable &= points["lower_bound"] < math.inf
+        if not study.audits:
+            yield NO_AUDIT
+        elif not drawable.any():
+            yield Omitted("no audited run has a score, and a bound above 0")
+        else:
+            drawn = [m for m in study.methods if m in set(points["method"][drawable])]
+            for number, methods in groups(drawn):
+                yield _figure(study, number, methods, points[drawable].reset_index(drop=True))
+
+
+def _points(study: Study) -> pd.DataFrame:
+    """Return the newest audit's bounds and the score of each audited run, once."""
+    rows = []
+    for run in study.runs.drop_duplicates("run_id").to_dict("records"):
+        if stored := study.audits.get(run["run_id"]):
+            audit = read(stored[-1], run)
+            score = run[study.protocol.primary] if run["outcome"] == "completed" else math.nan
+            bounds = {bound: getattr(audit, bound) for bound in _BOUNDS}
+            rows.append(audit.place | bounds | {"score": float(score)})
+    columns = ["method", "setting", "seed", "run_id", "update", *_BOUNDS, "score"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
+    about = SCORES[study.protocol.primary]
+    drawing = paper(3.3)
+    row = drawing.subplots(1, 2, sharey=True)
+    if is_log(about):
+        log_axis(row[0])
+    for axes, (bound, title) in zip(row, _BOUNDS.items(), strict=True):
+        finite = points[points[bound].gt(0) & (points[bound] < math.inf)]
+        axes.grid()
+        axes.set_xlabel(title)
+        if finite.empty:
+            axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="#555555")
+            continue
+        log_x(axes, finite[bound].min(), finite[bound].max())
+        others = finite[~finite["method"].isin(methods)]
+        axes.plot(others[bound], others["score"], "o", color="#DDDDDD", markersize=3)
+        for method in methods:
+            of_method = finite[finite["method"] == method]
+            pen = study.pens[method]
+            axes.plot(of_method[bound], of_method["score"], pen.marker, color=pen.colour, ms=4.5)
+    row[0].set_ylabel(plain(about.title))
+    legend(drawing, study, methods, points=True)
+    return Figure(
+        f"score_and_bound{number}",
+        f"{about.title} against the bounds of D's Lipschitz constant, a point a run: "
+        f"{'higher' if about.higher_is_better else 'lower'} is better.",
+        drawing,
+        (
+            f"{len(points):,} completed runs that were audited, each by its newest audit; the "
+            "horizontal axes are logarithmic and differ.",
+            "An association between methods, not an effect of the constant: methods differ in "
+            "more than that.",
+            *(["Grey: the other methods' runs."] if number else []),
+        ),
+        points[points["method"].isin(methods)],
+    )
