@@ -144,25 +144,25 @@ def read(audit: Mapping[str, Any], run: Mapping[Any, Any]) -> Audit:
         seed=int(run["seed"]),
         update=int(audit["update"]),
         layers=tuple(_layer(layer) for layer in _list(audit, "layers")),
-        lower_bounds={k: number(v) for k, v in _dict(audit, "lower_bounds").items()},
-        lower_bound=number(audit.get("lower_bound")),
-        upper_bound=number(audit.get("upper_bound")),
-        upper_bound_kernel=number(audit.get("upper_bound_kernel")),
+        lower_bounds={k: as_float(v) for k, v in _dict(audit, "lower_bounds").items()},
+        lower_bound=as_float(audit.get("lower_bound")),
+        upper_bound=as_float(audit.get("upper_bound")),
+        upper_bound_kernel=as_float(audit.get("upper_bound_kernel")),
         no_upper_bound=tuple(map(str, _list(audit, "no_upper_bound"))),
-        tightness=number(audit.get("tightness")),
+        tightness=as_float(audit.get("tightness")),
         gradient_norms={k: _spread(v) for k, v in _dict(audit, "gradient_norms").items()},
         saturation=tuple(
-            Saturation(str(unit["name"]), number(unit.get("share")), number(unit.get("dead")))
+            Saturation(str(unit["name"]), as_float(unit.get("share")), as_float(unit.get("dead")))
             for unit in _list(audit, "saturation")
         ),
         logits={k: _spread(v) for k, v in _dict(audit, "logits").items()},
-        overfitting_gap=number(audit.get("overfitting_gap")),
-        loss_train=number(audit.get("loss_train")),
-        loss_heldout=number(audit.get("loss_heldout")),
+        overfitting_gap=as_float(audit.get("overfitting_gap")),
+        loss_train=as_float(audit.get("loss_train")),
+        loss_heldout=as_float(audit.get("loss_heldout")),
     )
 
 
-def number(value: Any) -> float:
+def as_float(value: Any) -> float:
     """Return a stored number as a float: NaN where there is none; 'inf' and 'nan' are text."""
     return math.nan if value is None else float(value)
 
@@ -214,22 +214,22 @@ def _layer(layer: Mapping[str, Any]) -> Layer:
     return Layer(
         name=str(layer["name"]),
         kind=str(layer.get("kind", "")),
-        sigma_kernel=number(layer.get("sigma_kernel")),
-        sigma_original=number(layer.get("sigma_original")),
-        sigma_estimate=number(layer.get("sigma_estimate")),
-        sigma_operator=number(layer.get("sigma_operator")),
-        effective_rank=number(layer.get("effective_rank")),
-        stable_rank=number(layer.get("stable_rank")),
+        sigma_kernel=as_float(layer.get("sigma_kernel")),
+        sigma_original=as_float(layer.get("sigma_original")),
+        sigma_estimate=as_float(layer.get("sigma_estimate")),
+        sigma_operator=as_float(layer.get("sigma_operator")),
+        effective_rank=as_float(layer.get("effective_rank")),
+        stable_rank=as_float(layer.get("stable_rank")),
         spectra={
-            of: tuple(number(value) for value in _list(layer, f"spectrum_{of}"))
+            of: tuple(as_float(value) for value in _list(layer, f"spectrum_{of}"))
             for of in ("kernel", "circular")
         },
     )
 
 
 def _spread(stored: Mapping[str, Any]) -> Spread:
-    quantiles = tuple(number(value) for value in _list(stored, "quantiles"))
-    return Spread(number(stored.get("mean")), quantiles)
+    quantiles = tuple(as_float(value) for value in _list(stored, "quantiles"))
+    return Spread(as_float(stored.get("mean")), quantiles)
 
 
 def _list(stored: Mapping[str, Any], key: str) -> Sequence[Any]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lipbench.protocols import Score
 
@@ -80,9 +80,13 @@ def height_of_rows(methods: Sequence[str], a_row: float) -> float:
 def log_x(axes: Axes, low: float, high: float) -> None:
     """Make the x axis logarithmic, from a little below `low` to a little above `high`."""
     axes.set_xscale("log")
-    axes.set_xlim(low / 1.3, high * 1.3)
-    subs = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
+    margin = 1.2 * (high / low) ** 0.03
+    axes.set_xlim(low / margin, high * margin)
+    if high / low < 5:  # few of 1, 2 and 5 fall into so short an axis
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    else:
+        subs = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
     if high / low < 1e6:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

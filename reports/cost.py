@@ -1,4 +1,4 @@
-"""What a method costs in time."""
+"""What a method costs: measured of all methods in turn, and as the runs recorded it."""
 
 from __future__ import annotations
 
@@ -7,57 +7,89 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.reporting import Exhibit, Omitted, Study, Table
+from lipbench.cells import numbers
+from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+
+from ._side_by_side import side_by_side
 
 
 class Cost(Exhibit):
-    """Show the seconds that an update takes, and how many times those without any method."""
+    """Show what was measured of all methods in turn, and then what the runs themselves took."""
 
     title = "Cost"
-    order = 90
+    order = 160
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
+    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
+        yield from side_by_side(study)
         timed = study.runs.dropna(subset=["seconds_per_update"])
         if timed.empty:
             yield Omitted("no run has been timed yet")
-            return
-        seconds = timed.pivot_table(
-            index="method", columns="n_dis", values="seconds_per_update", aggfunc="median"
-        ).reindex([m for m in study.methods if m in set(timed["method"])])
-        ratio = _ratios(timed).reindex(seconds.index)
-        shown = [(_text(1000 * row, 1) for row in seconds.loc[m]) for m in seconds.index]
-        has_baseline = bool(ratio.notna().any())
-        yield Table(
-            name="cost",
-            caption="Milliseconds of wall-clock time for an update of the generator.",
-            columns=(
-                "Method",
-                *[f"{n} D update{'' if n == 1 else 's'}" for n in map(int, seconds.columns)],
-                *(["× none"] if has_baseline else []),
+        else:
+            yield _recorded(study, timed)
+
+
+_OTHERS = {  # that runs may record: what it is called, in which unit, and what to know of it
+    "images_per_second": ("Images/s", 1, "Images/s: that D and G train on"),
+    "extra_parameters": ("Extra parameters", 1, "Extra parameters: beyond those of `none`"),
+    "peak_device_bytes": ("Device MiB", 2**20, "Device MiB: the most that it had allocated"),
+    "peak_resident_bytes": (
+        "Process MiB",
+        2**20,
+        "Process MiB: the process's peak, with the interpreter, the data and the scores' network",
+    ),
+    "energy_joules": ("Energy, kJ", 1000, "Energy: of the device, over the whole training"),
+}
+
+
+def _recorded(study: Study, timed: pd.DataFrame) -> Table:
+    """Return the milliseconds that the runs' updates took, and what else they recorded."""
+    seconds = timed.pivot_table(
+        index="method", columns="n_dis", values="seconds_per_update", aggfunc="median"
+    ).reindex([m for m in study.methods if m in set(timed["method"])])
+    ratio = _ratios(timed).reindex(seconds.index)
+    others = _others(timed).reindex(seconds.index)
+    recorded = [_OTHERS[str(name)] for name in others]
+    has_baseline = bool(ratio.notna().any())
+    rows = []
+    for method in map(str, seconds.index):
+        texts = [_text(1000 * value, 1) for value in seconds.loc[method].tolist()]
+        texts += [_text(ratio[method], 2)] if has_baseline else []
+        values = others.loc[method].tolist()
+        texts += [_text(v / unit, 0) for v, (_, unit, _) in zip(values, recorded, strict=True)]
+        rows.append((method, *texts))
+    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+    return Table(
+        name="cost",
+        caption="Milliseconds of wall-clock time for an update of the generator, as the runs "
+        "recorded it.",
+        columns=(
+            "Method",
+            *[f"{n} D update{'' if n == 1 else 's'}" for n in map(int, seconds.columns)],
+            *(["× none"] if has_baseline else []),
+            *[title for title, _, _ in recorded],
+        ),
+        rows=tuple(rows),
+        raw=seconds.rename(columns=lambda n: f"seconds_per_update_n_dis_{int(n)}")
+        .assign(ratio_to_none=ratio, runs=timed.groupby("method").size())
+        .join(others)
+        .rename_axis(None, axis=1)
+        .reset_index(),
+        notes=(
+            f"Medians over the {len(timed):,} timed runs with as many updates of the "
+            "discriminator, the updates of both networks included.",
+            *(
+                [
+                    "× none is the median over settings of the ratio to the runs without any "
+                    "method at the same setting."
+                ]
+                if has_baseline
+                else []
             ),
-            rows=tuple(
-                (str(m), *texts, *([_text(ratio[m], 2)] if has_baseline else []))
-                for m, texts in zip(seconds.index, shown, strict=True)
-            ),
-            raw=seconds.rename(columns=lambda n: f"seconds_per_update_n_dis_{int(n)}")
-            .assign(ratio_to_none=ratio)
-            .rename_axis(None, axis=1)
-            .reset_index(),
-            notes=(
-                "Medians over the runs with as many updates of the discriminator, the updates of "
-                "both networks included.",
-                *(
-                    [
-                        "× none is the median over settings of the ratio to the runs without any "
-                        "method at the same setting."
-                    ]
-                    if has_baseline
-                    else []
-                ),
-                "Wall-clock time, on whatever each machine was and did besides: compare only runs "
-                "made side by side.",
-            ),
-        )
+            *[f"{about}; the median over a method's timed runs." for _, _, about in recorded],
+            f"Wall-clock time, on whatever each machine was{made} and did besides: compare only "
+            "runs made side by side. Ratios that were measured in turns are the ones to trust.",
+        ),
+    )
 
 
 def _ratios(timed: pd.DataFrame) -> pd.Series[float]:
@@ -67,5 +99,11 @@ def _ratios(timed: pd.DataFrame) -> pd.Series[float]:
     return medians.div(none, axis=1).median(axis=1)
 
 
+def _others(timed: pd.DataFrame) -> pd.DataFrame:
+    """Return each method's medians of what else the runs recorded, if any of them did."""
+    known = pd.DataFrame({name: numbers(timed, name) for name in _OTHERS})
+    return known.dropna(axis=1, how="all").groupby(timed["method"]).median()
+
+
 def _text(value: float, decimals: int) -> str:
-    return "—" if math.isnan(value) else f"{value:.{decimals}f}"
+    return "—" if math.isnan(value) else f"{value:,.{decimals}f}"

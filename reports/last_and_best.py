@@ -63,14 +63,14 @@ class LastAndBest(Exhibit):
             rows=tuple(rows),
             raw=raw,
             notes=(
-                "Medians over the completed runs, which differ in their seeds. A run's best update "
-                "is chosen by a selection score, on other latents and other real images than "
-                "those of the score that is reported, so the best is no optimistic estimate, and "
+                "Medians over the completed runs, which differ in their seeds. A run's best is at "
+                "the update that a selection score chose, on other latents and other real images "
+                "than those of the score that is reported: so it is no optimistic estimate, and "
                 "can be worse than the last. Methods are ranked by the last.",
                 "Gap: last minus best, with the sign that makes it positive where the last is "
                 "worse.",
-                "Standard error: of a run's last score, by the bootstrap over its images. Std over "
-                "latents: over sets of latents, for scores that a protocol repeats.",
+                "Standard error: of a run's last score, by the bootstrap over its images. Std "
+                "over latents: over sets of latents, for scores that a protocol repeats.",
                 *(
                     [f"Real images score {number(real, about)} (floor)."]
                     if real is not None

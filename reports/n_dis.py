@@ -13,7 +13,7 @@ from lipbench.cells import Cell, cells
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import groups, is_log, legend, log_axis, paper, plain
+from ._draw import WIDTH, groups, is_log, legend, log_axis, paper, plain
 
 _ADAM = ["lr", "beta1", "beta2"]
 _COLUMNS = 3  # panels in a row
@@ -72,7 +72,8 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     families = list(points.groupby(_ADAM))
     columns = min(_COLUMNS, len(families))
     rows = math.ceil(len(families) / columns)
-    drawing = paper(0.75 + 2.0 * rows, 2.4 * columns + (1.2 if columns == 1 else 0))
+    width = WIDTH if columns > 1 or len(methods) > 6 else 4.2
+    drawing = paper(0.9 + 2.0 * rows, width)
     grid = drawing.subplots(rows, columns, sharey=True, squeeze=False)
     if is_log(about) and (points["low"].dropna() > 0).all():
         log_axis(grid[0, 0])
@@ -92,8 +93,8 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
         f"{'higher' if about.higher_is_better else 'lower'} is better.",
         drawing,
         (
-            f"Medians over seeds after as many generator updates, with the range; "
-            f"{_runs(points['runs'])} a point.",
+            "Medians over seeds, after as many generator updates; bands are the range of the runs "
+            f"that completed. {_runs(points['runs'])} a point.",
             *_told_of_divergence(points),
         ),
         points,
@@ -114,7 +115,10 @@ def _lines(axes: Axes, study: Study, methods: Sequence[str], family: pd.DataFram
         axes.plot(
             line["n_dis"], finite, color=pen.colour, linestyle=pen.dash, marker=pen.marker, ms=3.5
         )
-        axes.vlines(line["n_dis"], line["low"], line["high"], color=pen.colour, linewidth=0.8)
+        if (line["runs"] > 1).any():
+            axes.fill_between(
+                line["n_dis"], line["low"], line["high"], color=pen.colour, alpha=0.12, lw=0
+            )
         lost = line[line["median"].abs() == math.inf]
         axes.plot(
             lost["n_dis"],

@@ -16,7 +16,7 @@ class Outcomes(Exhibit):
     """Count each method's outcomes, and list the runs that did not complete."""
 
     title = "Outcomes"
-    order = 80
+    order = 180
 
     def show(self, study: Study) -> Iterator[Table | Omitted]:
         if study.runs.empty:

@@ -1,0 +1,153 @@
+"""What a better score costs: each method's score and time of training, and the Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from lipbench.cells import best_settings, cells, numbers
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+
+from ._audits import text
+from ._draw import LINES, is_log, legend, log_axis, log_x, paper, plain
+from ._grid import INCOMPLETE, entry
+
+
+class Pareto(Exhibit):
+    """Draw the methods' scores against the seconds of their training."""
+
+    title = "Scores and their cost in time"
+    order = 170
+
+    def show(self, study: Study) -> Iterator[Figure | Table | Omitted]:
+        points = _points(study)
+        if points.empty:
+            yield Omitted("no method has both a finite score and a timed run at its best setting")
+            return
+        yield _figure(study, points)
+        yield _table(study, points)
+
+
+def _points(study: Study) -> pd.DataFrame:
+    """Return each method's median score and seconds at its best setting, the quickest first."""
+    primary = study.protocol.primary
+    seconds = numbers(study.runs, "seconds_per_update") * numbers(study.runs, "planned_updates")
+    found = cells(study, primary)
+    rows = []
+    for method, setting in best_settings(study).items():
+        here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+        timed = seconds[here & study.runs["outcome"].eq("completed")].dropna()
+        cell = found[method, setting]
+        if not timed.empty:
+            rows.append(
+                {
+                    "method": method,
+                    "setting": setting,
+                    "score": cell.median,
+                    "seconds": float(timed.median()),
+                    "runs_scored": len(cell.values),
+                    "runs_timed": len(timed),
+                }
+            )
+    points = pd.DataFrame(rows, columns=["method", "setting", "score", "seconds", *_COUNTS])
+    points = points.sort_values("seconds", kind="stable").reset_index(drop=True)
+    higher = SCORES[primary].higher_is_better
+    return points.assign(on_front=_on_front(points["seconds"], points["score"], higher))
+
+
+_COUNTS = ("runs_scored", "runs_timed")
+
+
+def _on_front(
+    seconds: Iterable[float], scores: Iterable[float], higher_is_better: bool
+) -> list[bool]:
+    """Return for each point whether no other one is as good in both, and better in one."""
+    sign = -1 if higher_is_better else 1
+    points = [(second, sign * score) for second, score in zip(seconds, scores, strict=True)]
+
+    def beaten(by: tuple[float, float], point: tuple[float, float]) -> bool:
+        return by != point and by[0] <= point[0] and by[1] <= point[1]
+
+    return [not any(beaten(other, point) for other in points) for point in points]
+
+
+def _notes(study: Study, points: pd.DataFrame) -> Iterator[str]:
+    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+    yield (
+        "Seconds: the median over the completed runs of the seconds an update took times the "
+        f"planned updates, scoring apart, on whatever machine each run had{made} and whatever "
+        "else that did: compare only runs made side by side."
+    )
+    yield "On the front: no other method is as quick and as good, and better in one of the two."
+    missing = [m for m in study.methods if m not in set(points["method"])]
+    diverged = set(study.runs["method"][study.runs["outcome"] == "diverged"])
+    scored = best_settings(study)
+    lost = [m for m in missing if m in diverged and m not in scored]
+    if lost:
+        yield f"Diverged wherever they have a result, so nowhere here: {', '.join(lost)}."
+    if rest := [m for m in missing if m not in lost]:
+        yield f"Without a score, or without a timed run, at the best setting: {', '.join(rest)}."
+
+
+def _figure(study: Study, points: pd.DataFrame) -> Figure:
+    about = SCORES[study.protocol.primary]
+    few = len(points) <= LINES
+    drawing = paper(3.6 if few else 4.2, 5.4 if few else 7.2)
+    axes = drawing.add_subplot()
+    if is_log(about) and (points["score"] > 0).all():
+        log_axis(axes)
+    log_x(axes, points["seconds"].min(), points["seconds"].max())
+    front = points[points["on_front"]]
+    axes.step(
+        front["seconds"], front["score"], where="post", color="#444444", lw=0.8, linestyle="--"
+    )
+    for point in points.to_dict("records"):
+        pen, place = study.pens[point["method"]], (point["seconds"], point["score"])
+        colour = pen.colour if few or point["on_front"] else "#BBBBBB"
+        axes.plot(*place, pen.marker, color=colour, markersize=5)
+        if point["on_front"]:
+            label = plain(point["method"])
+            axes.annotate(label, place, (5, 3), textcoords="offset points", fontsize=7)
+    axes.grid()
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel(plain(about.title))
+    if few:
+        legend(drawing, study, [m for m in study.methods if m in set(points["method"])], True)
+    return Figure(
+        "pareto",
+        f"{about.title} at each method's best setting against the seconds of its training: "
+        f"{'higher' if about.higher_is_better else 'lower'} is better. The front is dashed.",
+        drawing,
+        (
+            *(["Methods off the front are grey; the table names them."] if not few else []),
+            *_notes(study, points),
+        ),
+        points,
+    )
+
+
+def _table(study: Study, points: pd.DataFrame) -> Table:
+    about = SCORES[study.protocol.primary]
+    found = cells(study, study.protocol.primary)
+    rows = []
+    incomplete = False
+    for point in points.to_dict("records"):
+        cell = found[point["method"], point["setting"]]
+        incomplete |= not cell.complete
+        front = "yes" if point["on_front"] else "no"
+        seconds = text(point["seconds"], 4)
+        rows.append((point["method"], point["setting"], entry(cell, about), seconds, front))
+    return Table(
+        name="pareto",
+        caption=f"{about.title} and seconds of training, the quickest first.",
+        columns=("Method", "Setting", about.title, "Seconds", "On the front"),
+        rows=tuple(rows),
+        raw=points,
+        notes=(
+            *([f"{INCOMPLETE} Some runs failed or have not ended."] if incomplete else []),
+            *_notes(study, points),
+        ),
+        align="lcrrc",
+    )
