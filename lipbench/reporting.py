@@ -202,7 +202,9 @@ def study(folder: Path) -> Study:
         published=published(),
         audits={run.path.name: audits for run in made if (audits := _audits(run))},
         cost=suite.cost(),
-        machines=tuple(dict.fromkeys(_machine(s) for run in made for s in run.sessions())),
+        machines=tuple(
+            dict.fromkeys(_machine(s) for run in made for s in run.sessions() if "device" in s)
+        ),
     )
 
 
@@ -383,6 +385,7 @@ _LATEX = str.maketrans(
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "∞": r"$\infty$",
+        "‖": r"$\|$",
         "→": r"$\rightarrow$",
     }
 )

@@ -16,7 +16,12 @@ from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Study, Table
 from ._audits import KINDS, NO_AUDIT, Audit, interval, newest, notes, text
 from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper
 
-_TITLES = {"real": "Real", "fake": "Generated", "interpolates": "Between", "attack": "Attack"}
+_TITLES = {
+    "real": "Lower: real",
+    "fake": "generated",
+    "interpolates": "between",
+    "attack": "attack",
+}
 _NEAR_ONE = 1.1  # a power iteration's lag allowed: kernels that are meant to be at 1 at most
 _NAMED = 6  # methods that a note names, at most
 
@@ -105,7 +110,10 @@ def _told_of_kernels(audits: Iterable[Audit]) -> Iterator[str]:
     if told:
         more = len(told) - _NAMED
         rest = [f"And so for {more} more methods"] if more > 0 else []
-        yield f"So kernels at 1 do not make D 1-Lipschitz. {'. '.join([*told[:_NAMED], *rest])}."
+        yield (
+            "So kernels at 1 do not make a network 1-Lipschitz. "
+            f"{'. '.join([*told[:_NAMED], *rest])}."
+        )
 
 
 def _beyond_its_kernels(audit: Audit) -> str:
@@ -115,10 +123,11 @@ def _beyond_its_kernels(audit: Audit) -> str:
     operators = [layer.sigma_operator for layer in known]
     if largest > _NEAR_ONE or max(operators) <= _NEAR_ONE:
         return ""
+    at_most = math.ceil(100 * largest - 1e-4) / 100  # up, or it would not be true
     bound = audit.upper_bound
     product = "" if math.isnan(bound) else f", and the upper bound that follows is {text(bound)}"
     return (
-        f"{audit.method}: every kernel's sigma is at most {text(largest)}, but the operator norms "
+        f"{audit.method}: every kernel's sigma is at most {at_most:.2f}, but the operator norms "
         f"of its layers are {interval(operators).replace('–', ' to ')}{product}"
     )
 

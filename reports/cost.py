@@ -51,10 +51,11 @@ def _recorded(study: Study, timed: pd.DataFrame) -> Table:
     recorded = [_OTHERS[str(name)] for name in others]
     has_baseline = bool(ratio.notna().any())
     rows = []
-    for method in map(str, seconds.index):
-        texts = [_text(1000 * value, 1) for value in seconds.loc[method].tolist()]
+    for method, times, values in zip(
+        map(str, seconds.index), seconds.to_numpy(), others.to_numpy(), strict=True
+    ):
+        texts = [_text(1000 * value, 1) for value in times]
         texts += [_text(ratio[method], 2)] if has_baseline else []
-        values = others.loc[method].tolist()
         texts += [_text(v / unit, 0) for v, (_, unit, _) in zip(values, recorded, strict=True)]
         rows.append((method, *texts))
     made = f" ({'; '.join(study.machines)})" if study.machines else ""

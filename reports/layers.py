@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -43,10 +44,19 @@ class Layers(Exhibit):
                 "with its stride and padding. Both ranks are the kernel's: the effective one is "
                 "exp of the entropy of its singular values (Roy and Vetterli 2007), the stable "
                 "one ‖W‖² / σ² with the Frobenius norm.",
-                "— is not defined: the layer has no weight matrix in use.",
+                *_told_of_gaps(audits.values()),
                 *notes(study, audits),
                 "The CSV file has every layer.",
             ),
+        )
+
+
+def _told_of_gaps(audits: Iterable[Audit]) -> Iterator[str]:
+    layers = [layer for audit in audits for layer in audit.layers]
+    if any(math.isnan(getattr(layer, fact)) for layer in layers for fact in _FACTS):
+        yield (
+            "Ranges are over the layers of which a fact is known: some have no weight matrix in "
+            "use, so no facts of a kernel."
         )
 
 

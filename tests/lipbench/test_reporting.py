@@ -70,6 +70,19 @@ class OneFigure(Exhibit):
         yield Omitted("there is no second line")
 
 
+class WithNumbers(Exhibit):
+    """Show a figure that has numbers of its own."""
+
+    title = "Numbers"
+    order = 4
+
+    def show(self, study):
+        from matplotlib.figure import Figure as Drawing
+
+        numbers = pd.DataFrame({"method": ["SN"], "sigma": [1.5]})
+        yield Figure("dots", "Dots", Drawing(figsize=(2, 1)), raw=numbers)
+
+
 class Broken(Exhibit):
     """Hold a programming error."""
 
@@ -334,6 +347,14 @@ def test_an_exhibit_of_ones_own_is_a_file(tmp_path):
     assert exhibits([file])[0].title == "Mine"
 
 
+def test_a_figures_numbers_are_a_csv_file_beside_it():
+    files = compose(made(), [OneFigure(), WithNumbers()])
+
+    csv = [name for name in files if name.startswith("figures/") and name.endswith(".csv")]
+    assert csv == ["figures/dots.csv"]
+    assert files["figures/dots.csv"] == b"method,sigma\nSN,1.5\n"
+
+
 SPEC = {
     "methods": [{"name": "spectral_norm", "params": {"power_iterations": 1}}],
     "setting": {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "n_dis": 1},
@@ -386,6 +407,39 @@ def test_a_study_is_of_the_runs_in_the_plan(results):
     first = read.runs["run_id"][0]
     assert read.samples[first].name == "00000020.png"
     assert read.runs["fd_digits"][0] == 20.0
+
+
+def test_a_study_reads_the_audits_of_the_plans_runs_oldest_first(results):
+    for folder in results.folders().values():
+        for update, lower_bound in ((20, 1.0), (10, 2.0), (20, 3.0)):
+            folder.append("audits", {"update": update, "lower_bound": lower_bound})
+
+    read = study(results.path)
+
+    first = read.runs["run_id"][0]
+    assert read.audits == {
+        first: [{"update": 10, "lower_bound": 2.0}, {"update": 20, "lower_bound": 3.0}]
+    }
+
+
+def test_a_study_reads_what_the_methods_cost(results):
+    assert study(results.path).cost is None
+
+    (results.path / "cost.json").write_text('{"rounds": 3, "rows": []}')
+    assert study(results.path).cost == {"rounds": 3, "rows": []}
+
+    (results.path / "cost.json").write_text('{"rounds": 3')
+    with pytest.raises(UserError, match=r"cost.json is damaged"):
+        study(results.path)
+
+
+def test_a_study_names_each_machine_once(results):
+    (folder,) = [f for f in results.folders().values() if "-s0-" in f.path.name]
+    cpu = {"device": "cpu", "processor": "EPYC", "threads": 1}
+    for session in (cpu, cpu | {"threads": 2}, cpu, {"device": "H100", "threads": 8}):
+        folder.open(folder.spec(), session)
+
+    assert study(results.path).machines == ("EPYC (1 thread)", "EPYC (2 threads)", "H100")
 
 
 def test_a_folder_of_results_renders(results):
