@@ -5,8 +5,11 @@ Imports that cost time (torch, pandas, MLflow) stand in the commands that need t
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +22,9 @@ from lipbench.printing import say
 if TYPE_CHECKING:
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
-    from lipbench.run import Task
+    from lipbench.run import Resources, Task
     from lipbench.store import SuiteFolder
+    from lipbench.trained import Found
 
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
@@ -51,6 +55,27 @@ PluginOption = Annotated[
     typer.Option(metavar="FILE", help="A method of your own: a Python file, no installing."),
 ]
 RunsOption = Annotated[Path, typer.Option(help="Where results go: RUNS_DIR/<suite>/.")]
+RunsArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Runs' folders, or suites' results: all their runs."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
+]
+
+
+class Checkpoint(enum.Enum):
+    """Which generator of a run: the last one, or the one that the selection scores chose."""
+
+    LAST = "last"
+    BEST = "best"
+    BOTH = "both"
+
+
+CheckpointOption = Annotated[Checkpoint, typer.Option(help="Which generator is scored.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TrackingOption = Annotated[
     str | None,
@@ -79,17 +104,13 @@ def run(
     only: OnlyOption = "",
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
-    ] = None,
+    device: DeviceOption = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time. [default: one a core, or what the GPUs offer]"),
     ] = None,
     runs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")] = 1,
-    inception_weights: Annotated[
-        Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
-    ] = None,
+    inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
     retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
     rerun_changed: Annotated[
@@ -170,15 +191,113 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def report(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
+def report(
+    results: ResultsArgument,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="NAME_OR_FILE", help="One that `lipbench eval` scored runs under."),
+    ] = None,
+    tracking_uri: TrackingOption = None,
+) -> None:
     """Render tables and figures to RESULTS/report/, also while the suite is running."""
-    from lipbench import reporting
+    from lipbench import protocols, reporting
 
-    page = reporting.render(reporting.study(results), results / "report")
+    by = protocols.find(protocol) if protocol else None
+    page = reporting.render(
+        reporting.study(results, by), results / (f"report-{by.name}" if by else "report")
+    )
     say(f"report: {page}")
+    if by:
+        return
     problem = _track_report(results, tracking_uri)
     if problem:
         say(f"MLflow did not take the report ({problem})", error=True)
+
+
+@app.command("eval")
+def evaluate(
+    runs: RunsArgument,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="NAME_OR_FILE", help="A protocol. [default: each suite's own]"),
+    ] = None,
+    checkpoint: CheckpointOption = Checkpoint.LAST,
+    device: DeviceOption = None,
+    inception_weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score trained runs again, under another protocol too; `report --protocol` shows it."""
+    from lipbench import paths, protocols, revisit, trained
+
+    found = trained.find(runs)
+    used = protocols.find(protocol) if protocol else None
+    wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
+    resources, cache = _resources(device), paths.cache_root()
+    rows = []
+    with _locked(found):
+        for run, by, record in revisit.evaluate(
+            found, used, wanted, resources, cache, inception_weights
+        ):
+            rows.append({"run_id": run.folder.path.name, **record.to_json()})
+            if not as_json:
+                printing.show_record(run, by, record)
+    if as_json:
+        _print_json(rows)
+
+
+@app.command()
+def audit(
+    runs: RunsArgument,
+    images: Annotated[
+        int, typer.Option(min=2, help="Training, held-out and generated images, of each.")
+    ] = 256,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the Lipschitz facts of trained discriminators: layers, bounds, gradients, logits."""
+    from lipbench import paths, revisit, trained
+
+    found = trained.find(runs)
+    rows = []
+    with _locked(found):
+        for run, facts in revisit.audit(found, images, _resources(device), paths.cache_root()):
+            rows.append({"run_id": run.folder.path.name, **facts})
+            if not as_json:
+                printing.show_audit(run, facts)
+    if as_json:
+        _print_json(rows)
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    out: Annotated[
+        Path, typer.Option(help="A grid (a .png), or else a folder of single images.")
+    ] = Path("samples.png"),
+    count: Annotated[int, typer.Option(min=1, help="Images.")] = 100,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of latents. [default: the run's]")
+    ] = None,
+    checkpoint: Annotated[Checkpoint, typer.Option(help="Which generator draws.")] = (
+        Checkpoint.LAST
+    ),
+    device: DeviceOption = None,
+) -> None:
+    """Draw images from a trained generator: a grid, or a folder of files."""
+    from lipbench import paths, pictures, revisit, trained
+
+    found = trained.find([run])
+    if len(found) != 1 or checkpoint is Checkpoint.BOTH:
+        raise UserError("draw from one run, and from its last or its best checkpoint")
+    chosen = found[0].folder.spec().seed if seed is None else seed
+    images, update = revisit.sample(
+        found[0], checkpoint.value, count, chosen, _resources(device), paths.cache_root()
+    )
+    if out.suffix == ".png":
+        pictures.save(out, pictures.grid(images))
+    else:
+        pictures.save_each(out, images)
+    say(f"{count} images of update {update:,}: {out}")
 
 
 @app.command()
@@ -408,6 +527,27 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, default=dataclasses.asdict))
 
 
+def _resources(device: str | None) -> Resources:
+    """Return what one process needs to work on one device."""
+    import torch
+
+    from lipbench import executors
+    from lipbench.run import Resources
+
+    return Resources(torch.device(executors.slots(device, 1, 1)[0]))
+
+
+@contextlib.contextmanager
+def _locked(found: Sequence[Found]) -> Iterator[None]:
+    """Hold the results that some runs belong to, so that no `lipbench run` writes there."""
+    from lipbench.store import SuiteFolder
+
+    with contextlib.ExitStack() as stack:
+        for path in sorted({run.folder.path.absolute().parent.parent for run in found}):
+            stack.enter_context(SuiteFolder(path).locked())
+        yield
+
+
 def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     from lipbench.store import SuiteFolder
 
@@ -422,12 +562,12 @@ def _execute(
 
     from rich.console import Console
 
-    from lipbench import executors, protocols
+    from lipbench import executors
     from lipbench.display import Display
     from lipbench.tracking import Courier
 
     courier = Courier(uri, folder, plan)
-    primary = protocols.by_id(plan.protocol).primary
+    primary = plan.protocol.primary
     display = Display(Console(highlight=False, markup=False), tasks, primary)
     outcomes: Counter[str] = Counter()
     try:

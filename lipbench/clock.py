@@ -14,6 +14,7 @@ from lipbench.gauges import Gauge
 
 Item = TypeVar("Item")
 
+_APART = ("seconds_scoring", "seconds_auditing")  # what is not training
 WARM_UP_UPDATES = 10  # of a session, not timed: allocations, kernel selection
 
 
@@ -38,7 +39,7 @@ class Clock:
         """
         self._device, self._images_per_update = device, images_per_update
         self.training = cost.get("seconds_training", 0.0)
-        self.scored = cost.get("seconds_scoring", 0.0)
+        self._apart = {part: cost.get(part, 0.0) for part in _APART}
         self._timed = cost.get("timed_updates", 0.0)
         self._timed_seconds = cost.get("timed_seconds", 0.0)
         found = gauges.of(device) if with_gauges is None else with_gauges
@@ -72,19 +73,26 @@ class Clock:
             gauge.start()
         self._last = time.perf_counter()
 
-    @contextlib.contextmanager
-    def scoring(self) -> Iterator[None]:
+    def scoring(self) -> contextlib.AbstractContextManager[None]:
         """Count the time within as scoring's; the next lap wants a restart before it."""
+        return self._spent("seconds_scoring")
+
+    def auditing(self) -> contextlib.AbstractContextManager[None]:
+        """Count the time within as the audits'; the next lap wants a restart before it."""
+        return self._spent("seconds_auditing")
+
+    @contextlib.contextmanager
+    def _spent(self, part: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.scored += time.perf_counter() - start
+        self._apart[part] += time.perf_counter() - start
         self._settle()
 
     def cost(self) -> dict[str, float]:
         """Return seconds and gauges, and the pace of an update where enough were timed."""
         cost = {
             "seconds_training": self.training,
-            "seconds_scoring": self.scored,
+            **self._apart,
             "timed_updates": self._timed,
             "timed_seconds": self._timed_seconds,
             **self._read,

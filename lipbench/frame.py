@@ -12,6 +12,7 @@ import pandas as pd
 
 from lipbench.errors import UserError
 from lipbench.plan import PlannedRun
+from lipbench.protocols import SCORES
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
 
@@ -22,22 +23,25 @@ _COSTS = (
 )  # fmt: skip
 
 
-def load_runs(folder: str | Path) -> pd.DataFrame:
+def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
     """Return one row a run of a suite's results folder, e.g. `runs/cifar_grid`.
 
-    A run that stands in two cells of the plan has a row for each; they share its `run_id`.
+    `protocol` is the id of another protocol that `lipbench eval` scored the runs under, instead of
+    the suite's. A run that stands in two cells of the plan has a row for each, with one `run_id`.
 
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
     `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
     `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
     `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
-    the end of training with `<score>_floor` (real against real) and `<score>_std`, `seconds`,
-    `seconds_training`, `seconds_scoring`, and of training `seconds_per_update` (after a warm-up),
-    `images_per_second` (real and generated ones of D's updates and generated ones of G's),
-    `extra_parameters` (trained ones of D and G beyond the plain networks'),
-    `peak_resident_bytes` (the process: interpreter, data and feature extractor too),
-    `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
+    the end of training with `<score>_floor` (what real images score), `<score>_std` (over sets of
+    latents) and `<score>_se` (bootstrap standard error), `<score>_best` of the checkpoint that the
+    selection scores chose, of the update `best_update`, and `<score>_gap` (how much worse the last
+    one is), `seconds`, `seconds_training`, `seconds_scoring`, `seconds_auditing`, and of training
+    `seconds_per_update` (after a warm-up), `images_per_second` (real and generated ones of D's
+    updates and generated ones of G's), `extra_parameters` (trained ones of D and G beyond the
+    plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
+    too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
     meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
     machine did not give is NaN.
 
@@ -52,7 +56,9 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
         {
             "suite": plan.name,
             "planned": run.spec.hash in planned,
-            **_row(run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status())),
+            **_row(
+                run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status()), protocol
+            ),
         }
         for run in (*plan.runs, *others)
     ]
@@ -62,7 +68,8 @@ def load_runs(folder: str | Path) -> pd.DataFrame:
 def load_curves(folder: str | Path) -> pd.DataFrame:
     """Return what was measured during training, long: `run_id`, `update`, `name`, `value`.
 
-    Names are those of training's metrics (means since the last row) and of scores.
+    Names are those of training's metrics (means since the last row) and `<score>_selection`, the
+    scores that choose the best checkpoint: of other latents and real images than those reported.
     """
     columns = ["run_id", "update", "name", "value"]
     curves = [
@@ -73,7 +80,12 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
         for run in SuiteFolder(Path(folder)).folders().values()
         for rows in (
             run.rows("metrics"),
-            [{"update": row["update"], **row["scores"]} for row in run.rows("scores")],
+            [
+                {"update": row["update"]}
+                | {f"{name}_selection": value for name, value in row["scores"].items()}
+                for row in run.rows("scores")
+                if row.get("checkpoint") == "selection"
+            ],
         )
         if rows
     ]
@@ -82,7 +94,9 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
 
 
-def _row(run: PlannedRun, folder: RunFolder | None, status: Status) -> dict[str, Any]:
+def _row(
+    run: PlannedRun, folder: RunFolder | None, status: Status, protocol: str | None
+) -> dict[str, Any]:
     spec = run.spec
     return {
         "run_id": folder.path.name if folder else run.id,
@@ -105,29 +119,39 @@ def _row(run: PlannedRun, folder: RunFolder | None, status: Status) -> dict[str,
         "generator_batch_size": spec.budget.generator_batch_size,
         "precision": spec.precision,
         "ema_decay": spec.ema_decay,
-        "protocol": spec.protocol,
+        "protocol": protocol or spec.protocol,
         "outcome": status.outcome,
         "cause": status.cause,
         "generator_updates": status.update,
         "planned_updates": spec.budget.generator_updates,
-        **_final_scores(spec, folder),
+        **_final_scores(spec, folder, protocol),
         **_cost(status),
     }
 
 
-def _final_scores(spec: RunSpec, folder: RunFolder | None) -> dict[str, Any]:
-    """Return the scores at the end of the budget; earlier ones are curves, not results."""
-    rows = folder.rows("scores") if folder else []
-    final = [row for row in rows if row["update"] == spec.budget.generator_updates]
-    if not final:
-        return {"collapsed": pd.NA}
-    row = final[-1]
-    return {
-        "collapsed": row["collapsed"],
-        **{name: float(value) for name, value in row["scores"].items()},
-        **{f"{name}_floor": float(value) for name, value in row["floors"].items()},
-        **{f"{name}_std": float(value) for name, value in row["spreads"].items()},
+def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None) -> dict[str, Any]:
+    """Return the scores that are reported; those that choose a checkpoint are curves."""
+    rows = folder.rows("evals" if protocol else "scores") if folder else []
+    found = {
+        row.get("checkpoint"): row
+        for row in rows
+        if row["protocol"] == (protocol or spec.protocol)
     }
+    last, best = found.get("last"), found.get("best")
+    if last is None or last["update"] != spec.budget.generator_updates:
+        return {"collapsed": pd.NA}
+    columns: dict[str, Any] = {"collapsed": last["collapsed"]}
+    for name, value in last["scores"].items():
+        columns[name] = float(value)
+        for part, suffix in (("floors", "floor"), ("spreads", "std"), ("errors", "se")):
+            if name in last[part]:
+                columns[f"{name}_{suffix}"] = float(last[part][name])
+        if best:
+            chosen = float(best["scores"][name])
+            worse = -1 if SCORES[name].higher_is_better else 1
+            columns[f"{name}_best"] = chosen
+            columns[f"{name}_gap"] = worse * (float(value) - chosen)
+    return columns | ({"best_update": best["update"]} if best else {})
 
 
 def _cost(status: Status) -> dict[str, float]:

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench import data, spec
+from lipbench import data, protocols, spec
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.protocols import Protocol
 from lipbench.spec import RunSpec
 from lipbench.suite import Intervals
 
@@ -44,6 +45,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     dataset: data.DatasetInfo
     dataset_path: Path | None
+    protocol: Protocol
     intervals: Intervals
     plugins: tuple[Path, ...] = ()
 
@@ -51,11 +53,6 @@ class Plan:
     def unique(self) -> list[PlannedRun]:
         """Return each run once, under its first labels."""
         return unique(self.runs)
-
-    @property
-    def protocol(self) -> str:
-        """Return the id of the protocol, which all runs of a suite share."""
-        return self.runs[0].spec.protocol
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
@@ -68,6 +65,7 @@ class Plan:
             ],
             "dataset": asdict(self.dataset),
             "dataset_path": str(self.dataset_path) if self.dataset_path else None,
+            "protocol": asdict(self.protocol),
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
         }
@@ -94,6 +92,7 @@ def from_json(stored: str) -> Plan:
         ),
         data.DatasetInfo(**{**info, "classes": tuple(info["classes"])}),
         Path(fields["dataset_path"]) if fields["dataset_path"] else None,
+        protocols.from_json(fields["protocol"]),
         Intervals(**fields["intervals"]),
         tuple(map(Path, fields["plugins"])),
     )

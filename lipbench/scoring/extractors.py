@@ -21,6 +21,7 @@ class Source:
 
 EXTRACTORS = {
     "inception": Source(inception.locate, inception.build),
+    "inception_clean": Source(inception.locate, inception.build_clean),
     "effnetlite0": Source(effnetlite.locate, effnetlite.build),
     "digits": Source(digits.locate, digits.build),
 }

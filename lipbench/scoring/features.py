@@ -68,3 +68,9 @@ def extract(extractor: Extractor, images: Tensor) -> Features:
             pooled.append(outputs[0].cpu())
             logits.append(outputs[1].cpu())
     return Features(torch.cat(pooled), torch.cat(logits))
+
+
+def pixels(images: Tensor) -> Features:
+    """Return images, uint8 (N, C, H, W), as features themselves: their pixels in [0, 1], flat."""
+    flat = images.flatten(1).cpu().float() / 255
+    return Features(flat, flat.new_empty(len(flat), 0))

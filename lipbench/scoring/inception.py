@@ -11,6 +11,8 @@ import urllib.error
 from pathlib import Path, PurePosixPath
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import (
     URL_INCEPTION_V3,
     FeatureExtractorInceptionV3,
@@ -22,6 +24,11 @@ from lipbench.scoring.features import Extractor
 
 FILE_NAME = PurePosixPath(URL_INCEPTION_V3).name
 _BATCH_SIZE = 32
+_LAYERS = (  # from the resized image to the pooled features
+    "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1",
+    "Conv2d_4a_3x3", "MaxPool_2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b",
+    "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool",
+)  # fmt: skip
 
 
 def locate(sha256: str, cache: Path, explicit: Path | None) -> Path:
@@ -46,6 +53,34 @@ def locate(sha256: str, cache: Path, explicit: Path | None) -> Path:
             "it: --inception-weights PATH"
         ) from error
     return ours
+
+
+class CleanInception(nn.Module):
+    """The same network behind a resize without aliasing, as clean-fid has it.
+
+    Antialiased bicubic interpolation of float32 pixels, clamped to [0, 255], as Pillow's, and no
+    rounding to uint8 in between (Parmar, Zhang and Zhu, On Aliased Resizing and Surprising
+    Subtleties in GAN Evaluation, CVPR 2022).
+    """
+
+    def __init__(self, network: FeatureExtractorInceptionV3) -> None:
+        super().__init__()
+        self.side = network.INPUT_IMAGE_SIZE
+        self.body = nn.Sequential(*[getattr(network, name) for name in _LAYERS])
+        self.fc = network.fc
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (pooled, logits) of images, uint8 (B, 3, H, W)."""
+        size = (self.side, self.side)
+        resized = F.interpolate(images.float(), size, mode="bicubic", antialias=True)
+        pooled = self.body((resized.clamp(0, 255) - 128) / 128).flatten(1)
+        return pooled, pooled @ self.fc.weight.T
+
+
+def build_clean(data: bytes) -> Extractor:
+    """Return the extractor of clean-fid's preprocessing, with the same outputs as `build`'s."""
+    extractor = build(data)
+    return Extractor(CleanInception(extractor.network), extractor.channels, extractor.batch_size)
 
 
 def build(data: bytes) -> Extractor:

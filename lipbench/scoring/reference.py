@@ -1,57 +1,159 @@
-"""What generated images are compared with: real statistics, and real images' own scores."""
+"""What generated images are compared with: real images, and what those score themselves."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import zipfile
-import zlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lipbench import atomic, streams
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scoring.features import Extractor, Features, extract
-from lipbench.scoring.measures import MEASURES, Statistics, statistics
+from lipbench.scores import MEASURES as ABOUT
+from lipbench.scoring.bank import Bank
+from lipbench.scoring.features import Extractor, Features, pixels
+from lipbench.scoring.measures import MEASURES, Real
 
-_VERSION = 1  # of the computation below; a change of it makes older files void
+_VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
 _INDEX_SEED = 0  # one draw for all runs, so that their real images are the same
 
 
 @dataclass(frozen=True)
+class Draws:
+    """Which real images a protocol uses, as distinct indices of its splits."""
+
+    real: Tensor
+    selection: Tensor
+    training: Tensor
+    floor: Tensor | None  # in a random order; None where the split has too few images
+
+    def digests(self) -> dict[str, str]:
+        """Return the sha256 of each draw's indices."""
+        drawn = {name: index for name, index in vars(self).items() if index is not None}
+        return {name: _digest(index) for name, index in drawn.items() if len(index)}
+
+
 class Reference:
     """The real side of a protocol's scores on one dataset."""
 
-    statistics: Statistics
-    floors: dict[str, float]  # what n_fake real training images score in the generator's place
-    indices: dict[str, str]  # the sha256 of the images' indices, by split
+    def __init__(
+        self, protocol: Protocol, dataset: Dataset, extractor: Extractor, cache: Path
+    ) -> None:
+        self._protocol = protocol
+        self._dataset = dataset
+        self._bank = Bank(protocol, dataset, extractor, cache)
+        self._made: dict[tuple[object, ...], Real] = {}
+        self.draws = draw(protocol, dataset)
+        self.floors = self._floors(cache)
+
+    def real(self, score: str) -> Real:
+        """Return what generated images are compared with for a score that is reported."""
+        count = self._protocol.n_real_of(score)
+        return self._real(score, self._protocol.real_split, "real", count)
+
+    def selection(self, score: str) -> Real:
+        """Return what generated images are compared with to choose a checkpoint."""
+        chosen = self._protocol.selection
+        return self._real(score, chosen.split, "selection", chosen.n_real)
+
+    def _real(self, score: str, split: str, draw: str, count: int) -> Real:
+        """Return the real images of a draw for a score; scores with the same ones share it."""
+        space = SCORES[score].space
+        compares = ABOUT[SCORES[score].measure].needs_training
+        key = (space, draw, count, compares)
+        if key not in self._made:
+            index: Tensor = getattr(self.draws, draw)
+            if count < len(index):
+                labels = getattr(self._dataset, split).labels
+                index = index[stratified_index(labels[index.to(labels.device)], count, draw)]
+            training = self._features(space, "train", self.draws.training) if compares else None
+            self._made[key] = Real(self._features(space, split, index), training)
+        return self._made[key]
+
+    def _features(self, space: str, split: str, index: Tensor) -> Features:
+        if space != "pixels":
+            return self._bank.features(split, index)
+        images: Split = getattr(self._dataset, split)
+        return pixels(images.images[index.to(images.images.device)].permute(0, 3, 1, 2))
+
+    def _floors(self, cache: Path) -> dict[str, float]:
+        """Return the scores of real images in the generated ones' place, computed once."""
+        record = {
+            "version": _VERSION,
+            "protocol": dataclasses.asdict(self._protocol),
+            "dataset": self._dataset.fingerprint,
+            "shape": list(self._dataset.test.images.shape[1:]),
+            "draws": self.draws.digests(),
+        }
+        key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        path = cache / "floors" / f"{key}.json"
+        stored = _read(path, record)
+        if stored is None:
+            computed = {name: self._floor(name) for name in self._protocol.scores}
+            stored = {name: value for name, value in computed.items() if value is not None}
+            _write(path, record, stored)
+        return stored
+
+    def _floor(self, score: str) -> float | None:
+        """Return what real images score; None where there are too few that were not drawn yet."""
+        protocol, about = self._protocol, SCORES[score]
+        kind = ABOUT[about.measure].floor
+        real = self.real(score)
+        if kind == "held-out":
+            if protocol.real_split == "train":
+                return None
+            fake = real.features
+        elif self.draws.floor is None:
+            return None
+        else:
+            index = self.draws.floor[: protocol.n_fake_of(score)]
+            fake = self._features(about.space, protocol.floor_split, index)
+        if kind == "training, apart" and protocol.floor_split == "train":
+            apart = self.draws.training[~torch.isin(self.draws.training, index)]
+            if len(apart) < 2:
+                return None
+            real = Real(real.features, self._features(about.space, "train", apart))
+        value = MEASURES[about.measure].value(fake, real, protocol.options(score))
+        return None if math.isnan(value) else value
 
 
-def load(protocol: Protocol, dataset: Dataset, extractor: Extractor, cache: Path) -> Reference:
-    """Return the reference from the cache if it is there and sound, else compute and store it.
+def draw(protocol: Protocol, dataset: Dataset) -> Draws:
+    """Return a protocol's real images: draws from one split share none, training's apart."""
+    taken: dict[str, list[Tensor]] = {"train": [], "test": []}
 
-    A file's name is the hash of all that decides its content, so it is never stale; several
-    processes may write the same one.
-    """
-    real = stratified_index(dataset.test.labels, protocol.n_real, protocol.real_split)
-    floor = stratified_index(dataset.train.labels, protocol.n_fake, protocol.floor_split)
-    indices = {protocol.real_split: _digest(real), protocol.floor_split: _digest(floor)}
-    key = _key(protocol, dataset, indices)
-    path = cache / "statistics" / f"{key}.npz"
-    stored = _read(path, key, protocol)
-    if stored is None:
-        stored = _compute(protocol, dataset, extractor, real, floor)
-        _write(path, key, *stored)
-    return Reference(*stored, indices)
+    def drawn(split: str, count: int, name: str) -> Tensor | None:
+        labels = getattr(dataset, split).labels.cpu()
+        left = torch.ones(len(labels), dtype=torch.bool)
+        for index in taken[split]:
+            left[index] = False
+        rest = left.nonzero()[:, 0]
+        if len(rest) < count:
+            return None
+        index = rest[stratified_index(labels[rest], count, name)]
+        taken[split].append(index)
+        return index
+
+    chosen = protocol.selection
+    real = drawn(protocol.real_split, protocol.n_real, "real")
+    selection = drawn(chosen.split, chosen.n_real, "selection")
+    if real is None or selection is None:
+        raise ValueError(f"{protocol.id} draws more images than the dataset has")
+    if chosen.split == protocol.floor_split:
+        taken[chosen.split].pop()  # the two are never compared with each other
+    floor = drawn(protocol.floor_split, protocol.n_fake, "floor")
+    if floor is not None:
+        order = streams.generator(_INDEX_SEED, "real images", "order of the floor")
+        floor = floor[torch.randperm(len(floor), generator=order)]
+    labels = dataset.train.labels.cpu()
+    training = stratified_index(labels, protocol.n_training, "training")
+    return Draws(real, selection, training, floor)
 
 
 def stratified_index(labels: Tensor, count: int, name: str) -> Tensor:
@@ -73,72 +175,25 @@ def stratified_index(labels: Tensor, count: int, name: str) -> Tensor:
     return torch.cat(drawn).sort().values
 
 
-def features_of(split: Split, index: Tensor, extractor: Extractor) -> Features:
-    """Return the features of some of a split's images."""
-    images = split.images[index.to(split.images.device)]
-    return extract(extractor, images.permute(0, 3, 1, 2))
-
-
-def _compute(
-    protocol: Protocol, dataset: Dataset, extractor: Extractor, real: Tensor, floor: Tensor
-) -> tuple[Statistics, dict[str, float]]:
-    keep_features = protocol.kernel_subsets is not None
-    moments = statistics(features_of(dataset.test, real, extractor).pooled, keep_features)
-    in_place = features_of(dataset.train, floor, extractor)
-    floors = {
-        name: MEASURES[SCORES[name].measure](in_place, moments, protocol)
-        for name in protocol.scores
-    }
-    return moments, floors
-
-
 def _digest(index: Tensor) -> str:
     return hashlib.sha256(index.numpy().astype("<i8").tobytes()).hexdigest()
 
 
-def _key(protocol: Protocol, dataset: Dataset, indices: dict[str, str]) -> str:
-    """Return the hash of all that decides a reference: the protocol pins weights, N, resize.
-
-    The images' shape is part of it, since one folder of images can be decoded to several sizes.
-    """
-    record = {
-        "version": _VERSION,
-        "protocol": dataclasses.asdict(protocol),
-        "dataset": dataset.fingerprint,
-        "shape": list(dataset.test.images.shape[1:]),
-        "indices": indices,
-    }
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _write(path: Path, key: str, moments: Statistics, floors: dict[str, float]) -> None:
-    arrays: dict[str, Any] = {
-        "key": np.array(key),
-        "mean": moments.mean,
-        "covariance": moments.covariance,
-        "pooled": moments.pooled.numpy(),
-        "floors": np.array([floors[name] for name in floors]),
-    }
+def _write(path: Path, record: dict[str, object], floors: dict[str, float]) -> None:
+    content = json.dumps({"of": record, "floors": floors}, indent=1) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(path, lambda file: np.savez(file, **arrays))
+        atomic.replace_text(path, content)
     except OSError as error:
-        raise UserError(f"cannot write real statistics to {path.parent}: {error}") from error
+        raise UserError(f"cannot write floors to {path.parent}: {error}") from error
 
 
-def _read(path: Path, key: str, protocol: Protocol) -> tuple[Statistics, dict[str, float]] | None:
-    """Return a stored reference, or None where there is none or it cannot be trusted.
-
-    The file is a zip, whose members carry checksums.
-    """
+def _read(path: Path, record: dict[str, object]) -> dict[str, float] | None:
+    """Return stored floors, or None where there are none or the file cannot be trusted."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["key"]) != key:
-                return None
-            mean: NDArray[np.float32] = arrays["mean"]
-            pooled = torch.from_numpy(arrays["pooled"])
-            moments = Statistics(mean, arrays["covariance"], pooled)
-            floors = dict(zip(protocol.scores, arrays["floors"].tolist(), strict=True))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        stored = json.loads(path.read_text())
+        if stored["of"] != json.loads(json.dumps(record)):
+            return None
+        return {str(name): float(value) for name, value in stored["floors"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return moments, floors

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,10 +15,15 @@ from torch import nn
 from lipbench import protocols, streams
 from lipbench.data import Dataset
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scoring import extractors, reference
-from lipbench.scoring.features import Features, extract
-from lipbench.scoring.measures import MEASURES, collapsed
+from lipbench.scoring import extractors
+from lipbench.scoring.features import Features, extract, pixels
+from lipbench.scoring.measures import MEASURES, Real, collapsed, standard_error
+from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
+
+SELECTION_LATENTS = "selection latents"
+
+Kind = Literal["selection", "last", "best"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +31,16 @@ class ScoreRecord:
     """The scores of one generator at one update, with what they must be read with."""
 
     update: int
-    protocol: str  # its id, name@version
+    checkpoint: Kind  # a selection's scores choose the best one, and are not reported
+    protocol: str  # its id
     scores: dict[str, float]
-    spreads: dict[str, float]  # standard deviations over the sets, of the repeated scores
-    floors: dict[str, float]  # what as many real training images score in the fakes' place
-    counts: dict[str, int]
-    indices: dict[str, str]  # the sha256 of the real images' indices, by split
-    collapsed: bool
     seconds: float
+    spreads: dict[str, float] = field(default_factory=dict)  # over sets of images, n - 1
+    errors: dict[str, float] = field(default_factory=dict)  # bootstrap standard errors of one set
+    floors: dict[str, float] = field(default_factory=dict)  # what real images score
+    counts: dict[str, int] = field(default_factory=dict)
+    indices: dict[str, str] = field(default_factory=dict)  # the sha256 of each draw of real images
+    collapsed: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -42,7 +50,7 @@ class ScoreRecord:
 class Scorer:
     """Scores generators under one protocol against one dataset; made once, used for many runs.
 
-    Making one loads the extractor and the real statistics, computed at their first use.
+    Making one loads the extractor and the real images' features, extracted at their first use.
     `weights` names the file of an extractor whose weights are not installed with a package.
     Raises UserError if the weights are missing or the dataset is too small.
     """
@@ -59,10 +67,16 @@ class Scorer:
         self.protocol = protocol
         self.device = device
         self._extractor = extractors.load(protocol, cache, weights).to(device)
-        self._reference = reference.load(protocol, dataset, self._extractor, cache)
+        self._reference = Reference(protocol, dataset, self._extractor, cache)
 
     def score(
-        self, generator: nn.Module, *, latent_dim: int, seed: int, update: int
+        self,
+        generator: nn.Module,
+        *,
+        latent_dim: int,
+        seed: int,
+        update: int,
+        checkpoint: Kind = "last",
     ) -> ScoreRecord:
         """Return the scores of a generator from latents (B, latent_dim) to images in [-1, 1].
 
@@ -70,41 +84,129 @@ class Scorer:
         and update. Raises NonFiniteImages if an image holds inf or nan.
         """
         start = time.perf_counter()
-        protocol, real = self.protocol, self._reference
-        fixed = frozen(generator)
-        first = self._features(fixed, latent_dim, seed, update, repeat=0)
-        values = {name: [self._measure(name, first)] for name in protocol.scores}
-        for repeat in range(1, protocol.repeats):
-            features = self._features(fixed, latent_dim, seed, update, repeat)
-            for name in protocol.repeated:
-                values[name].append(self._measure(name, features))
+        protocol, reference = self.protocol, self._reference
+        values: dict[str, list[float]] = {name: [] for name in protocol.scores}
+        errors: dict[str, float] = {}
+        low_variance = False
+        drawn = self._sets(generator, latent_dim, seed, update)
+        for number, views in enumerate(drawn):
+            for name, use in protocol.scores.items():
+                if number >= use.sets:
+                    continue
+                fake = views.of(SCORES[name].space, protocol.n_fake_of(name))
+                values[name].append(self._value(name, fake, reference.real(name)))
+                if number == 0 and protocol.bootstrap:
+                    errors[name] = self._error(name, fake, seed, update)
+            if number == 0:
+                primary = reference.real(protocol.primary)
+                fake = views.of(SCORES[protocol.primary].space, protocol.n_fake)
+                low_variance = collapsed(fake, primary, protocol.collapse_ratio)
         return ScoreRecord(
             update=update,
+            checkpoint=checkpoint,
             protocol=protocol.id,
-            scores={name: float(np.mean(values[name])) for name in protocol.scores},
-            spreads={name: float(np.std(values[name])) for name in protocol.repeated},
-            floors=dict(real.floors),
+            scores={name: float(np.mean(found)) for name, found in values.items()},
+            spreads={
+                name: float(np.std(found, ddof=1))
+                for name, found in values.items()
+                if len(found) > 1
+            },
+            errors=errors,
+            floors=dict(reference.floors),
             counts={
                 "n_real": protocol.n_real,
                 "n_fake": protocol.n_fake,
-                "n_floor": protocol.n_fake,
-                "repeats": protocol.repeats,
+                "sets": protocol.sets,
+                "bootstrap": protocol.bootstrap,
             },
-            indices=dict(real.indices),
-            collapsed=collapsed(first, real.statistics, protocol.collapse_ratio),
+            indices=reference.draws.digests(),
+            collapsed=low_variance,
             seconds=time.perf_counter() - start,
         )
 
-    def _features(
-        self, generator: nn.Module, latent_dim: int, seed: int, update: int, repeat: int
-    ) -> Features:
-        """Return the features of one set of generated images."""
-        protocol = self.protocol
-        latents = streams.latents(
-            protocol.n_fake, latent_dim, seed, protocol.latents_stream, update, repeat
+    def select(
+        self, generator: nn.Module, *, latent_dim: int, seed: int, update: int
+    ) -> ScoreRecord:
+        """Return the scores by which checkpoints are chosen: one set, latents and real images
+        apart from those of the scores that are reported. Raises as `score` does."""
+        start = time.perf_counter()
+        chosen = self.protocol.selection
+        views = self._generated(
+            frozen(generator), latent_dim, seed, SELECTION_LATENTS, update, 0, chosen.n_fake
         )
-        return extract(self._extractor, sample(generator, latents, self.device))
+        scores = {
+            name: self._value(
+                name,
+                views.of(SCORES[name].space, chosen.n_fake),
+                self._reference.selection(name),
+            )
+            for name in chosen.scores
+        }
+        return ScoreRecord(
+            update=update,
+            checkpoint="selection",
+            protocol=self.protocol.id,
+            scores=scores,
+            counts={"n_real": chosen.n_real, "n_fake": chosen.n_fake, "sets": 1},
+            seconds=time.perf_counter() - start,
+        )
 
-    def _measure(self, name: str, features: Features) -> float:
-        measure = MEASURES[SCORES[name].measure]
-        return measure(features, self._reference.statistics, self.protocol)
+    def _sets(
+        self, generator: nn.Module, latent_dim: int, seed: int, update: int
+    ) -> Iterator[_Views]:
+        fixed, stream = frozen(generator), self.protocol.latents_stream
+        for number in range(self.protocol.sets):
+            count = self.protocol.n_fake_in(number)
+            yield self._generated(fixed, latent_dim, seed, stream, update, number, count)
+
+    def _generated(
+        self,
+        generator: nn.Module,
+        latent_dim: int,
+        seed: int,
+        stream: str,
+        update: int,
+        number: int,
+        count: int,
+    ) -> _Views:
+        """Return what is to be known of one set of generated images."""
+        latents = streams.latents(count, latent_dim, seed, stream, update, number)
+        images = sample(generator, latents, self.device)
+        wanted = {SCORES[name].space for name in self._names()}
+        found = {"pixels": pixels(images)} if "pixels" in wanted else {}
+        if wanted - {"pixels"}:
+            features = extract(self._extractor, images)
+            found |= {space: features for space in wanted - {"pixels"}}
+        return _Views(found)
+
+    def _names(self) -> Iterable[str]:
+        return {*self.protocol.scores, *self.protocol.selection.scores}
+
+    def _value(self, name: str, fake: Features, real: Real) -> float:
+        return MEASURES[SCORES[name].measure].value(fake, real, self.protocol.options(name))
+
+    def _error(self, name: str, fake: Features, seed: int, update: int) -> float:
+        return standard_error(
+            MEASURES[SCORES[name].measure],
+            fake,
+            self._reference.real(name),
+            self.protocol.options(name),
+            self.protocol.bootstrap,
+            streams.generator(seed, "bootstrap", update),
+        )
+
+
+class _Views:
+    """One set of images as features, by space; scores that take as many of them share them."""
+
+    def __init__(self, features: Mapping[str, Features]) -> None:
+        self._features = features
+        self._cut: dict[tuple[str, int], Features] = {}
+
+    def of(self, space: str, count: int) -> Features:
+        """Return the features of the first so many images, which are in no order."""
+        key = (space, count)
+        if key not in self._cut:
+            whole = self._features[space]
+            self._cut[key] = Features(whole.pooled[:count], whole.logits[:count])
+        return self._cut[key]

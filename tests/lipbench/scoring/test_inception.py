@@ -9,16 +9,20 @@ import urllib.error
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import (
     URL_INCEPTION_V3,
     FeatureExtractorInceptionV3,
 )
 
+from lipbench import protocols, scores
 from lipbench.errors import UserError
-from lipbench.protocols import INCEPTION_SHA256, SCORES, Protocol, protocol
+from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol
+from lipbench.scores import INCEPTION_SHA256, SPACES
 from lipbench.scoring import extractors, inception, prepare, weights
 from lipbench.scoring.features import extract
 
@@ -47,14 +51,17 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pinned(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Protocol:
     """The paper's protocol on the stand-in's weights, so under another name than FID."""
     sha256 = weights.digest(stand_in.read_bytes())
-    score = dataclasses.replace(SCORES["fid"], title="stand-in", weights_sha256=sha256)
+    space = dataclasses.replace(SPACES["inception"], sha256=sha256)
+    monkeypatch.setattr(scores, "SPACES", {**SPACES, "stand_in": space})
+    score = dataclasses.replace(SCORES["fid"], name="fd_stand_in", space="stand_in")
     monkeypatch.setitem(SCORES, "fd_stand_in", score)
+    monkeypatch.setattr(protocols, "SPACES", scores.SPACES)
     return dataclasses.replace(
         protocol("miyato2018"),
         weights_sha256=sha256,
-        scores=("fd_stand_in",),
+        scores={"fd_stand_in": Use()},
         primary="fd_stand_in",
-        repeated=(),
+        selection=Selection("train", 10_000, 5_000, ("fd_stand_in",)),
     )
 
 
@@ -92,6 +99,29 @@ def test_the_extractor_computes_what_torch_fidelity_does(
     assert (features.pooled.shape, features.logits.shape) == ((2, 2048), (2, 1008))
     gray = extract(extractor, images[:, :1])
     torch.testing.assert_close(gray, extract(extractor, images[:, :1].repeat(1, 3, 1, 1)))
+
+
+def test_the_clean_resize_is_pillows(stand_in: Path, pinned: Protocol, tmp_path: Path) -> None:
+    network = inception.build_clean(stand_in.read_bytes()).network
+    images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    seen = []
+    network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        network(images)
+    for channel, mine in zip(images[0].numpy(), seen[0][0] * 128 + 128, strict=True):
+        picture = Image.fromarray(channel.astype(np.float32))
+        theirs = np.asarray(picture.resize((299, 299), Image.Resampling.BICUBIC)).clip(0, 255)
+        np.testing.assert_allclose(mine.numpy(), theirs, atol=2e-3)
+
+
+def test_the_clean_extractor_is_the_same_network_behind_another_resize(stand_in: Path) -> None:
+    content = stand_in.read_bytes()
+    images = torch.randint(0, 256, (1, 3, 299, 299), dtype=torch.uint8)  # nothing to resize
+    with torch.inference_mode():
+        usual = inception.build(content).network(images)
+        clean = inception.build_clean(content).network(images)
+    for mine, other in zip(clean, usual, strict=True):
+        torch.testing.assert_close(mine, other)
 
 
 def test_a_file_of_another_content_is_refused(stand_in: Path, tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from lipbench.data import Dataset, Split
-from lipbench.errors import UserError
-from lipbench.protocols import protocol
-from lipbench.scoring import extractors, reference
+from lipbench.protocols import Protocol, Selection, Use, protocol
+from lipbench.scoring import extractors
 from lipbench.scoring.features import Extractor
+from lipbench.scoring.reference import Reference, draw, stratified_index
 
 DIGITS = protocol("digits")
 
@@ -22,14 +21,14 @@ def extractor(cpu: torch.device, cache: Path) -> Extractor:
     return extractors.load(DIGITS, cache).to(cpu)
 
 
-def stored(cache: Path) -> Path:
-    (path,) = (cache / "statistics").iterdir()
-    return path
+@pytest.fixture(scope="module")
+def reference(digits: Dataset, extractor: Extractor, cache: Path) -> Reference:
+    return Reference(DIGITS, digits, extractor, cache)
 
 
 def test_an_index_of_a_sorted_dataset_has_every_class() -> None:
     labels = torch.arange(10).repeat_interleave(100)
-    index = reference.stratified_index(labels, 250, "test")
+    index = stratified_index(labels, 250, "test")
     assert labels[index].bincount().tolist() == [25] * 10
     assert len(index.unique()) == 250
     assert not index.equal(torch.arange(250))
@@ -37,104 +36,106 @@ def test_an_index_of_a_sorted_dataset_has_every_class() -> None:
 
 def test_an_index_keeps_the_shares_of_unequal_classes() -> None:
     labels = torch.tensor([0] * 61 + [1] * 30 + [2] * 10)
-    drawn = labels[reference.stratified_index(labels, 50, "test")].bincount()
+    drawn = labels[stratified_index(labels, 50, "test")].bincount()
     assert drawn.tolist() == [30, 15, 5]  # 30.2, 14.85, 4.95: the largest remainders get one
 
 
 def test_an_index_is_one_draw_by_name() -> None:
     labels = torch.zeros(500, dtype=torch.long)
-    first = reference.stratified_index(labels, 100, "test")
-    assert first.equal(reference.stratified_index(labels, 100, "test"))
-    assert not first.equal(reference.stratified_index(labels, 100, "train"))
-    assert reference.stratified_index(labels, 500, "test").equal(torch.arange(500))
+    first = stratified_index(labels, 100, "test")
+    assert first.equal(stratified_index(labels, 100, "test"))
+    assert not first.equal(stratified_index(labels, 100, "train"))
+    assert stratified_index(labels, 500, "test").equal(torch.arange(500))
 
 
-def test_the_floor_of_the_digits_is_small(
-    digits: Dataset, extractor: Extractor, cache: Path
+def halves(n_fake: int = 1000) -> Protocol:
+    """The digits' protocol with the two halves of the test split, and floors of that too."""
+    return dataclasses.replace(
+        DIGITS,
+        version=0,
+        n_real=300,
+        n_fake=n_fake,
+        selection=Selection("test", 299, 1000, ("fd_digits",)),
+        scores={"fd_digits": Use(), "precision_digits": Use(n_real=100, n_fake=50)},
+    )
+
+
+def test_a_checkpoint_is_chosen_by_real_images_that_are_not_reported_on(digits: Dataset) -> None:
+    draws = draw(halves(), digits)
+    assert (len(draws.real), len(draws.selection)) == (300, 299)
+    assert not torch.isin(draws.real, draws.selection).any()
+    for index in (draws.real, draws.selection):
+        assert digits.test.labels[index].bincount().min() >= 25  # of 10 classes
+
+
+def test_a_floor_shares_no_image_with_the_real_ones(digits: Dataset) -> None:
+    within = dataclasses.replace(halves(200), floor_split="test")
+    draws = draw(within, digits)
+    assert draws.floor is not None
+    assert not torch.isin(draws.floor, draws.real).any()
+    assert not draws.floor.equal(draws.floor.sort().values)  # some scores take the first few
+
+
+def test_where_too_few_real_images_are_left_there_is_no_floor(
+    digits: Dataset, extractor: Extractor, tmp_path: Path
 ) -> None:
-    floors = reference.load(DIGITS, digits, extractor, cache).floors
+    within = dataclasses.replace(halves(300), floor_split="test")
+    assert draw(within, digits).floor is None
+    assert Reference(within, digits, extractor, tmp_path).floors == {}
+
+
+def test_a_score_with_fewer_real_images_has_every_class_of_them(
+    digits: Dataset, extractor: Extractor, tmp_path: Path
+) -> None:
+    made = Reference(halves(), digits, extractor, tmp_path)
+    assert len(made.real("fd_digits").features.pooled) == 300
+    few = made.real("precision_digits").features
+    assert len(few.pooled) == 100
+    assert few.logits.argmax(dim=1).bincount(minlength=10).min() >= 7
+
+
+def test_scores_with_the_same_images_share_them(reference: Reference) -> None:
+    assert reference.real("fd_digits") is reference.real("recall_digits")
+    assert reference.real("fd_digits") is not reference.selection("fd_digits")
+    assert reference.real("parzen_pixels").features.pooled.shape == (599, 256)
+
+
+def test_the_floors_of_the_digits_are_those_of_good_images(reference: Reference) -> None:
+    floors = reference.floors
     assert 0 < floors["fd_digits"] < 10
     assert 9.5 < floors["cs_digits"] <= 10
-    assert floors["modes_covered"] == 10
+    assert floors["modes_covered_digits"] == 10
+    assert floors["precision_digits"] > 0.8
+    assert floors["recall_digits"] > 0.8
 
 
-def test_a_stored_reference_is_read_and_not_computed_again(
+def test_the_floor_of_authenticity_is_of_images_that_were_not_trained_on(
+    reference: Reference,
+) -> None:
+    assert 0.3 < reference.floors["authenticity_digits"] < 0.8  # training images would have 0
+
+
+def test_floors_are_read_and_not_computed_again(
     digits: Dataset, extractor: Extractor, tmp_path: Path
 ) -> None:
-    computed = reference.load(DIGITS, digits, extractor, tmp_path)
-    path = stored(tmp_path)
-    with np.load(path, allow_pickle=False) as arrays:
-        changed = dict(arrays) | {"floors": np.array([1.0, 2.0, 3.0])}
-    np.savez(path, **changed)
-    read = reference.load(DIGITS, digits, extractor, tmp_path)
-    assert list(read.floors.values()) == [1.0, 2.0, 3.0]
-    np.testing.assert_array_equal(read.statistics.covariance, computed.statistics.covariance)
-    assert read.statistics.mean.dtype == computed.statistics.mean.dtype
+    Reference(halves(), digits, extractor, tmp_path)
+    (path,) = (tmp_path / "floors").iterdir()
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"floors": {"fd_digits": 1.5}}))
+    assert Reference(halves(), digits, extractor, tmp_path).floors == {"fd_digits": 1.5}
+    path.write_text("{ half of a file")
+    assert Reference(halves(), digits, extractor, tmp_path).floors == stored["floors"]
+    assert json.loads(path.read_text()) == stored
 
 
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-def _flip_a_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def _pickle(path: Path) -> None:
-    np.savez(path, key=np.array([object()], dtype=object))
-
-
-def _foreign(path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        changed = dict(arrays) | {"key": np.array("another"), "floors": np.zeros(3)}
-    np.savez(path, **changed)
-
-
-@pytest.mark.parametrize("spoil", [_truncate, _flip_a_bit, _empty, _pickle, _foreign])
-def test_a_spoilt_file_is_computed_again(
-    spoil: Callable[[Path], None], digits: Dataset, extractor: Extractor, tmp_path: Path
-) -> None:
-    sound = reference.load(DIGITS, digits, extractor, tmp_path)
-    path = stored(tmp_path)
-    content = path.read_bytes()
-    spoil(path)
-    assert reference.load(DIGITS, digits, extractor, tmp_path).floors == sound.floors
-    assert path.read_bytes() == content
-
-
-def test_another_dataset_size_or_protocol_is_another_file(
+def test_floors_of_another_protocol_or_dataset_are_others(
     digits: Dataset, extractor: Extractor, tmp_path: Path
 ) -> None:
-    reference.load(DIGITS, digits, extractor, tmp_path)
-    other = dataclasses.replace(digits, fingerprint="0" * 64)
-    reference.load(DIGITS, other, extractor, tmp_path)
-    reference.load(
-        dataclasses.replace(DIGITS, preprocessing="another"), digits, extractor, tmp_path
-    )
-    larger = [
-        Split(split.images.repeat_interleave(2, 1).repeat_interleave(2, 2), split.labels)
-        for split in (digits.train, digits.test)
-    ]
-    resized = dataclasses.replace(digits, train=larger[0], test=larger[1])
-    reference.load(DIGITS, resized, extractor, tmp_path)
-    assert len(list((tmp_path / "statistics").iterdir())) == 4
-
-
-def test_features_are_kept_only_for_a_kernel_distance(
-    digits: Dataset, extractor: Extractor, cache: Path, tmp_path: Path
-) -> None:
-    without = reference.load(DIGITS, digits, extractor, cache).statistics.pooled
-    kernel = dataclasses.replace(DIGITS, kernel_subsets=5, kernel_subset_size=100)
-    assert without.shape == (0, 64)
-    for _ in range(2):  # computed, then read
-        kept = reference.load(kernel, digits, extractor, tmp_path).statistics.pooled
-        assert kept.shape == (599, 64)
+    Reference(halves(), digits, extractor, tmp_path)
+    Reference(halves(900), digits, extractor, tmp_path)
+    renamed = dataclasses.replace(digits, fingerprint="0" * 64)
+    Reference(halves(), renamed, extractor, tmp_path)
+    assert len(list((tmp_path / "floors").iterdir())) == 3
 
 
 def test_the_order_of_a_split_does_not_change_which_classes_are_drawn(
@@ -143,14 +144,6 @@ def test_the_order_of_a_split_does_not_change_which_classes_are_drawn(
     order = digits.train.labels.argsort(stable=True)
     train = Split(digits.train.images[order], digits.train.labels[order])
     in_classes = dataclasses.replace(digits, train=train, fingerprint="sorted")
-    floors = reference.load(DIGITS, in_classes, extractor, tmp_path).floors
-    assert floors["modes_covered"] == 10
+    floors = Reference(halves(), in_classes, extractor, tmp_path).floors
     assert floors["fd_digits"] < 10
-
-
-def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
-    digits: Dataset, extractor: Extractor, tmp_path: Path
-) -> None:
-    (tmp_path / "statistics").write_text("a file stands in the way")
-    with pytest.raises(UserError, match="cannot write real statistics to"):
-        reference.load(DIGITS, digits, extractor, tmp_path)
+    assert floors["precision_digits"] > 0.7  # of 50 images, which are not the first classes
