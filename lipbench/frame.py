@@ -18,8 +18,9 @@ from lipbench.store import RunFolder, Status, SuiteFolder
 
 _FIRST = ["run_id", "method", "setting", "seed", "outcome"]
 _COSTS = (
-    "seconds_training", "seconds_scoring", "seconds_per_update", "images_per_second",
-    "extra_parameters", "peak_resident_bytes", "peak_device_bytes", "energy_joules",
+    "seconds_training", "seconds_scoring", "seconds_auditing", "seconds_per_update",
+    "images_per_second", "extra_parameters", "peak_resident_bytes", "peak_device_bytes",
+    "energy_joules",
 )  # fmt: skip
 
 
@@ -156,7 +157,8 @@ def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None)
 
 def _cost(status: Status) -> dict[str, float]:
     costs = {name: status.cost.get(name, math.nan) for name in _COSTS}
-    return {"seconds": costs["seconds_training"] + costs["seconds_scoring"], **costs}
+    parts = ("seconds_training", "seconds_scoring", "seconds_auditing")
+    return {"seconds": sum(costs[part] for part in parts), **costs}
 
 
 def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 
-from lipbench import protocols
 from lipbench.errors import UserError
 from lipbench.frame import load_curves, load_runs
 from lipbench.plugins import Registry
@@ -170,21 +169,21 @@ class Exhibit(ABC):
         """Yield what the study shows; it may be unfinished, or have no completed run at all."""
 
 
-def study(folder: Path) -> Study:
+def study(folder: Path, by: Protocol | None = None) -> Study:
     """Return the results in a suite's folder that its current plan names.
 
-    Raises UserError where there is no plan, or it asks for a protocol that this version of
-    lipbench does not have.
+    `by` is another protocol than the suite's, that `lipbench eval` scored the runs under. Raises
+    UserError where there is no plan, or no run was scored by that protocol.
     """
     suite = SuiteFolder(folder)
     plan = suite.plan()
-    protocol = protocols.protocol(plan.protocol.partition("@")[0])
-    if protocol.id != plan.protocol:
+    protocol = by or plan.protocol
+    every = load_runs(folder, by.id if by else None)
+    if by and by.primary not in every:
         raise UserError(
-            f"{folder} is scored by {plan.protocol}, and this lipbench has {protocol.id}: "
-            "report it with the lipbench that made it, or run the suite anew"
+            f"no run of {folder} was scored by {by.id} yet: lipbench eval {folder} "
+            f"--protocol {by.name}"
         )
-    every = load_runs(folder)
     runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
     unscored = [score for score in protocol.scores if score not in runs]
     folders = suite.folders()
