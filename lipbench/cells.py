@@ -34,12 +34,14 @@ class Cell:
     """The runs of one method at one setting, seen through one score.
 
     A diverged run is a result, worse than any number. A run that failed, or has not ended, is
-    missing: it says nothing about the method, and makes the cell incomplete.
+    missing: it says nothing about the method, and makes the cell incomplete. A score that says of
+    itself that it is no number (an extrapolation along no line) is undefined: neither.
     """
 
     values: tuple[float, ...] = ()  # of the completed runs, in the order of their seeds
     diverged: int = 0
     missing: int = 0
+    undefined: int = 0
     seeds: frozenset[int] = frozenset()
     higher_is_better: bool = False
 
@@ -51,7 +53,7 @@ class Cell:
     @property
     def runs(self) -> int:
         """Return how many runs the plan has here."""
-        return self.ended + self.missing
+        return self.ended + self.missing + self.undefined
 
     @property
     def complete(self) -> bool:
@@ -83,10 +85,13 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
         completed = runs[runs["outcome"] == "completed"]
         values = tuple(float(value) for value in completed[score].dropna())
         diverged = int((runs["outcome"] == "diverged").sum())
+        scored = completed[study.protocol.primary].notna()
+        undefined = int((scored & completed[score].isna()).sum())
         found[str(method), str(setting)] = Cell(
             values=values,
             diverged=diverged,
-            missing=len(runs) - len(values) - diverged,
+            missing=len(runs) - len(values) - diverged - undefined,
+            undefined=undefined,
             seeds=frozenset(int(seed) for seed in runs["seed"]),
             higher_is_better=higher_is_better,
         )

@@ -227,7 +227,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> None:
     """Do the tasks that come through a pipe until it closes; the life of a worker process."""
     import torch
+    from tqdm import tqdm
 
+    # torch-fidelity's bars, though never shown, would take a semaphore of the system's, which the
+    # end of a worker leaves behind; one of its threads' does.
+    tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device == "cpu":
         torch.set_num_threads(1)

@@ -47,7 +47,7 @@ class Selection:
     split: str
     n_real: int
     n_fake: int
-    scores: tuple[str, ...]  # measured during training; the protocol's primary one chooses
+    scores: tuple[str, ...]  # measured during training, and drawn; the primary one chooses
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,13 @@ class Protocol:
                 known = MEASURES[SCORES[name].measure].options
                 if option not in known:
                     raise UserError(f"{self.name}: {name}: {unknown('option', option, known)}")
-        if self.primary not in self.scores or self.primary not in self.selection.scores:
+        if self.primary not in self.selection.scores or set(self.selection.scores) - set(
+            self.scores
+        ):
             raise UserError(
-                f"{self.name}: its primary score {self.primary!r} must be one of its scores and "
-                f"of those of its selection; they are {', '.join(self.scores)} and "
-                f"{', '.join(self.selection.scores)}"
+                f"{self.name}: its primary score {self.primary!r} must be one of its selection's, "
+                f"and those be among its scores; they are {', '.join(self.selection.scores)} and "
+                f"{', '.join(self.scores)}"
             )
         for name in self.scores:
             self._check_counts(name, self.n_real_of(name), self.n_fake_of(name))
@@ -426,12 +428,12 @@ def custom(record: Mapping[str, Any]) -> Protocol:
         if "scores" in given:
             changed["scores"] = {score: _use(use) for score, use in given["scores"].items()}
             changed.setdefault("primary", next(iter(changed["scores"])))
-        if changed.get("primary", base.primary) not in base.selection.scores:
-            changed.setdefault("selection", {"scores": [changed["primary"]]})
-        if "selection" in changed:
-            chosen = {**changed["selection"]}
-            chosen["scores"] = tuple(chosen.get("scores", base.selection.scores))
-            changed["selection"] = dataclasses.replace(base.selection, **chosen)
+        primary = changed.get("primary", base.primary)
+        kept = [s for s in base.selection.scores if s in changed.get("scores", base.scores)]
+        chosen: dict[str, Any] = {"scores": [primary, *[s for s in kept if s != primary]]}
+        chosen |= changed.get("selection", {})
+        chosen["scores"] = tuple(chosen["scores"])
+        changed["selection"] = dataclasses.replace(base.selection, **chosen)
         return dataclasses.replace(base, **changed)
     except (TypeError, AttributeError, ValueError) as error:
         raise UserError(f"protocol {name!r}: {error}") from error

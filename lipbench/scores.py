@@ -161,7 +161,8 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "FD∞",
             "Frechet distance of the {features} features extrapolated to infinitely many images "
             "of either kind, linearly in 1/N (after Chong and Forsyth 2020, with as many real "
-            "images as generated ones); not a number where the line does not fit",
+            "images as generated ones); not a number where the line's "
+            "end is uncertain by more than a twentieth of the largest distance",
             higher_is_better=False,
             decimals=1,
             options={"points": 6},

@@ -14,6 +14,7 @@ from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Shown, Study, Table
 
 INCOMPLETE = "†"
+UNDEFINED = "‡"
 UNPLANNED = Shown("—", muted=True)
 
 
@@ -66,6 +67,8 @@ def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
     if not cell.runs:
         return UNPLANNED
     mark = "" if cell.complete else INCOMPLETE
+    if not cell.ended and not cell.missing:
+        return Shown("—", UNDEFINED, muted=True)
     if not cell.ended:
         return Shown("incomplete", mark, muted=True)
     detail = []
@@ -123,6 +126,8 @@ def _notes(
             f"{INCOMPLETE} Incomplete: some of the runs failed or have not ended. They are "
             "missing, not bad, and the entry is over the others."
         )
+    if any(cell.undefined and not cell.ended for cell in planned):
+        notes.append(f"{UNDEFINED} The score is no number there, by its own rule.")
     if len(planned) < len(found):
         notes.append("— is not in the plan.")
     if len(study.methods) > 1:

@@ -23,7 +23,7 @@ class Bars(Exhibit):
     order = 50
 
     def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        for score in study.protocol.scores:
+        for score in study.protocol.selection.scores:
             found = cells(study, score)
             if any(cell.values for cell in found.values()):
                 yield _bars(study, score, found)

@@ -37,7 +37,7 @@ class BestSetting(Exhibit):
     order = 40
 
     def show(self, study: Study) -> Iterator[Table | Omitted]:
-        primary, scores = study.protocol.primary, study.protocol.scores
+        primary, scores = study.protocol.primary, study.protocol.selection.scores
         found = {score: cells(study, score) for score in scores}
         rows: list[tuple[Shown | str, ...]] = []
         raw: list[dict[str, object]] = []
@@ -129,7 +129,7 @@ def _value(paper: pd.DataFrame, score: str) -> float:
 
 
 def _real_data(study: Study) -> list[tuple[Shown | str, ...]]:
-    floors = {score: floor(study, score) for score in study.protocol.scores}
+    floors = {score: floor(study, score) for score in study.protocol.selection.scores}
     if all(value is None for value in floors.values()):
         return []
     run, rows = study.runs.iloc[0], study.published

@@ -34,8 +34,10 @@ class Curves(Exhibit):
     def show(self, study: Study) -> Iterator[Figure | Omitted]:
         curves = study.curves.astype({"update": float, "value": float})
         curves = curves.merge(study.runs[["run_id", "method", "setting", "outcome"]])
-        for score in study.protocol.scores:
-            of_score = curves[(curves["name"] == score) & np.isfinite(curves["value"])]
+        for score in study.protocol.selection.scores:
+            of_score = curves[
+                (curves["name"] == f"{score}_selection") & np.isfinite(curves["value"])
+            ]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
                 for number, methods in groups(study.methods):
                     yield _score(study, score, _of(methods, of_score), number)
@@ -79,7 +81,10 @@ def _score(study: Study, score: str, curves: pd.DataFrame, number: str) -> Figur
     for axes in grid[:, 0]:
         axes.set_ylabel(plain(about.title))
     legend(drawing, study, _present(study, curves))
-    note = "Lines are medians over seeds, bands the range; × is where a run diverged."
+    note = (
+        "Lines are medians over seeds, bands the range; × is where a run diverged. These scores "
+        "choose the best checkpoint: other latents and other real images than those of the tables."
+    )
     caption = f"Learning curves at each setting: {about.title}."
     return Figure(f"learning_{score}{number}", caption, drawing, (note,))
 

@@ -91,7 +91,7 @@ def test_the_name_fid_is_refused_to_other_weights() -> None:
 
 
 def test_a_primary_score_must_be_one_of_the_protocols() -> None:
-    with pytest.raises(UserError, match="'kid' must be one of its scores"):
+    with pytest.raises(UserError, match="'kid' must be one of its selection"):
         dataclasses.replace(protocol("miyato2018"), primary="kid")
 
 
@@ -135,7 +135,7 @@ def test_a_protocol_of_ones_own_says_only_what_differs(tmp_path: Path) -> None:
     mine = find(str(file))
     assert (mine.n_fake, mine.n_real, mine.primary) == (4000, 5000, "kd_effnetlite0")
     assert mine.options("kd_effnetlite0") == {"subsets": 100, "subset_size": 500}
-    assert mine.selection.scores == ("kd_effnetlite0",)
+    assert mine.selection.scores == ("kd_effnetlite0", "fd_effnetlite0")
     assert re.fullmatch(r"mine@[0-9a-f]{8}", mine.id)
     assert "a user's own, based on offline@2" in mine.sentence()
 

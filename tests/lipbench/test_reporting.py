@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import io
+import json
 import re
 import resource
 import shutil
@@ -17,7 +18,7 @@ from PIL import Image
 from lipbench.data import DatasetInfo
 from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun
-from lipbench.protocols import PROTOCOLS
+from lipbench.protocols import PROTOCOLS, find
 from lipbench.reporting import (
     Exhibit,
     Figure,
@@ -31,6 +32,7 @@ from lipbench.reporting import (
     render,
     study,
 )
+from lipbench.scoring import ScoreRecord
 from lipbench.spec import from_json
 from lipbench.store import Status, SuiteFolder
 from lipbench.suite import Intervals
@@ -102,7 +104,7 @@ def made(**changes):
             "setting": ["A", "A"],
             "seed": [0, 0],
             "outcome": ["completed", "diverged"],
-            "protocol": ["digits@1", "digits@1"],
+            "protocol": ["digits@2", "digits@2"],
             "dataset": ["digits", "digits"],
             "image_size": [16, 16],
             "architecture": ["standard_cnn", "standard_cnn"],
@@ -314,8 +316,8 @@ def test_two_results_cannot_write_one_file():
 
 def test_a_study_never_mixes_protocols_or_runs_of_one_place():
     runs = made().runs
-    with pytest.raises(ValueError, match="miyato2018@1"):
-        made(runs=runs.assign(protocol=["digits@1", "miyato2018@1"]))
+    with pytest.raises(ValueError, match="miyato2018@2"):
+        made(runs=runs.assign(protocol=["digits@2", "miyato2018@2"]))
     with pytest.raises(ValueError, match="two runs in one place"):
         made(runs=runs.assign(method="SN"))
 
@@ -371,10 +373,16 @@ SPEC = {
     },
     "precision": "float32",
     "ema_decay": None,
-    "protocol": "digits@1",
+    "protocol": "digits@2",
     "score_every": None,
     "schema": 1,
 }
+
+
+def scored(update, scores, checkpoint="last", **parts):
+    """Return a score's row of a run folder."""
+    record = ScoreRecord(update, checkpoint, "digits@2", scores, 1.0, collapsed=False, **parts)
+    return record.to_json()
 
 
 @pytest.fixture
@@ -384,14 +392,16 @@ def results(tmp_path):
     runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
     info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
     suite = SuiteFolder(tmp_path / "trial")
-    suite.save_plan(Plan("trial", "A trial.", runs[:2], info, None, Intervals()), "sqlite://")
+    plan = Plan("trial", "A trial.", runs[:2], info, None, PROTOCOLS["digits"], Intervals())
+    suite.save_plan(plan, "sqlite://")
     for run in (runs[0], runs[2]):
         folder = suite.new_folder(run)
         folder.open(run.spec, {})
         folder.append("metrics", {"update": 10, "loss_d": 1.0})
-        scores = {"fd_digits": 20.0, "cs_digits": 8.0, "modes_covered": 9.0}
-        row = {"update": 20, "scores": scores, "floors": {}, "spreads": {}, "collapsed": False}
-        folder.append("scores", row)
+        scores = {"fd_digits": 20.0, "cs_digits": 8.0, "modes_covered_digits": 9.0}
+        for checkpoint, update, value in (("selection", 10, 1.0), ("best", 10, 5.0)):
+            folder.append("scores", scored(update, {"fd_digits": value}, checkpoint))
+        folder.append("scores", scored(20, scores, errors={"fd_digits": 0.5}))
         for update in (10, 20):
             folder.save_sample(update, Image.new("L", (128, 64)))
         folder.set_status(Status("completed", None, 20))
@@ -460,12 +470,40 @@ def test_a_sweep_that_has_not_begun_renders(results):
     assert "2 runs: 2 queued." in " ".join(page(index.parent).words)
 
 
-def test_results_of_a_protocol_that_has_changed_are_the_users_error(results):
-    path = results.path / "plan.json"
-    path.write_text(path.read_text().replace("digits@1", "digits@0"))
+def test_last_and_best_and_the_gap_between_are_columns(results):
+    run = study(results.path).runs.iloc[0]
 
-    with pytest.raises(UserError, match="scored by digits@0, and this lipbench has digits@1"):
-        study(results.path)
+    assert (run["fd_digits"], run["fd_digits_best"], run["fd_digits_gap"]) == (20.0, 5.0, 15.0)
+    assert (run["best_update"], run["fd_digits_se"]) == (10, 0.5)
+
+
+def test_scores_that_choose_a_checkpoint_are_curves_and_no_results(results):
+    curves = study(results.path).curves
+
+    assert set(curves["name"]) == {"loss_d", "fd_digits_selection"}
+
+
+def test_a_report_keeps_to_the_record_that_the_plan_was_scored_by(results):
+    path = results.path / "plan.json"
+    stored = json.loads(path.read_text())
+    stored["protocol"]["n_fake"] = 777
+    path.write_text(json.dumps(stored))
+
+    assert study(results.path).protocol.n_fake == 777
+
+
+def test_runs_scored_again_are_reported_under_that_protocol_alone(results):
+    mine = find({"name": "mine", "based_on": "digits"})
+    with pytest.raises(UserError, match=r"no run .* scored by mine@.*lipbench eval"):
+        study(results.path, mine)
+    (first, *_) = [f for f in results.folders().values() if "-s0-" in f.path.name]
+    first.append("evals", scored(20, {"fd_digits": 3.0}) | {"protocol": mine.id})
+
+    read = study(results.path, mine)
+
+    assert read.protocol == mine
+    assert read.runs["fd_digits"].dropna().tolist() == [3.0]
+    assert study(results.path).runs["fd_digits"][0] == 20.0
 
 
 def test_importing_the_engine_of_reports_imports_no_torch_and_no_matplotlib():

@@ -50,7 +50,7 @@ def test_a_spec_spells_out_every_default(write, plan_of):
         spec.LossSpec("non_saturating", {"real_target": None}),
         "float32",
     )
-    assert run.protocol == "digits@1"
+    assert run.protocol == "digits@2"
 
 
 def test_numbers_are_coerced_before_they_are_hashed(write, plan_of):

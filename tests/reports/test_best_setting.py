@@ -90,7 +90,7 @@ def test_another_protocol_is_not_comparable(sketch, show):
 
     table = show(sketch.study())
 
-    assert any("protocol digits@1 (published: miyato2018@1)" in note for note in table.notes)
+    assert any("protocol digits@2 (published: miyato2018@2)" in note for note in table.notes)
 
 
 def test_a_method_that_was_never_published_has_a_dash(sketch, show):

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from lipbench.protocols import PROTOCOLS
 from lipbench.reporting import Figure, Omitted, Table
 
 
@@ -183,7 +184,7 @@ def test_last_and_best_are_of_the_best_setting_by_the_last(sketch, show):
     assert words(wn) == ["WN", *["—"] * 8]
     primary = table.raw[table.raw["score"] == "fd_digits"].set_index("setting")
     assert primary["best"].to_dict() == {"A": 6.5, "B": 1.0}
-    assert set(table.raw["score"]) == {"fd_digits", "cs_digits", "modes_covered"}
+    assert set(table.raw["score"]) == set(PROTOCOLS["digits"].scores)
     assert any("1.50 (floor)" in note for note in table.notes)
 
 

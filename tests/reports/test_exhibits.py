@@ -147,7 +147,7 @@ def test_a_bar_is_an_entry_and_the_axis_of_a_distance_is_logarithmic(sketch, exh
     axes = distance.drawing.axes[0]
     assert (axes.get_yscale(), score.drawing.axes[0].get_yscale()) == ("log", "linear")
     assert [list(line.get_ydata()) for line in axes.lines] == [[10.0, 20.0], [1.0, 1.0]]
-    assert modes == Omitted("no run has been scored yet: modes")
+    assert modes == Omitted("no run has been scored yet: modes (digits)")
 
 
 def test_a_diverged_bar_reaches_the_top_and_says_so(sketch, exhibit):
@@ -178,7 +178,9 @@ def test_many_methods_take_more_rows_of_bars(sketch, exhibit):
 def test_a_learning_curve_is_the_median_over_seeds(sketch, exhibit):
     for seed, scale in enumerate([1.0, 3.0]):
         run = sketch.run("SN", "A", scale, seed)
-        sketch.curves += [(run, u, "fd_digits", scale * (300 - u)) for u in (0, 100, 200)]
+        sketch.curves += [
+            (run, u, "fd_digits_selection", scale * (300 - u)) for u in (0, 100, 200)
+        ]
 
     results = shown(exhibit, "curves", sketch.study())
 
@@ -191,7 +193,7 @@ def test_a_learning_curve_is_the_median_over_seeds(sketch, exhibit):
 
 def test_a_score_known_only_at_the_end_has_no_curve(sketch, exhibit):
     run = sketch.run("SN", "A", 5.0)
-    sketch.curves.append((run, 2000, "fd_digits", 5.0))
+    sketch.curves.append((run, 2000, "fd_digits_selection", 5.0))
 
     assert "not scored during training" in shown(exhibit, "curves", sketch.study())[0].reason
 

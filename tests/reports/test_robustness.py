@@ -181,10 +181,10 @@ def test_a_higher_score_is_better_where_the_score_says_so(sketch_of, exhibit):
 def test_half_a_count_is_not_rounded_into_a_tie(sketch, exhibit):
     for method, counts in [("none", (8.0, 9.0)), ("SN", (7.0, 8.0))]:
         for seed, count in enumerate(counts):
-            sketch.run(method, "A", 5.0, seed, modes_covered=count)
+            sketch.run(method, "A", 5.0, seed, modes_covered_digits=count)
 
     table = next(
-        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_modes_covered"
+        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_modes_covered_digits"
     )
 
     assert [(row[1].text, row[1].best) for row in table.rows] == [("8.5", True), ("7.5", False)]

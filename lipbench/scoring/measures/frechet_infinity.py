@@ -16,7 +16,7 @@ from lipbench.scoring.features import Features
 from lipbench.scoring.measures.contract import Measure, Options, Real, require_finite, whole
 from lipbench.scoring.measures.frechet import changes, distance_to, fit, influences, moments
 
-LEAST_R_SQUARED = 0.9  # of a line worth extrapolating; our choice
+MOST_UNCERTAIN = 0.05  # a trusted intercept's standard error, of the largest distance; our choice
 _LEAST_PER_FEATURE = 2  # images, below which 1/N² matters; our choice
 _LEAST_RANGE = 1.5  # the largest N over the smallest; our choice
 _SEED = 0  # of the subsets, the same for all fakes
@@ -30,7 +30,12 @@ class Line(NamedTuple):
     distances: NDArray[np.float64]
     intercept: float
     slope: float
-    r_squared: float
+    error: float  # the intercept's standard error, from the points' distances to the line
+
+    @property
+    def is_trusted(self) -> bool:
+        """Return whether the points lie on a line well enough to tell where it ends."""
+        return self.error <= MOST_UNCERTAIN * float(self.distances.max())
 
 
 def subset_counts(largest: int, dimension: int, points: int) -> NDArray[np.int64]:
@@ -51,12 +56,12 @@ def subset_counts(largest: int, dimension: int, points: int) -> NDArray[np.int64
 
 def extrapolate(counts: NDArray[np.int64], distances: NDArray[np.float64]) -> Line:
     """Return the least-squares line of distances in 1/N; its intercept is at infinite N."""
-    inverse = 1 / counts
-    slope, intercept = np.polyfit(inverse, distances, 1)
-    residual = distances - (intercept + slope * inverse)
-    total = np.square(distances - distances.mean()).sum()
-    explained = 1 - float(np.square(residual).sum() / total) if total else 0.0
-    return Line(counts, distances, float(intercept), float(slope), explained)
+    design = np.stack([np.ones(len(counts)), 1 / counts], axis=1)
+    (intercept, slope), *_ = np.linalg.lstsq(design, distances, rcond=None)
+    residual = distances - design @ (intercept, slope)
+    variance = np.square(residual).sum() / (len(counts) - 2)
+    error = np.sqrt(variance * np.linalg.inv(design.T @ design)[0, 0])
+    return Line(counts, distances, float(intercept), float(slope), float(error))
 
 
 def line(fake: Tensor, real: Tensor, points: int) -> Line:
@@ -79,8 +84,8 @@ def line(fake: Tensor, real: Tensor, points: int) -> Line:
 def value(fake: Features, real: Real, options: Options) -> float:
     """Return the extrapolated distance, or nan where the distances lie on no line in 1/N.
 
-    It may fall below 0 by its own error. Below an R² of 0.9 the bias was not seen to follow the
-    law that is extrapolated, so what the line says is no score. Raises UserError where there are
+    It may fall below 0 by its own error. Where that is more than a twentieth of the largest of
+    the distances, what the line says is no score. Raises UserError where there are
     too few images (see `subset_counts`) or fewer than 3 points.
     """
     require_finite(fake)
@@ -124,7 +129,7 @@ def _pairs(fake: Tensor, real: Tensor, count: int) -> Iterator[tuple[Tensor, Ten
 
 
 def _trusted(fitted: Line) -> float:
-    return fitted.intercept if fitted.r_squared >= LEAST_R_SQUARED else float("nan")
+    return fitted.intercept if fitted.is_trusted else float("nan")
 
 
 MEASURE = Measure(value, replicates)

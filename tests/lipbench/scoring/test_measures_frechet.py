@@ -143,7 +143,20 @@ def test_distances_on_a_line_in_one_over_n_are_extrapolated_exactly() -> None:
     counts = np.array([100, 200, 400, 1000])
     found = extrapolate(counts, 7 + 300 / counts)
     assert (found.intercept, found.slope) == (pytest.approx(7), pytest.approx(300))
-    assert found.r_squared == pytest.approx(1)
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert found.is_trusted
+
+
+def test_an_extrapolations_error_is_that_of_least_squares() -> None:
+    counts = np.array([100, 200, 400])
+    found = extrapolate(counts, 7 + 300 / counts + np.array([0.1, -0.3, 0.2]))
+    design = np.stack([np.ones(3), 1 / counts], axis=1)
+    covariance = np.linalg.inv(design.T @ design)
+    residual = found.distances - design @ (found.intercept, found.slope)
+    assert found.error == pytest.approx(np.sqrt(covariance[0, 0] * (residual**2).sum()))
+    assert found.error > 0.1
+    scattered = extrapolate(counts, 7 + 300 / counts + np.array([1.0, -3.0, 2.0]))
+    assert not scattered.is_trusted
 
 
 def test_subsets_are_evenly_spaced_in_one_over_n() -> None:
@@ -184,15 +197,17 @@ def test_two_equal_sets_have_one_line_whatever_order_they_are_in() -> None:
 def test_distances_on_a_line_are_a_score() -> None:
     real, fake = features(gaussian(400, 24, seed=0)), features(gaussian(300, 24, seed=1))
     found = line(fake.pooled, real.pooled, points=6)
-    assert found.r_squared > 0.9
+    assert found.is_trusted
     assert INFINITE.value(fake, Real(real), {"points": 6}) == found.intercept
 
 
 def test_distances_on_no_line_give_no_number() -> None:
-    """Where the shift is all there is, 1/N explains nothing."""
+    """One image is so far from all that a distance tells only whether a subset has it."""
     real = Real(features(gaussian(600, 2, seed=0)))
-    fake = features(gaussian(600, 2, seed=1, shift=20))
-    assert line(fake.pooled, real.features.pooled, 6).r_squared < 0.9
+    images = gaussian(600, 2, seed=1)
+    images[17] *= 100
+    fake = features(images)
+    assert not line(fake.pooled, real.features.pooled, 6).is_trusted
     ones = torch.ones(3, 600, dtype=torch.float64)
     assert math.isnan(INFINITE.value(fake, real, {"points": 6}))
     assert INFINITE.replicates(fake, real, {"points": 6}, ones).isnan().all()
