@@ -187,6 +187,7 @@ def measure(
     """
     Resources(device)  # sets float32 to what it is in a run
     if device.type == "cuda":
+        torch.cuda.set_device(device)
         memory, energy = memory or PeakDevice(device), energy or Energy(device)
     images = {case.run.dataset: _noise(case.run.dataset, device) for case in cases}
     trainings: dict[tuple[int, int], list[_Training]] = {}

@@ -306,6 +306,21 @@ def test_the_command_prints_a_table_and_keeps_what_it_measured(here, write, tmp_
     assert [path.name for path in (tmp_path / "runs" / "tiny").iterdir()] == ["cost.json"]
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("asked", "threads"), [((), 1), (("--threads", 3), 3)])
+def test_a_cpu_computes_with_one_thread_as_in_a_run_or_as_many_as_asked(
+    here, write, tmp_path, asked, threads
+):
+    write(("[none, spectral_norm]", "[none]"))
+    torch.set_num_threads(2)
+    try:
+        done = here("cost", "tiny.yaml", "--image-size", 16, "--device", "cpu", *asked)
+        assert done.returncode == 0, done.stderr
+        assert SuiteFolder(tmp_path / "runs" / "tiny").cost()["threads"] == threads
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
