@@ -107,11 +107,12 @@ def cases(
     default loss: what a loss itself costs, of a batch's logits, is nothing beside an update.
     Raises UserError for an image size that the architecture does not take.
     """
-    kinds: dict[str, RunSpec] = {}
+    labelled: dict[str, RunSpec] = {}  # runs of one label differ in setting and seed only
     for run in runs:
-        kinds.setdefault(run.method, run.spec)
-    if not any(Case(label, spec).is_baseline for label, spec in kinds.items()):
-        kinds = {BASELINE: _baseline(runs[0].spec), **kinds}
+        labelled.setdefault(run.method, run.spec)
+    kinds = list(labelled.items())
+    if not any(Case(label, spec).is_baseline for label, spec in kinds):
+        kinds.insert(0, (BASELINE, _baseline(runs[0].spec)))
     taken = ARCHITECTURES[runs[0].spec.architecture].image_sizes
     for size in image_sizes:
         if size not in taken:
@@ -123,7 +124,7 @@ def cases(
     return [
         Case(label, _at(variant, size, updates))
         for size, updates in itertools.product(dict.fromkeys(image_sizes), dict.fromkeys(n_dis))
-        for label, spec in kinds.items()
+        for label, spec in kinds
         for variant in _variants(spec, registry, power_iterations)
     ]
 
@@ -271,7 +272,8 @@ def sample_updates(warm_up: Sample, device: torch.device) -> int:
 
 def _period(run: RunSpec) -> int:
     """Return after how many updates of G methods that act at each `every`-th of D repeat."""
-    every = [int(method.params.get("every", 1)) for method in run.methods]
+    given = [method.params.get("every") for method in run.methods]
+    every = [number for number in given if isinstance(number, int) and number > 0]
     return math.lcm(*(number // math.gcd(number, run.setting.n_dis) for number in every))
 
 

@@ -99,6 +99,12 @@ def test_none_is_added_first_where_the_suite_has_it_not(write, plan_of, registry
     assert wgan_gp.run.loss.name == "wasserstein"
 
 
+def test_a_label_that_says_none_is_not_the_baseline(write, plan_of, registry):
+    plan = plan_of(write(("[none, spectral_norm]", "[{weight_norm: {}, label: none}]")))
+    found = cases_of(plan, registry)
+    assert [(c.method, c.is_baseline) for c in found] == [("none", True), ("none", False)]
+
+
 def test_power_iterations_are_the_suites_and_those_asked_for(write, plan_of, registry):
     plan = plan_of(write(("[none, spectral_norm]", "[none, spectral_norm, lipschitz_projection]")))
     assert told(cases_of(plan, registry, 1, 5)) == [
@@ -160,7 +166,7 @@ def test_a_sample_of_a_quick_case_is_many_updates_and_lasts(registry):
 @pytest.mark.parametrize(
     ("every", "n_dis", "seconds", "updates"),
     [(1, 1, 10.0, 1), (1, 1, 0.1, 3), (16, 1, 10.0, 16), (16, 4, 10.0, 4), (16, 1, 0.01, 32),
-     (3, 5, 10.0, 3), (6, 4, 10.0, 3)],
+     (3, 5, 10.0, 3), (0.5, 1, 10.0, 1), (6, 4, 10.0, 3)],
 )  # fmt: skip
 def test_a_sample_holds_whole_periods_of_a_lazy_method(every, n_dis, seconds, updates):
     warm = Sample(case("r1", n_dis=n_dis, every=every), 0, 1, seconds, None, 0, None)
