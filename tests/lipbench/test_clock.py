@@ -159,6 +159,7 @@ def test_peak_resident_memory_is_absent_where_it_cannot_be_reset(tmp_path: Path)
 
 def test_peak_resident_memory_forgets_what_was_freed_before():
     gauge = PeakResident()
+    gauge.settle()  # else the blocks would fit into what other tests left
     gauge.start()
     before = gauge.read()
     if before is None:
@@ -166,12 +167,12 @@ def test_peak_resident_memory_forgets_what_was_freed_before():
     blocks, size = 2_000, 2**16  # small ones stay in the heap when they are freed
     taken = [torch.ones(size, dtype=torch.uint8) for _ in range(blocks)]
     taken = taken[-1:]
-    assert gauge.read() - before > 0.9 * blocks * size
+    assert gauge.read() - before > 0.7 * blocks * size
     gauge.start()
-    assert gauge.read() - before > 0.9 * blocks * size
+    assert gauge.read() - before > 0.7 * blocks * size
     gauge.settle()
     gauge.start()
-    assert gauge.read() - before < 0.2 * blocks * size
+    assert gauge.read() - before < 0.3 * blocks * size
 
 
 class Cuda:
