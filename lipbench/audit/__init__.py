@@ -25,7 +25,7 @@ from lipbench.audit.attack import attack
 from lipbench.audit.bound import kernel_product, upper_bound
 from lipbench.audit.facts import Distribution, Factor, Facts, Layer, Saturation
 from lipbench.audit.gradients import Slopes, between, logits, slopes
-from lipbench.audit.rest import at_rest, baked, undisturbed
+from lipbench.audit.rest import at_rest, baked, in_float64, undisturbed
 from lipbench.audit.saturation import saturation
 from lipbench.errors import UserError
 from lipbench.losses import Loss
@@ -56,7 +56,7 @@ def audit(
     _check(discriminator, sets)
     with undisturbed(real.device, seed):
         network = at_rest(discriminator)
-        exact = at_rest(discriminator).double()
+        exact = in_float64(discriminator)
         _check_logits(network, real[:2])
         seen = _slopes(baked(network), sets, seed)
         found = {name: seen[name].logits if name in seen else logits(network, images)
@@ -100,6 +100,10 @@ def _named(**images: Tensor | None) -> dict[str, Tensor]:
 def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
     weights = [*discriminator.parameters(), *discriminator.buffers()]
     for name, images in sets.items():
+        if any(images.device != weight.device for weight in weights):
+            raise UserError(
+                f"{name} is on {images.device}, the discriminator on {weights[0].device}"
+            )
         if images.dim() != 4 or not images.is_floating_point() or not len(images):
             raise UserError(
                 f"{name} should be images (N, C, H, W) of floats, N at least 1, "
@@ -114,10 +118,6 @@ def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
             raise UserError(
                 f"{name} has images of shape {tuple(images.shape[1:])}, "
                 f"real of {tuple(sets['real'].shape[1:])}"
-            )
-        if any(images.device != weight.device for weight in weights):
-            raise UserError(
-                f"{name} is on {images.device}, the discriminator on {weights[0].device}"
             )
     if not all(weight.isfinite().all() for weight in weights):
         raise UserError("the discriminator has weights that are not finite: it has diverged")

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 
 from lipbench.audit.facts import Factor, Layer
 from lipbench.audit.layers import is_affine, kind, runs_as, sigma_operator
+from lipbench.audit.rest import has_compute
 from lipbench.audit.rules import RULES, Rule, Step, UnboundedError, declared, layer
-from lipbench.networks import Network
 
 _DESCRIPTIONS = ("shape", "dtype", "device", "ndim", "layout")  # what is the same of any image
 _DESCRIBING = ("size", "dim", "numel", "ndimension", "is_floating_point")
@@ -100,7 +100,7 @@ class _Tracer(fx.Tracer):
 
     def __init__(self, root: nn.Module) -> None:
         super().__init__()
-        self.traced_func_name = "compute" if runs_as(root, Network) else "forward"
+        self.traced_func_name = "compute" if has_compute(root) else "forward"
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         of_torch = kind(m).__module__.startswith("torch.nn") and not isinstance(m, nn.Sequential)
@@ -113,7 +113,7 @@ class _Tracer(fx.Tracer):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        plain = m.compute if isinstance(m, Network) and runs_as(m, Network) else forward
+        plain = m.compute if has_compute(m) else forward
         return super().call_module(m, plain, args, kwargs)
 
 
@@ -148,7 +148,8 @@ def _graph(network: nn.Module) -> fx.GraphModule:
     others = {p.name: p.default for p in takes[1:] if p.default is not p.empty}
     graph = tracer.trace(network, concrete_args=others or None)
     for node in graph.nodes:
-        node.target = _IN_PLACE.get(node.target, node.target)
+        if node.op in ("call_function", "call_method"):
+            node.target = _IN_PLACE.get(node.target, node.target)
         if node.kwargs.get("inplace"):
             node.update_kwarg("inplace", False)
     return fx.GraphModule(network, graph)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from lipbench.networks import Network
 
 Kind = TypeVar("Kind", bound=nn.Module)
 
@@ -24,6 +26,24 @@ def at_rest(network: Kind) -> Kind:
         if hasattr(module, "inplace"):
             module.inplace = False  # type: ignore[assignment]  # the same values, and what came in can still be looked at
     return twin
+
+
+def in_float64(network: Kind) -> Kind:
+    """Return such a copy that computes in float64 to its end.
+
+    A `Network` would return float32, in which the difference of two near logits is lost.
+    """
+    twin = at_rest(network).double()
+    for module in twin.modules():
+        if has_compute(module):
+            module.forward = module.compute  # type: ignore[method-assign]
+    return twin
+
+
+def has_compute(module: nn.Module) -> TypeGuard[Network]:
+    """Return whether a module is a `Network` whose forward is that of its class."""
+    kind: type[nn.Module] = parametrize.type_before_parametrizations(module)
+    return isinstance(module, Network) and kind.forward is Network.forward
 
 
 def baked(network: Kind) -> Kind:

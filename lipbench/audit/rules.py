@@ -193,7 +193,8 @@ def entry(step: Step) -> Bound:
 def _scaled(step: Step, factors: list[Any]) -> Bound:
     if step.output.numel() != step.inputs[0].numel():
         raise UnboundedError("broadcasting repeats what is multiplied")
-    largest = math.prod(torch.as_tensor(factor).abs().max().item() for factor in factors)
+    sizes = [torch.as_tensor(factor, dtype=torch.float64).abs() for factor in factors]
+    largest = math.prod(size.max().item() for size in sizes)
     return largest * step.constant, f"multiplied by up to {largest:.4g}"
 
 
