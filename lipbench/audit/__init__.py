@@ -65,7 +65,7 @@ def audit(
         one = torch.zeros_like(real[:1], dtype=torch.float64)
         measured = layers.measured(exact, one)
         exact = baked(exact)
-        upper = upper_bound(exact, real.shape[1:], measured)
+        upper = upper_bound(exact, one, measured)
         per_image = _per_image(exact, real)
         lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
         highest = max(lower.values(), default=None)
@@ -74,7 +74,7 @@ def audit(
             factors=upper.factors,
             upper_bound=upper.constant,
             no_upper_bound=upper.reasons,
-            upper_bound_kernel=kernel_product(exact, real.shape[1:], measured),
+            upper_bound_kernel=kernel_product(exact, one, measured),
             per_image=per_image,
             lower_bounds=lower,
             lower_bound=highest,

@@ -44,10 +44,10 @@ class UpperBound:
     factors: list[Factor]
 
 
-def upper_bound(network: nn.Module, image_shape: torch.Size, layers: list[Layer]) -> UpperBound:
+def upper_bound(network: nn.Module, image: Tensor, layers: list[Layer]) -> UpperBound:
     """Return what is proven of a network at rest in float64, whose layers have been measured.
 
-    Each step's constant is with respect to the network's input, Euclidean and per image: a
+    The image (1, C, H, W) is only for its shape and device. Each step's constant is with respect to the network's input, Euclidean and per image: a
     product along a chain, a sum where branches are added. See `rules.RULES`.
     """
     known = {(fact.name, tuple(fact.input_shape)): fact.sigma_operator for fact in layers}
@@ -58,12 +58,10 @@ def upper_bound(network: nn.Module, image_shape: torch.Size, layers: list[Layer]
             known[key] = sigma_operator(module, shape)
         return known[key]
 
-    return _bound(network, image_shape, norm)
+    return _bound(network, image, norm)
 
 
-def kernel_product(
-    network: nn.Module, image_shape: torch.Size, layers: list[Layer]
-) -> float | None:
+def kernel_product(network: nn.Module, image: Tensor, layers: list[Layer]) -> float | None:
     """Return the same with kernels' singular values in place of the layers' norms: no bound."""
     sigmas = {fact.name: fact.sigma_kernel for fact in layers}
 
@@ -73,7 +71,7 @@ def kernel_product(
             raise UnboundedError("computes otherwise than with a kernel")
         return sigma
 
-    return _bound(network, image_shape, norm).constant
+    return _bound(network, image, norm).constant
 
 
 def rule_of(module: nn.Module) -> Rule | None:
@@ -179,10 +177,10 @@ def _runs(network: nn.Module, images: Tensor) -> tuple[fx.GraphModule, _Recorder
     return module, alone, together
 
 
-def _bound(network: nn.Module, image_shape: torch.Size, norm: NormOf) -> UpperBound:
-    device = next(network.parameters(), torch.empty(0)).device
+def _bound(network: nn.Module, image: Tensor, norm: NormOf) -> UpperBound:
     draw = torch.Generator().manual_seed(0)
-    images = torch.rand(2, *image_shape, generator=draw, dtype=torch.float64).to(device) * 2 - 1
+    images = torch.rand(2, *image.shape[1:], generator=draw, dtype=torch.float64) * 2 - 1
+    images = images.to(image.device)
     try:
         module, alone, together = _runs(network, images)
     except UnboundedError as none:

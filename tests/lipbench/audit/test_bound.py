@@ -36,14 +36,14 @@ class Function(nn.Module):
 
 def bound_of(network, *shape):
     exact = in_float64(network)
-    layers = measured(exact, torch.zeros(1, *shape, dtype=torch.float64))
-    return upper_bound(baked(exact), torch.Size(shape), layers)
+    image = torch.zeros(1, *shape, dtype=torch.float64)
+    return upper_bound(baked(exact), image, measured(exact, image))
 
 
 def kernels_of(network, *shape):
     exact = in_float64(network)
-    layers = measured(exact, torch.zeros(1, *shape, dtype=torch.float64))
-    return kernel_product(baked(exact), torch.Size(shape), layers)
+    image = torch.zeros(1, *shape, dtype=torch.float64)
+    return kernel_product(baked(exact), image, measured(exact, image))
 
 
 def reason_of(network, *shape):
