@@ -47,8 +47,9 @@ class UpperBound:
 def upper_bound(network: nn.Module, image: Tensor, layers: list[Layer]) -> UpperBound:
     """Return what is proven of a network at rest in float64, whose layers have been measured.
 
-    The image (1, C, H, W) is only for its shape and device. Each step's constant is with respect to the network's input, Euclidean and per image: a
-    product along a chain, a sum where branches are added. See `rules.RULES`.
+    The image (1, C, H, W) is only for its shape and device. Each step's constant is with respect
+    to the network's input, Euclidean and per image: a product along a chain, a sum where branches
+    are added. See `rules.RULES`.
     """
     known = {(fact.name, tuple(fact.input_shape)): fact.sigma_operator for fact in layers}
 
