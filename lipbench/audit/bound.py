@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lipbench.audit.facts import Factor, Layer
-from lipbench.audit.layers import is_affine, kind, runs_as, sigma_operator
+from lipbench.audit.layers import has_hooks, is_affine, kind, runs_as, sigma_operator
 from lipbench.audit.rest import has_compute
 from lipbench.audit.rules import RULES, Rule, Step, UnboundedError, declared, layer
 
@@ -67,7 +67,7 @@ def kernel_product(network: nn.Module, image: Tensor, layers: list[Layer]) -> fl
     sigmas = {fact.name: fact.sigma_kernel for fact in layers}
 
     def norm(name: str, module: nn.Module, shape: torch.Size) -> float:
-        sigma = sigmas[name]
+        sigma = sigmas.get(name)
         if sigma is None:
             raise UnboundedError("computes otherwise than with a kernel")
         return sigma
@@ -80,12 +80,15 @@ def rule_of(module: nn.Module) -> Rule | None:
 
     A module states its constant by an attribute `lipschitz: float`, of all that it does with one
     image, Euclidean: for layers that a theorem is about. A subclass of a class in the table has
-    its rule only where it has its forward.
+    its rule only where it has its forward, and no hooks that could change what it does; those of
+    an affine layer are measured with it.
     """
     if isinstance(getattr(module, "lipschitz", None), (int, float)):
         return declared
     if is_affine(module):
         return layer
+    if has_hooks(module):
+        return None
     bases = kind(module).__mro__
     return next((RULES[base] for base in bases if base in RULES and runs_as(module, base)), None)
 

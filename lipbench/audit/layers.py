@@ -47,6 +47,11 @@ def runs_as(module: nn.Module, base: type[nn.Module]) -> bool:
     )
 
 
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether a module's call does more than its forward."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 def uses_its_weight(module: nn.Module) -> bool:
     """Return whether a module is torch's own affine layer, which computes with its `.weight`."""
     return any(runs_as(module, base) for base in _AFFINE)
@@ -69,13 +74,14 @@ def input_shapes(network: nn.Module, image: Tensor) -> dict[str, torch.Size]:
     names = {module: name for name, module in network.named_modules()}
     shapes: dict[str, torch.Size] = {}
 
-    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        shapes.setdefault(names[module], inputs[0].shape[1:])
+    def note(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        inputs = (*args, *kwargs.values())[0]
+        shapes.setdefault(names[module], inputs.shape[1:])
 
     with contextlib.ExitStack() as stack:
         for module in names:
             if is_affine(module):
-                stack.enter_context(module.register_forward_pre_hook(note))
+                stack.enter_context(module.register_forward_pre_hook(note, with_kwargs=True))
         network(image)
     return shapes
 
@@ -166,7 +172,7 @@ def _facts(name: str, layer: nn.Module, shape: torch.Size) -> Layer:
         values = singular_values(kernel_matrix(layer, layer.weight))  # type: ignore[arg-type]
         original = trained_weight(layer)
         circular = circular_spectrum(layer, layer.weight, shape)  # type: ignore[arg-type]
-    else:
+    if values is None or has_hooks(layer):
         _check_affine(name, layer, shape)
     return Layer(
         name=name,
@@ -199,6 +205,6 @@ def _check_affine(name: str, layer: nn.Module, shape: torch.Size) -> None:
     joint, parts = layer(x + y) + layer(0 * x), layer(x) + layer(y)
     if not torch.allclose(joint, parts, rtol=1e-6, atol=1e-6 * parts.abs().max().item()):
         raise UserError(
-            f"{name} ({kind(layer).__name__}) has affine_map = True, but f(x + y) + f(0) is not "
-            "f(x) + f(y); a nonlinear module may state a constant, `lipschitz`"
+            f"{name} ({kind(layer).__name__}) is taken for an affine map, for its class or its "
+            "affine_map = True, but f(x + y) + f(0) is not f(x) + f(y)"
         )

@@ -144,8 +144,7 @@ def total(step: Step) -> Bound:
     """Return the bound of a sum or difference: the sum of the branches' constants."""
     if any(x.numel() != step.output.numel() for x in step.inputs):
         raise UnboundedError("broadcasting repeats a branch")
-    if step.kwargs.get("alpha", 1) != 1:
-        raise UnboundedError("no rule for a sum with alpha")
+    _require_plain(step)
     return sum(step.constants), _said("sum", step.constants, "a shift")
 
 
@@ -165,6 +164,7 @@ def product(step: Step) -> Bound:
     """Return the bound of a multiplication by constants: the largest of them."""
     if len(step.constants) > 1:
         raise UnboundedError("a product of two functions of the image has no constant")
+    _require_plain(step)
     return _scaled(step, [value for value in step.args if value is not step.inputs[0]])
 
 
@@ -172,6 +172,7 @@ def quotient(step: Step) -> Bound:
     """Return the bound of a division by constants: the largest of their reciprocals."""
     if len(step.constants) > 1 or step.args[0] is not step.inputs[0]:
         raise UnboundedError("a quotient with a function of the image below has no constant")
+    _require_plain(step)
     return _scaled(step, [1 / value for value in step.args[1:]])
 
 
@@ -188,6 +189,11 @@ def entry(step: Step) -> Bound:
     if not all(i is None or i is Ellipsis or isinstance(i, (int, slice)) for i in index):
         raise UnboundedError("an index list may repeat entries")
     return step.constant, "a selection of entries"
+
+
+def _require_plain(step: Step) -> None:
+    if step.kwargs:  # alpha, rounding_mode and such, which change what is computed
+        raise UnboundedError(f"no rule for the arguments {', '.join(step.kwargs)}")
 
 
 def _scaled(step: Step, factors: list[Any]) -> Bound:

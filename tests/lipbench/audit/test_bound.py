@@ -15,6 +15,7 @@ from lipbench.audit.layers import measured
 from lipbench.audit.rest import baked, in_float64
 from lipbench.audit.rules import RULES
 from lipbench.discriminators import Around
+from lipbench.errors import UserError
 from lipbench.networks import StandardDiscriminator
 
 
@@ -118,6 +119,9 @@ def test_no_bound_is_below_what_random_pairs_show(images):
         (lambda d, x: x / (1 + x.abs()), "a quotient with a function of the image below"),
         (lambda d, x: 1 / (2 + x), "a quotient with a function of the image below"),
         (lambda d, x: x.square(), "no rule for this operation"),
+        (lambda d, x: torch.mul(x, other=3.0), "no rule for the arguments other"),
+        (lambda d, x: torch.div(x, 2, rounding_mode="floor"), "arguments rounding_mode"),
+        (lambda d, x: torch.add(x, d.conv(x), alpha=5), "no rule for the arguments alpha"),
         (lambda d, x: x - x.mean(0, keepdim=True), "images of a batch|rows are not the images"),
         (lambda d, x: x.flip(0), "the images of a batch see each other"),
         (lambda d, x: x.transpose(0, 1).reshape(-1, 32), "rows are not the images"),
@@ -243,6 +247,37 @@ def test_a_subclass_with_another_forward_does_not_inherit_the_rule(filled):
     network = nn.Sequential(Doubled(), nn.Flatten(), nn.Linear(8, 1))
     found = bound_of(filled(network), 2, 2, 2)
     assert found.constant == pytest.approx(2 * network[2].weight.detach().norm().item())
+
+
+def test_a_hook_that_changes_what_a_module_does_voids_its_rule(filled):
+    network = filled(nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(8, 1)))
+    network[0].register_forward_hook(lambda module, inputs, outputs: 100 * outputs)
+    assert reason_of(network, 2, 2, 2).startswith("0 (ReLU): no rule")
+
+
+def test_a_hook_of_a_layer_is_measured_with_it(filled):
+    network = filled(nn.Sequential(nn.Flatten(), nn.Linear(8, 1)))
+    network[1].register_forward_hook(lambda module, inputs, outputs: 100 * outputs)
+    norm = network[1].weight.detach().norm().item()
+    assert bound_of(network, 2, 2, 2).constant == pytest.approx(100 * norm)
+    network[1].register_forward_hook(lambda module, inputs, outputs: outputs.square())
+    with pytest.raises(UserError, match="taken for an affine map"):
+        bound_of(network, 2, 2, 2)
+
+
+def test_a_layer_called_by_keyword_is_one_too(filled):
+    class Keyword(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(8, 1)
+
+        def forward(self, images):
+            return self.head(input=images.flatten(1))
+
+    network = filled(Keyword())
+    expected = network.head.weight.detach().norm().item()
+    assert bound_of(network, 2, 2, 2).constant == pytest.approx(expected)
+    assert kernels_of(network, 2, 2, 2) == pytest.approx(expected)
 
 
 def test_weights_that_a_forward_computes_itself_are_measured_as_they_are_used(filled, dense):
