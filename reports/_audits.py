@@ -57,6 +57,7 @@ class Audit:
     seed: int
     update: int
     layers: tuple[Layer, ...]
+    per_image: bool  # whether D treats images one by one, so that one has a constant
     lower_bounds: Mapping[str, float]
     lower_bound: float
     upper_bound: float
@@ -144,6 +145,7 @@ def read(audit: Mapping[str, Any], run: Mapping[Any, Any]) -> Audit:
         seed=int(run["seed"]),
         update=int(audit["update"]),
         layers=tuple(_layer(layer) for layer in _list(audit, "layers")),
+        per_image=bool(audit.get("per_image", True)),
         lower_bounds={k: as_float(v) for k, v in _dict(audit, "lower_bounds").items()},
         lower_bound=as_float(audit.get("lower_bound")),
         upper_bound=as_float(audit.get("upper_bound")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ _TITLES = {
     "interpolates": "between",
     "attack": "attack",
 }
+_OF_LAYER = re.compile(r"^\S+ \((\w+)\): ")  # `body.norm1 (BatchNorm2d): it divides ...`
 _NEAR_ONE = 1.1  # a power iteration's lag allowed: kernels that are meant to be at 1 at most
 _NAMED = 6  # methods that a note names, at most
 
@@ -50,7 +52,7 @@ def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
     marks = _marks(audits.values())
     rows: list[tuple[Shown | str, ...]] = []
     for audit in audits.values():
-        mark = ",".join(marks[reason] for reason in audit.no_upper_bound)
+        mark = ",".join(marks[reason] for reason in _reasons(audit))
         upper = Shown(text(audit.upper_bound), muted=math.isnan(audit.upper_bound), mark=mark)
         rows.append(
             (
@@ -73,6 +75,7 @@ def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
             "layers' constants composed along the network. Tightness: the largest lower bound as "
             "a share of the upper one.",
             *explained,
+            *_told_of_batches(audits.values()),
             *[f"{mark}: no upper bound, since {reason}." for reason, mark in marks.items()],
         ),
     )
@@ -91,12 +94,26 @@ def _row(audit: Audit) -> dict[str, object]:
 
 def _marks(audits: Iterable[Audit]) -> dict[str, str]:
     """Return the letter of each reason why there is no upper bound: a to z, then a2."""
-    reasons = dict.fromkeys(reason for audit in audits for reason in audit.no_upper_bound)
+    reasons = dict.fromkeys(reason for audit in audits for reason in _reasons(audit))
     letters = string.ascii_lowercase
     return {
         reason: letters[i % 26] + (str(i // 26 + 1) if i >= 26 else "")
         for i, reason in enumerate(reasons)
     }
+
+
+def _reasons(audit: Audit) -> list[str]:
+    """Return why there is no upper bound, once for layers of one kind; the CSV names each."""
+    return list(dict.fromkeys(re.sub(_OF_LAYER, r"\1: ", r) for r in audit.no_upper_bound))
+
+
+def _told_of_batches(audits: Iterable[Audit]) -> Iterator[str]:
+    joint = [audit.method for audit in audits if not audit.per_image]
+    if joint:
+        yield (
+            f"No bounds of {', '.join(joint)}: there the images of a batch see each other, so one "
+            "image has no constant."
+        )
 
 
 def _told_of_kernels(audits: Iterable[Audit]) -> Iterator[str]:

@@ -29,15 +29,11 @@ class Cost(Exhibit):
 
 
 _OTHERS = {  # that runs may record: what it is called, in which unit, and what to know of it
-    "images_per_second": ("Images/s", 1, "Images/s: that D and G train on"),
-    "extra_parameters": ("Extra parameters", 1, "Extra parameters: beyond those of `none`"),
-    "peak_device_bytes": ("Device MiB", 2**20, "Device MiB: the most that it had allocated"),
-    "peak_resident_bytes": (
-        "Process MiB",
-        2**20,
-        "Process MiB: the process's peak, with the interpreter, the data and the scores' network",
-    ),
-    "energy_joules": ("Energy, kJ", 1000, "Energy: of the device, over the whole training"),
+    "images_per_second": ("Images/s", 1, "of D's updates, real and generated, and of G's"),
+    "extra_parameters": ("Extra parameters", 1, "trained, beyond the plain networks'"),
+    "peak_device_bytes": ("Device MiB", 2**20, "the most that it had allocated"),
+    "peak_resident_bytes": ("Process MiB", 2**20, "its peak, interpreter and data included"),
+    "energy_joules": ("Energy, kJ", 1000, "all that the device used during training"),
 }
 
 
@@ -86,7 +82,10 @@ def _recorded(study: Study, timed: pd.DataFrame) -> Table:
                 if has_baseline
                 else []
             ),
-            *[f"{about}; the median over a method's timed runs." for _, _, about in recorded],
+            *[
+                f"{title}: {about}; median over a method's timed runs."
+                for title, _, about in recorded
+            ],
             f"Wall-clock time, on whatever each machine was{made} and did besides: compare only "
             "runs made side by side. Ratios that were measured in turns are the ones to trust.",
         ),

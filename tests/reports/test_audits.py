@@ -117,6 +117,32 @@ def test_a_method_without_an_upper_bound_has_a_dash_and_the_reason(sketch, show)
     assert texts == ["no upper bound"] * 3
 
 
+def test_layers_of_one_kind_give_one_reason_and_the_numbers_file_names_each(sketch, show):
+    reasons = [f"norm{i} (BatchNorm2d): it divides: no constant" for i in range(3)]
+    reasons.append("its graph cannot be traced: it branches")
+    sketch.audit(sketch.run("BN", "A", 5.0), upper_bound=None, no_upper_bound=reasons)
+
+    (table,) = show("bounds", sketch.study(), Table)
+
+    assert table.rows[0][5].mark == "a,b"
+    assert table.notes[-2:] == (
+        "a: no upper bound, since BatchNorm2d: it divides: no constant.",
+        "b: no upper bound, since its graph cannot be traced: it branches.",
+    )
+    assert table.raw["no_upper_bound"][0] == "; ".join(reasons)
+
+
+def test_a_discriminator_of_batches_has_no_bounds_and_is_named(sketch, show):
+    nothing = {"per_image": False, "lower_bounds": {}, "lower_bound": None, "upper_bound": None}
+    sketch.audit(sketch.run("MB stddev", "A", 5.0), upper_bound_kernel=None, **nothing)
+
+    table, omitted = show("bounds", sketch.study())
+
+    assert words(table.rows[0])[1:7] == ["—"] * 6
+    assert any(note.startswith("No bounds of MB stddev: ") for note in table.notes)
+    assert "no audited discriminator has a finite bound" in omitted.reason
+
+
 def test_infinite_and_missing_numbers_are_read_from_their_words(sketch, show):
     bounds = {"real": "inf", "fake": "nan", "attack": 2.5}
     sketch.audit(sketch.run("SN", "A", 5.0), lower_bounds=bounds, upper_bound="inf")
@@ -322,7 +348,7 @@ def test_a_point_is_a_completed_run_with_its_newest_audit(sketch, show):
     sketch.audit(first, 10, lower_bound=9.0)
     sketch.audit(first, 20, lower_bound=1.0, upper_bound=4.0)
     sketch.audit(second, 20, lower_bound=2.0, upper_bound=None)
-    sketch.audit(sketch.run("WN", "A", "diverged"))
+    sketch.audit(sketch.run("WN", "A", "diverged", fd_digits=3.0))
 
     (figure,) = show("score_and_bound", sketch.study())
 
