@@ -24,7 +24,7 @@ _TITLES = {
     "attack": "attack",
 }
 _OF_LAYER = re.compile(r"^\S+ \((\w+)\): ")  # `body.norm1 (BatchNorm2d): it divides ...`
-_NEAR_ONE = 1.1  # a power iteration's lag allowed: kernels that are meant to be at 1 at most
+_NEAR_ONE = 1.1  # kernels up to here are at 1, as those are that a method divides by an estimate
 _NAMED = 6  # methods that a note names, at most
 
 
@@ -128,7 +128,7 @@ def _told_of_kernels(audits: Iterable[Audit]) -> Iterator[str]:
         more = len(told) - _NAMED
         rest = [f"And so for {more} more methods"] if more > 0 else []
         yield (
-            "So kernels at 1 do not make a network 1-Lipschitz. "
+            "So kernels near 1 do not make a network 1-Lipschitz. "
             f"{'. '.join([*told[:_NAMED], *rest])}."
         )
 
@@ -138,7 +138,10 @@ def _beyond_its_kernels(audit: Audit) -> str:
     known = [x for x in audit.layers if not math.isnan(x.sigma_kernel + x.sigma_operator)]
     largest = max((layer.sigma_kernel for layer in known), default=math.inf)
     operators = [layer.sigma_operator for layer in known]
-    if largest > _NEAR_ONE or max(operators) <= _NEAR_ONE:
+    estimated = known and not any(math.isnan(layer.sigma_estimate) for layer in known)
+    if not (estimated or largest <= _NEAR_ONE):
+        return ""
+    if max(operators) <= _NEAR_ONE * max(1, largest):
         return ""
     at_most = math.ceil(100 * largest - 1e-4) / 100  # up, or it would not be true
     bound = audit.upper_bound

@@ -43,7 +43,8 @@ class Layers(Exhibit):
                 "(outputs, rest). σ of the operator: that of the layer as a map of its input, "
                 "with its stride and padding. Both ranks are the kernel's: the effective one is "
                 "exp of the entropy of its singular values (Roy and Vetterli 2007), the stable "
-                "one ‖W‖² / σ² with the Frobenius norm.",
+                "one ‖W‖² / σ² with the Frobenius norm. Layers with one output, whose rank is 1, are "
+                "left out of both.",
                 *_told_of_gaps(audits.values()),
                 *notes(study, audits),
                 "The CSV file has every layer.",
@@ -61,8 +62,10 @@ def _told_of_gaps(audits: Iterable[Audit]) -> Iterator[str]:
 
 
 def _ranges(audit: Audit) -> Iterator[str]:
+    of_matrices = [layer for layer in audit.layers if len(layer.spectra["kernel"]) != 1]
     for fact in _FACTS:
-        yield interval(getattr(layer, fact) for layer in audit.layers)
+        layers = of_matrices if fact.endswith("rank") else audit.layers
+        yield interval(getattr(layer, fact) for layer in layers)
 
 
 def _rows(audit: Audit) -> Iterator[dict[str, object]]:

@@ -181,7 +181,7 @@ def _lags(
         notes=(
             "Over the layers with an estimate, and all audits of the run. σ over its estimate: by "
             "how much the exact sigma of the trained weight exceeds the estimate that divides it, "
-            "which is what one power iteration an update costs; an exact method has none.",
+            "which is what few power iterations an update cost; an exact method has none.",
             *notes(study, audited),
         ),
         align="lrrrl",

@@ -179,12 +179,37 @@ def test_kernels_at_one_under_larger_operators_are_told_in_numbers(sketch, show,
 
     (table,) = show("bounds", sketch.study(), Table)
 
-    (told,) = [note for note in table.notes if note.startswith("So kernels at 1")]
+    (told,) = [note for note in table.notes if note.startswith("So kernels near 1")]
     assert told == (
-        "So kernels at 1 do not make a network 1-Lipschitz. SN: every kernel's sigma is at most "
+        "So kernels near 1 do not make a network 1-Lipschitz. SN: every kernel's sigma is at most "
         "1.01, but the operator norms of its layers are 1.2 to 2.38, and the upper bound that "
         "follows is 16.4."
     )
+
+
+def test_kernels_that_an_estimate_divides_are_told_of_where_it_lags(sketch, show, layer_of):
+    lagging = {"sigma_kernel": 1.4, "sigma_original": 2.8, "sigma_estimate": 2.0}
+    sketch.audit(sketch.run("SN", "A", 5.0), layers=[layer_of("a", **lagging)])
+    of_the_map = layer_of("a", sigma_kernel=1.3, sigma_operator=1.05)
+    sketch.audit(sketch.run("Conv SN", "A", 5.0), layers=[of_the_map, layer_of("b", **lagging)])
+    at_its_kernel = [layer_of("a", **lagging, sigma_operator=1.5)]
+    sketch.audit(sketch.run("SN of D", "A", 5.0), layers=at_its_kernel)
+
+    (table,) = show("bounds", sketch.study(), Table)
+
+    (told,) = [note for note in table.notes if note.startswith("So kernels near 1")]
+    assert "SN: every kernel's sigma is at most 1.40, but the operator norms" in told
+    assert told.count("every kernel") == 1
+
+
+def test_ranks_are_of_layers_with_several_outputs(sketch, show, layer_of):
+    head = layer_of("head", spectrum_kernel=[1.0], effective_rank=1.0, stable_rank=1.0)
+    conv = layer_of("conv", effective_rank=7.0, stable_rank=6.0)
+    sketch.audit(sketch.run("SN", "A", 5.0), layers=[conv, head])
+
+    (table,) = show("layers", sketch.study())
+
+    assert words(table.rows[0])[-2:] == ["7", "6"]
 
 
 def test_a_layer_without_a_matrix_has_no_kernels_facts_and_the_others_count(
