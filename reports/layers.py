@@ -43,8 +43,8 @@ class Layers(Exhibit):
                 "(outputs, rest). σ of the operator: that of the layer as a map of its input, "
                 "with its stride and padding. Both ranks are the kernel's: the effective one is "
                 "exp of the entropy of its singular values (Roy and Vetterli 2007), the stable "
-                "one ‖W‖² / σ² with the Frobenius norm. Layers with one output, whose rank is 1, are "
-                "left out of both.",
+                "one ‖W‖² / σ² with the Frobenius norm. Layers with one output, whose rank is 1, "
+                "are left out of both.",
                 *_told_of_gaps(audits.values()),
                 *notes(study, audits),
                 "The CSV file has every layer.",
