@@ -117,16 +117,15 @@ def shown_settings(study: Study) -> dict[str, str]:
     return best_settings(study)
 
 
-def notes(study: Study, found: Iterable[str]) -> Iterator[str]:
-    """Yield which runs the audits are of, and which methods have none to show."""
+def notes(study: Study, found: Iterable[str], what: str = "newest audit") -> Iterator[str]:
+    """Yield which runs the audits are of, and which methods have none to show.
+
+    `what` is shown of a run: its newest audit, or all of them.
+    """
+    which = "of the first seed that was audited: one run a method"
     if len(study.settings) > 1:
-        title = SCORES[study.protocol.primary].title
-        yield (
-            f"Each method's newest audit at its best setting by {title}, of the first seed that "
-            "was audited there: one run a method."
-        )
-    else:
-        yield "Each method's newest audit, of the first seed that was audited: one run a method."
+        which = f"at its best setting by {SCORES[study.protocol.primary].title}, {which}"
+    yield f"Each method's {what} {which}."
     settings, found = shown_settings(study), set(found)
     missing = [m for m in study.methods if m not in found and m in settings]
     if missing:

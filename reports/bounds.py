@@ -45,7 +45,7 @@ class Bounds(Exhibit):
         if not drawable:
             yield Omitted("no audited discriminator has a finite bound above 0")
         for number, methods in groups(drawable, ROWS):
-            yield _figure(study, number, {m: audits[m] for m in methods}, explained[:-1])
+            yield _figure(study, number, {m: audits[m] for m in methods})
 
 
 def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
@@ -158,9 +158,7 @@ def _ends(audit: Audit) -> list[float]:
     return [value for value in values if 0 < value < math.inf]
 
 
-def _figure(
-    study: Study, number: str, audits: Mapping[str, Audit], explained: Sequence[str]
-) -> Figure:
+def _figure(study: Study, number: str, audits: Mapping[str, Audit]) -> Figure:
     drawing = paper(height_of_rows(list(audits), 0.21), WIDTH)
     (axes,) = method_rows(drawing, list(audits), 1)
     every = [value for audit in audits.values() for value in _ends(audit)] + [1.0]
@@ -194,7 +192,10 @@ def _figure(
         f"bounds{number}",
         "Between which bounds each discriminator's Lipschitz constant lies.",
         drawing,
-        (*explained, "The axis is logarithmic; 1 is dashed."),
+        (
+            "The axis is logarithmic; 1 is dashed. The kernels' product is no bound: see "
+            "the notes of the table.",
+        ),
         pd.DataFrame(_row(audit) for audit in audits.values()),
     )
 

@@ -63,10 +63,12 @@ class LastAndBest(Exhibit):
             rows=tuple(rows),
             raw=raw,
             notes=(
-                "Medians over the completed runs, which differ in their seeds. A run's best is at "
-                "the update that a selection score chose, on other latents and other real images "
-                "than those of the score that is reported: so it is no optimistic estimate, and "
-                "can be worse than the last. Methods are ranked by the last.",
+                "Each column's median over the completed runs, which differ in their seeds, so "
+                "the gap need not be the difference of two medians.",
+                "A run's best is at the update that a selection score chose, on other latents and "
+                "other real images than those of the score that is reported: so it is no "
+                "optimistic estimate, and can be worse than the last. Methods are ranked by the "
+                "last.",
                 "Gap: last minus best, with the sign that makes it positive where the last is "
                 "worse.",
                 "Standard error: of a run's last score, by the bootstrap over its images. Std "

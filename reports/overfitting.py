@@ -80,7 +80,7 @@ def _figure(
         (
             "The vertical axes differ, and losses of different kinds cannot be compared; the gap "
             "between the two lines can.",
-            *notes(study, audited),
+            *notes(study, audited, "audits"),
         ),
         pd.DataFrame(
             audit.place | {"loss_train": audit.loss_train, "loss_heldout": audit.loss_heldout}

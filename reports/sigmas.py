@@ -125,7 +125,7 @@ def _figure(
         "The largest singular value of each kernel in use, as a matrix (outputs, rest).",
         drawing,
         (
-            *notes(study, audited),
+            *notes(study, audited, "audits"),
             "Methods that estimate their sigma, and those with several audits. The vertical axes "
             "differ, and some are logarithmic; 1 is dashed.",
         ),
@@ -182,7 +182,7 @@ def _lags(
             "Over the layers with an estimate, and all audits of the run. σ over its estimate: by "
             "how much the exact sigma of the trained weight exceeds the estimate that divides it, "
             "which is what few power iterations an update cost; an exact method has none.",
-            *notes(study, audited),
+            *notes(study, audited, "audits"),
         ),
         align="lrrrl",
     )
