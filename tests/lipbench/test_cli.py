@@ -186,6 +186,10 @@ def test_a_mistake_about_methods_is_one_line_and_exit_code_2(here, arguments, me
         (["run", "tiny.yaml", "--only", "method=x"], "error: --only: no run has method=x"),
         (["report", "nowhere"], "error: nowhere is not a suite's results"),
         (["status", "nowhere"], "error: nowhere is not a suite's results"),
+        (["eval", "nowhere"], "error: nowhere is neither a run's folder nor a suite's results"),
+        (["audit", "nowhere"], "error: nowhere is neither a run's folder nor a suite's results"),
+        (["sample", "nowhere"], "error: nowhere is neither a run's folder nor a suite's results"),
+        (["eval", "x", "--protocol", "ofline"], "error: "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(here, write, arguments, message, tmp_path):
@@ -232,6 +236,18 @@ def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_pat
     assert runs["outcome"].tolist() == ["completed"] * 2
     state = json.loads(here("status", "runs/tiny", "--json").stdout)
     assert [run["outcome"] for run in state["runs"]] == ["completed"] * 2
+
+    audits = here("audit", "runs/tiny", "--images", 16)
+    assert "upper bound" in audits.stdout, audits.stderr
+    (tmp_path / "mine.yaml").write_text(
+        "{name: mine, based_on: digits, n_fake: 300, bootstrap: 2}"
+    )
+    evaluated = here("eval", "runs/tiny", "--protocol", "mine.yaml")
+    assert "under mine@" in evaluated.stdout, evaluated.stderr
+    mine = here("report", "runs/tiny", "--protocol", "mine.yaml")
+    assert mine.stdout == "report: runs/tiny/report-mine/index.html\n", mine.stderr
+    drawn = here("sample", f"runs/tiny/runs/{runs['run_id'][0]}", "--count", 9)
+    assert drawn.stdout == "9 images of update 6: samples.png\n", drawn.stderr
 
     report = here("report", "runs/tiny")
     assert report.stdout == "report: runs/tiny/report/index.html\n"

@@ -14,7 +14,9 @@ import torch
 from lipbench import frame, outlook, reporting, spec, sweep
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
+from lipbench.protocols import PROTOCOLS
 from lipbench.run import provenance
+from lipbench.scoring import ScoreRecord
 from lipbench.store import RunFolder, SuiteFolder
 
 BREAKS = '''
@@ -45,8 +47,12 @@ def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
 
 def assert_same_results(a: RunFolder, b: RunFolder) -> None:
     assert lines(a, "metrics") == lines(b, "metrics")
-    drop_time = [[{**r, "seconds": 0} for r in folder.rows("scores")] for folder in (a, b)]
-    assert drop_time[0] == drop_time[1]
+    for name in ("scores", "audits"):
+        drop_time = [[{**r, "seconds": 0} for r in folder.rows(name)] for folder in (a, b)]
+        assert drop_time[0] == drop_time[1]
+    best = [folder.load_checkpoint()["best"] for folder in (a, b)]
+    assert best[0]["update"] == best[1]["update"]
+    assert all(torch.equal(best[0]["generator"][k], v) for k, v in best[1]["generator"].items())
     first, second = weights(a), weights(b)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -62,7 +68,10 @@ def test_a_completed_run_leaves_the_folder_that_the_docs_describe(write, plan_of
     assert status.update == 6
     assert folder.spec() == task.run.spec
     assert [row["update"] for row in folder.rows("metrics")] == [2, 4, 6]
-    assert [row["update"] for row in folder.rows("scores")] == [4, 6]
+    scored = [(row["update"], row["checkpoint"]) for row in folder.rows("scores")]
+    assert scored[:2] == [(4, "selection"), (6, "selection")]
+    assert scored[2] in [(4, "best"), (6, "best")]
+    assert scored[3:] == [(6, "last")]
     assert [path.name for path in folder.samples()] == ["00000006.png"]
     (session,) = folder.sessions()
     assert set(session["versions"]) >= {"torch", "lipbench", "python"}
@@ -74,7 +83,7 @@ def test_a_completed_run_leaves_the_folder_that_the_docs_describe(write, plan_of
 def test_a_run_stopped_and_resumed_has_the_same_bits(
     write, plan_of, tasks_of, do, tmp_path, stops
 ):
-    plan = plan_of(write())
+    plan = plan_of(write(("checkpoint: 3", "checkpoint: 3, audit: 2")))
     task = tasks_of(plan)[1]
     do(task)
     whole = RunFolder(task.folder.rename(tmp_path / "whole"))
@@ -102,8 +111,9 @@ def test_lines_written_after_the_last_checkpoint_are_cut_on_resume(
     assert_same_results(whole, folder)
 
 
-def test_scoring_and_samples_do_not_disturb_training(write, plan_of, tasks_of, do):
-    often = plan_of(write(("score: 4, checkpoint: 3", "score: 1, samples: 1, checkpoint: 1")))
+def test_scoring_audits_and_samples_do_not_disturb_training(write, plan_of, tasks_of, do):
+    every = "score: 1, samples: 1, checkpoint: 1, audit: 1"
+    often = plan_of(write(("score: 4, checkpoint: 3", every)))
     rarely = plan_of(write(("score: 4, ", "")))
     runs = []
     for plan in (often, rarely):
@@ -111,6 +121,64 @@ def test_scoring_and_samples_do_not_disturb_training(write, plan_of, tasks_of, d
         do(task)
         runs.append(weights(RunFolder(task.folder)))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_audits_come_on_schedule_from_before_the_first_update_on(write, plan_of, tasks_of, do):
+    task = tasks_of(plan_of(write(("checkpoint: 3", "checkpoint: 3, audit: 4"))))[1]
+    status = do(task)
+    rows = RunFolder(task.folder).rows("audits")
+    assert [row["update"] for row in rows] == [0, 4, 6]
+    assert rows[0]["logits"].keys() == {"train", "heldout", "fake"}
+    assert rows[0]["loss_train"] > 0
+    assert status.cost["seconds_auditing"] > 0
+
+
+class Improving:
+    """A scorer that finds the second of three generators the best, and counts what it scores."""
+
+    protocol = PROTOCOLS["digits"]
+
+    def __init__(self) -> None:
+        self.scored = []
+
+    def select(self, generator, *, latent_dim, seed, update):
+        value = {2: 5.0, 4: 3.0, 6: 4.0}[update]
+        return ScoreRecord(update, "selection", "digits@2", {"fd_digits": value}, 0.0)
+
+    def score(self, generator, *, latent_dim, seed, update, checkpoint="last"):
+        weights = torch.cat([w.flatten() for w in generator.state_dict().values()]).double()
+        self.scored.append((update, checkpoint))
+        scores = {"fd_digits": weights.sum().item()}
+        return ScoreRecord(update, checkpoint, "digits@2", scores, 0.0, collapsed=False)
+
+
+def test_the_best_generator_is_the_one_of_the_update_that_was_chosen(
+    write, plan_of, tasks_of, do, tmp_path, monkeypatch
+):
+    fake = Improving()
+    monkeypatch.setattr("lipbench.run.Resources.scorer", lambda *_: fake)
+    task = tasks_of(plan_of(write(("score: 4", "score: 2"))))[0]
+    do(task, stop_after=5)  # chosen before, kept in the checkpoint
+    assert do(task).outcome == "completed"
+    assert fake.scored == [(6, "last"), (4, "best")]
+    row = frame.load_runs(tmp_path / "runs" / "tiny").query("outcome == 'completed'").iloc[0]
+    assert row["best_update"] == 4
+    assert row["fd_digits_gap"] == pytest.approx(row["fd_digits"] - row["fd_digits_best"])
+
+    shorter = plan_of(
+        write(("score: 4", "score: 2"), ("generator_updates: 6", "generator_updates: 4"))
+    )
+    other = tasks_of(shorter)[0]
+    do(other)
+    at_4 = [r for r in RunFolder(other.folder).rows("scores") if r["checkpoint"] == "last"]
+    assert at_4[0]["scores"]["fd_digits"] == row["fd_digits_best"]
+
+
+def test_without_scores_during_training_nothing_is_chosen(write, plan_of, tasks_of, do, tmp_path):
+    task = tasks_of(plan_of(write(("score: 4, ", ""))))[0]
+    do(task)
+    assert [row["checkpoint"] for row in RunFolder(task.folder).rows("scores")] == ["last"]
+    assert "best_update" not in frame.load_runs(tmp_path / "runs" / "tiny")
 
 
 def test_a_run_killed_after_its_last_score_is_not_scored_twice(write, plan_of, tasks_of, do):
@@ -390,7 +458,7 @@ def test_curves_hold_metrics_and_scores_of_every_interval(write, plan_of, tasks_
     do(tasks_of(plan_of(write()))[0])
     curves = frame.load_curves(tmp_path / "runs" / "tiny")
     assert curves.query("name == 'loss_g'")["update"].tolist() == [2, 4, 6]
-    assert curves.query("name == 'fd_digits'")["update"].tolist() == [4, 6]
+    assert curves.query("name == 'fd_digits_selection'")["update"].tolist() == [4, 6]
 
 
 def test_an_estimate_comes_from_earlier_runs_alike_and_only_from_them(
