@@ -23,8 +23,8 @@ def authentic(fake: Features, real: Real, options: Options) -> Tensor:
     A copy is not farther from its nearest training image than that one is from its own nearest
     other training image. (So a copy of an image that is there twice is one too.) The mean is near
     0 for copies, and no measure of quality: noise is authentic. Fresh images of the training law
-    do not reach 1, so read it beside its floor. Raises UserError where the real side has no
-    training images, or fewer than 2.
+    do not reach 1, so read it beside its floor. Raises UserError where the real side has fewer
+    than 2 training images, or none.
     """
     require_finite(fake)
     training = require_training(real, "authenticity").pooled

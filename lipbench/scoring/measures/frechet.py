@@ -89,12 +89,12 @@ def influences(real: Fitted, pooled: Tensor) -> tuple[float, Tensor]:
     kept = values > _rounding(values)
     centred = pooled.numpy() - pooled.double().mean(dim=0).numpy()
     whitened = (centred @ (real.root @ vectors[:, kept])) * values[kept] ** -0.25
-    squares = (np.square(centred).sum(axis=1) - np.square(whitened).sum(axis=1)) / (
-        len(pooled) - 1
-    )
-    derivatives = squares + 2 * (centred @ (fake.mean - real.mean)) / len(pooled)
-    centred_derivatives = torch.from_numpy(derivatives - derivatives.mean())
-    return _assemble(real, fake, values), centred_derivatives
+    by_covariance = np.square(centred).sum(axis=1) - np.square(whitened).sum(axis=1)
+    by_mean = 2 * (centred @ (fake.mean - real.mean))
+    derivatives = by_covariance / (len(pooled) - 1) + by_mean / len(pooled)
+    # Weights of any sum are shares: only what an image adds to the mean image counts.
+    relative = torch.from_numpy(derivatives - derivatives.mean())
+    return _assemble(real, fake, values), relative
 
 
 def value(fake: Features, real: Real, options: Options) -> float:
