@@ -23,20 +23,20 @@ _NONE = Shown("—", muted=True)
 
 def side_by_side(study: Study) -> Iterator[Table | Figure | Omitted]:
     """Yield the measured cost as bars, as ratios and against what changes it."""
-    if not study.cost or not study.cost.get("rows"):
+    measured = study.cost
+    if not measured or not measured.get("rows"):
         yield Omitted(
             "the methods' cost was not measured side by side; `lipbench cost SUITE` does it"
         )
         return
-    rounds = _rounds(study.cost)
+    rounds = _rounds(measured)
     # none is measured for suites that do not have it, too: it is drawn as their last method.
     every = dict.fromkeys([*study.methods, *rounds["method"]])
     study = dataclasses.replace(study, methods=tuple(every))
-    assert study.cost is not None
     cost = _cost(rounds, study)
-    notes = _notes(study.cost, study, cost)
+    notes = _notes(measured, study, cost)
     yield from _bars(study, cost, rounds, notes)
-    yield _ratios(study.cost, cost, rounds, notes)
+    yield _ratios(cost, notes)
     if cost["n_dis"].nunique() > 1:
         yield from _lines(study, cost, rounds, notes)
     else:
@@ -147,9 +147,7 @@ def _bars_of(axes: Axes, study: Study, methods: Sequence[str], cost: pd.DataFram
         axes.plot([case["low"], case["high"]], [row, row], "-|", color="#222222", lw=0.9, ms=5)
 
 
-def _ratios(
-    about: Mapping[str, Any], cost: pd.DataFrame, rounds: pd.DataFrame, notes: Sequence[str]
-) -> Table:
+def _ratios(cost: pd.DataFrame, notes: Sequence[str]) -> Table:
     cases = sorted(set(cost[_CASE].itertuples(index=False, name=None)))
     facts = {
         "extra_parameters": ("Extra parameters", lambda value: f"{value:,.0f}"),
