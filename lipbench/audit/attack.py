@@ -12,7 +12,7 @@ from lipbench.discriminators import gradient
 
 # All of these are our choice.
 _STARTS = 4  # of each of the two kinds
-_STEP = 0.02  # of Adam, a pixel, at first; it falls linearly to 0
+_STEP = 0.05  # of Adam, a pixel, at first; it falls linearly to 0
 _NEAR = 0.01  # deviation of a pixel between the ends of a pair started along a gradient
 _NEAREST = 0.001  # nearer ends are too near for a quotient in float32
 
@@ -26,8 +26,8 @@ def attack(
 ) -> float:
     """Return the largest quotient |D(x) - D(y)| / |x - y|, or gradient norm, found in [-1, 1].
 
-    Start at the steepest images seen, on both sides along the gradient, and at the pairs of a
-    real image and a generated one with the largest quotients. Ascend
+    Start at the steepest images seen, each with a point near it along its gradient, and at the
+    pairs of a real image and a generated one with the largest quotients. Ascend
     log |D(x) - D(y)| - log |x - y| by Adam, within [-1, 1] (our choice: the domain of images).
     Where D is piecewise linear, the gradient of a gradient's norm is 0 almost everywhere; that of
     this quotient is not, and draws the ends to where D rises between them.
@@ -97,8 +97,10 @@ def _along_gradients(network: nn.Module, seen: list[Slopes]) -> tuple[Tensor, Te
     norms = _column(gradients.flatten(1).norm(dim=1))
     chosen = norms.flatten().topk(min(_STARTS, len(norms))).indices
     steep, gradients, norms = steep[chosen], gradients[chosen], norms[chosen]
-    step = gradients / torch.where(norms > 0, norms, 1) * _distance(_NEAR, steep) / 2
-    return (steep + step).clamp(-1, 1), (steep - step).clamp(-1, 1)
+    step = gradients / torch.where(norms > 0, norms, 1) * _distance(_NEAR, steep)
+    up, down = (steep + step).clamp(-1, 1), (steep - step).clamp(-1, 1)
+    blocked = _column((up - steep).flatten(1).norm(dim=1) < (down - steep).flatten(1).norm(dim=1))
+    return steep, torch.where(blocked, down, up)
 
 
 def _steepest_pairs(real: Slopes, fake: Slopes) -> tuple[Tensor, Tensor]:

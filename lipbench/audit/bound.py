@@ -94,10 +94,10 @@ def rule_of(module: nn.Module) -> Rule | None:
 
 
 class _Tracer(fx.Tracer):
-    """Trace a network with modules that have rules as leaves, and networks by their `compute`.
+    """Trace a network with modules that have rules as leaves, and a `Network` by its `compute`.
 
-    The forward of a `Network` opens an autocast context, which cannot be traced and is idle in
-    eval mode.
+    Its forward opens an autocast context, which cannot be traced and is idle in eval mode; within
+    another network, `in_float64` has put `compute` in the place of `forward`.
     """
 
     def __init__(self, root: nn.Module) -> None:
@@ -107,16 +107,6 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         of_torch = kind(m).__module__.startswith("torch.nn") and not isinstance(m, nn.Sequential)
         return rule_of(m) is not None or of_torch
-
-    def call_module(
-        self,
-        m: nn.Module,
-        forward: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        plain = m.compute if has_compute(m) else forward
-        return super().call_module(m, plain, args, kwargs)
 
 
 class _Recorder(fx.Interpreter):

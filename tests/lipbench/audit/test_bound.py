@@ -97,6 +97,14 @@ def test_an_operation_has_the_constant_known_by_hand(name):
     assert found.factors[-1].constant == pytest.approx(3 * expected, rel=1e-6)
 
 
+def test_a_constant_is_not_rounded_below_its_value():
+    plain, divided = (
+        bound_of(Function(function, 32), 2, 4, 4).constant
+        for function in (lambda d, x: x, lambda d, x: x / 6)
+    )
+    assert divided == pytest.approx(plain / 6, rel=1e-12)
+
+
 def test_no_bound_is_below_what_random_pairs_show(images):
     """An independent look at all the rules above: slopes between near and far images."""
     for function, _ in BY_HAND.values():
@@ -133,6 +141,7 @@ def test_no_bound_is_below_what_random_pairs_show(images):
         (lambda d, x: x if x.sum() > 0 else 2 * x, "cannot be traced: symbolically traced"),
         (lambda d, x: F.dropout(x, 0.5), "in place, or does what its graph has not|never stops"),
         (lambda d, x: (y := d.conv(x)).mul_(3) + y, "changes values in place"),
+        (lambda d, x: (y := d.conv(x), F.elu(y, 2.5, True))[0], "changes values in place"),
     ],
 )
 def test_what_is_not_proven_has_no_bound_and_a_reason(function, said):

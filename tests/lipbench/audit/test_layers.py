@@ -15,6 +15,7 @@ from lipbench.audit.rest import in_float64
 from lipbench.errors import UserError
 from lipbench.method import Method
 from lipbench.networks import StandardDiscriminator
+from lipbench.operators import MatrixNorm
 from lipbench.plugins import Registry
 
 
@@ -112,6 +113,23 @@ def test_an_iteration_on_the_convolution_estimates_no_kernels_singular_value(wra
     assert found["body.conv1"].sigma_estimate is None
     assert found["body.conv1"].sigma_original is not None
     assert found["head"].sigma_estimate is not None
+
+
+def test_an_iteration_on_another_matrix_of_the_same_shape_is_no_estimate(filled):
+    class OfTranspose(nn.Module):
+        def __init__(self, weight):
+            super().__init__()
+            self.norm = MatrixNorm(weight.mT)
+
+        def forward(self, weight):
+            return weight / self.norm(weight.mT)
+
+    layer = filled(nn.Linear(4, 4))
+    of_transpose = OfTranspose(layer.weight.detach())
+    parametrize.register_parametrization(layer, "weight", of_transpose)
+    found = facts(layer, 4)
+    assert found.sigma_original is not None
+    assert found.sigma_estimate is None
 
 
 def test_factors_of_a_weight_are_no_original_of_it(wrapped):

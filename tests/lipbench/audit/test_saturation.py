@@ -33,7 +33,7 @@ def test_the_tails_of_a_sigmoid_are_those_with_half_its_largest_slope():
 
 def test_the_largest_slope_is_that_of_all_images_and_not_of_the_first_ones():
     network = at_rest(nn.Sequential(nn.Sigmoid()))
-    (found,) = saturation(network, [rows([3.0, 3.1]), rows([0.0, 0.0])])
+    (found,) = saturation(network, [rows([6.0, 3.0]), rows([0.0, 0.0])])
     assert (found.share, found.dead) == (0.5, 0.0)
 
 
