@@ -100,6 +100,29 @@ def test_the_attack_finds_a_steep_place_that_no_image_is_in():
     assert audit(Ramp(), real, seed=3, attack_steps=60).lower_bounds["attack"] == 0
 
 
+def test_the_attack_draws_together_ends_between_which_nothing_rises():
+    class Tent(nn.Module):
+        """D is 0 but around the mean 0 of 36 pixels, where it has slopes of 7 and -7."""
+
+        def forward(self, images):
+            return 7 * (1 - (images.flatten(1).sum(1) / 6).abs()).relu()
+
+    draw = torch.Generator().manual_seed(0)
+    real = 0.6 + 0.05 * torch.randn(4, 1, 6, 6, generator=draw)
+    facts = audit(Tent(), real, -real, attack_steps=60, seed=3)
+    assert facts.lower_bounds["real"] == facts.lower_bounds["fake"] == 0
+    assert facts.lower_bounds["attack"] == pytest.approx(7)
+
+
+def test_a_network_of_ours_computes_in_float64_to_its_end(filled, images):
+    network = filled(StandardDiscriminator(16, 3, 0.0625))
+    batch = images(2, 3, 16, 16)
+    exact = in_float64(network)(batch.double())
+    assert exact.dtype == torch.float64
+    assert torch.allclose(exact.float(), network(batch), rtol=1e-4, atol=1e-6)
+    assert network(batch).dtype == torch.float32
+
+
 def test_the_attack_climbs_to_the_steepest_image_of_the_domain_and_no_further(images):
     class Bowl(nn.Module):
         """D(x) = |x|^2 / 2: of gradient norm |x|, at most 4 on images of 16 pixels."""
@@ -160,8 +183,9 @@ def test_what_was_not_given_is_not_told(images):
 
 def test_more_images_than_a_batch_are_all_counted(images):
     real = images(150, 1, 1, 2)
-    facts = audit(linear(1.0, 2.0), real, attack_steps=0)
+    facts = audit(linear(1.0, 2.0), real, heldout=real, attack_steps=0)
     assert facts.gradient_norms["real"].n == facts.logits["train"].n == 150
+    assert facts.logits["heldout"] == facts.logits["train"]
     assert facts.logits["train"].mean == pytest.approx(
         1 + (real.view(150, 2) @ torch.tensor([1.0, 2.0])).mean().item(), rel=1e-5
     )

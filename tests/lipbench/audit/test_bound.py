@@ -142,6 +142,7 @@ def test_no_bound_is_below_what_random_pairs_show(images):
         (lambda d, x: F.dropout(x, 0.5), "in place, or does what its graph has not|never stops"),
         (lambda d, x: (y := d.conv(x)).mul_(3) + y, "changes values in place"),
         (lambda d, x: (y := d.conv(x), F.elu(y, 2.5, True))[0], "changes values in place"),
+        (lambda d, x: (y := d.conv(x), y.exp_())[0], "changes values in place"),
     ],
 )
 def test_what_is_not_proven_has_no_bound_and_a_reason(function, said):
