@@ -359,7 +359,6 @@ PROTOCOLS: dict[str, Protocol] = {
                 "recall_digits": Use(),
                 "density_digits": Use(),
                 "coverage_digits": Use(),
-                "fd_infinity_digits": Use(),
                 "authenticity_digits": Use(),
                 "parzen_pixels": Use(),
                 "mmd_pixels": Use(),

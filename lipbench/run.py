@@ -26,7 +26,7 @@ from lipbench.networks import LATENT_DIM
 from lipbench.plan import PlannedRun
 from lipbench.plugins import Registry
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scoring import NonFiniteImages, Scorer, ScoreRecord, sampling
+from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, Scorer, ScoreRecord, sampling
 from lipbench.spec import RunSpec
 from lipbench.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.suite import Intervals
@@ -156,7 +156,7 @@ def _diagnose(error: Exception, state: TrainState | None) -> tuple[str, str]:
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OOM in cause:
         return "out_of_memory", str(error).splitlines()[0]
-    if state and isinstance(error, NonFiniteImages):
+    if state and isinstance(error, (NonFiniteImages, NonFiniteFeatures)):
         return "diverged", f"{error} after update {state.update}"
     no_decomposition = isinstance(error, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
     if state and (no_decomposition or not state.is_finite()):
@@ -285,6 +285,8 @@ class _Work:
         self.notify("scored", {"update": record.update, "scores": record.scores})
 
     def _audit(self) -> None:
+        if not self.state.is_finite():
+            return  # training has diverged, as the next metrics will tell
         with self.clock.auditing():
             row = trained.audit_row(self.spec, self.state, self.dataset, trained.AUDIT_IMAGES)
         self.folder.append("audits", row)

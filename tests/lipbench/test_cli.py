@@ -239,9 +239,7 @@ def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_pat
 
     audits = here("audit", "runs/tiny", "--images", 16)
     assert "upper bound" in audits.stdout, audits.stderr
-    (tmp_path / "mine.yaml").write_text(
-        "{name: mine, based_on: digits, n_fake: 300, bootstrap: 2}"
-    )
+    (tmp_path / "mine.yaml").write_text("{name: mine, based_on: digits, n_fake: 300}")
     evaluated = here("eval", "runs/tiny", "--protocol", "mine.yaml")
     assert "under mine@" in evaluated.stdout, evaluated.stderr
     mine = here("report", "runs/tiny", "--protocol", "mine.yaml")

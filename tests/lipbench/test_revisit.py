@@ -69,9 +69,7 @@ def test_another_protocols_scores_are_kept_beside_and_not_among_the_runs_own(
 def test_a_protocol_that_cannot_score_the_data_is_refused(
     first: trained.Found, resources: Resources, cache: Path
 ) -> None:
-    with pytest.raises(
-        UserError, match=r"'offline' needs 10,000 test and 10,000 .* 599 and 1,198"
-    ):
+    with pytest.raises(UserError, match=r"'offline' needs 10,000 .* has 599 and 1,198"):
         list(revisit.evaluate([first], find("offline"), ["last"], resources, cache, None))
 
 
@@ -124,7 +122,7 @@ def test_a_run_that_chose_no_best_checkpoint_says_why(
     first: trained.Found, resources: Resources, cache: Path, tmp_path: Path
 ) -> None:
     without = copied(first, tmp_path / "run", best=None)
-    with pytest.raises(UserError, match=r"no best checkpoint .* `intervals: \{score"):
+    with pytest.raises(UserError, match=r"no best checkpoint was chosen: .* score: UPD"):
         revisit.sample(without, "best", 4, 0, resources, cache)
 
 
@@ -134,9 +132,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_with_both_shapes(
     wider = copied(first, tmp_path / "run")
     spec = json.loads((wider.folder.path / "spec.json").read_text())
     (wider.folder.path / "spec.json").write_text(json.dumps(spec | {"width": 0.25}))
-    with pytest.raises(
-        UserError, match=r"width 0.25\): size mismatch for .*\[.*\].*\[.*\]"
-    ) as told:
+    with pytest.raises(UserError, match=r"width 0.25\): size mismatch .*\[.*\[.*\]") as told:
         revisit.sample(wider, "last", 4, 0, resources, cache)
     assert "\n" not in str(told.value)
 

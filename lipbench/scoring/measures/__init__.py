@@ -27,7 +27,6 @@ from lipbench.scoring.measures.contract import (
     Real,
     standard_error,
 )
-from lipbench.scoring.measures.statistics import Statistics, statistics
 
 __all__ = [
     "MEASURES",
@@ -35,10 +34,8 @@ __all__ = [
     "NonFiniteFeatures",
     "Options",
     "Real",
-    "Statistics",
     "collapsed",
     "standard_error",
-    "statistics",
 ]
 
 MEASURES: Mapping[str, Measure] = {  # options in the comments
