@@ -69,25 +69,29 @@ class Score:
 
 SPACES: Mapping[str, Space] = MappingProxyType(
     {
-        "inception": Space("Inception", 2048, "2048 pooled Inception", 1008, INCEPTION_SHA256),
+        "inception": Space(
+            "Inception", 2048, "2048 pooled Inception features", 1008, INCEPTION_SHA256
+        ),
         "effnetlite0": Space(
-            "EfficientNet-Lite0", 1280, "1280 pooled EfficientNet-Lite0", 1000, EFFNETLITE0_SHA256
+            "EfficientNet-Lite0",
+            1280,
+            "1280 pooled EfficientNet-Lite0 features",
+            1000,
+            EFFNETLITE0_SHA256,
         ),
-        "digits": Space(
-            "digits", 64, "64 hidden units' values in our digits classifier, as", 10, DIGITS_SHA256
-        ),
-        "pixels": Space("pixels", None, "pixels, scaled to [0, 1], as"),
+        "digits": Space("digits", 64, "64 features of our digits classifier", 10, DIGITS_SHA256),
+        "pixels": Space("pixels", None, "pixels, scaled to [0, 1]"),
     }
 )
 
-_NEIGHBOURS = "{} nearest neighbours, on the {{features}} features"
+_NEIGHBOURS = "{} nearest neighbours, on the {{features}}"
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
         "frechet_distance": Measure(
             "fd",
             "FD",
-            "Frechet distance between Gaussians fitted to the {features} features of real and of "
+            "Frechet distance between Gaussians fitted to the {features} of real and of "
             "generated images (Heusel et al. 2017)",
             higher_is_better=False,
             decimals=1,
@@ -96,7 +100,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "kd",
             "KD",
             "Kernel distance, the unbiased cubic-kernel MMD² (Binkowski et al. 2018), of the "
-            "{features} features; slightly below 0 is possible",
+            "{features}; slightly below 0 is possible",
             higher_is_better=False,
             decimals=4,
             options={"subsets": 100, "subset_size": 1000},
@@ -159,7 +163,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "frechet_distance_infinity": Measure(
             "fd_infinity",
             "FD∞",
-            "Frechet distance of the {features} features extrapolated to infinitely many images "
+            "Frechet distance of the {features} extrapolated to infinitely many images "
             "of either kind, linearly in 1/N (after Chong and Forsyth 2020, with as many real "
             "images as generated ones); not a number where the line's "
             "end is uncertain by more than a twentieth of the largest distance",
@@ -171,7 +175,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "authenticity",
             "authenticity",
             "Share of generated images that are not nearer to a training image than any other "
-            "training image is (Alaa et al. 2022), by the {features} features; near 0: copies",
+            "training image is (Alaa et al. 2022), by the {features}; near 0: copies",
             higher_is_better=True,
             decimals=3,
             if_diverged=0.0,
@@ -192,7 +196,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "parzen",
             "Parzen",
             "Mean log-likelihood, in nats, of real images under a Gaussian kernel density at the "
-            "generated ones (Goodfellow et al. 2014), on {features} they are; it says little of "
+            "generated ones (Goodfellow et al. 2014), on the {features}; it says little of "
             "samples or of likelihood (Theis et al. 2016), and stands here for old tables",
             higher_is_better=True,
             decimals=1,
@@ -203,7 +207,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "mmd",
             "MMD²",
             "Unbiased MMD² with a mixture of Gaussian kernels (Gretton et al. 2012; bandwidths "
-            "our choice), on {features} they are; on pixels it says little of what people see",
+            "our choice), on the {features}; on pixels it says little of what people see",
             higher_is_better=False,
             decimals=4,
         ),
