@@ -13,6 +13,7 @@ setup: .venv/installed
 
 quickstart: setup
 	$(BIN)/lipbench run quickstart
+	$(BIN)/lipbench cost quickstart
 	$(BIN)/lipbench report runs/quickstart
 	@echo "MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db"
 
