@@ -147,7 +147,7 @@ def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None)
         for part, suffix in (("floors", "floor"), ("spreads", "std"), ("errors", "se")):
             if name in last[part]:
                 columns[f"{name}_{suffix}"] = float(last[part][name])
-        if best:
+        if best and name in best["scores"]:
             chosen = float(best["scores"][name])
             worse = -1 if SCORES[name].higher_is_better else 1
             columns[f"{name}_best"] = chosen

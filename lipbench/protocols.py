@@ -80,6 +80,7 @@ class Protocol:
     collapse_ratio: float = 0.05  # of trace(covariance), fake to real; our choice
 
     def __post_init__(self) -> None:
+        self._check_values()
         for name in (*self.scores, *self.selection.scores):
             if name not in SCORES:
                 raise UserError(f"{self.name}: {unknown('score', name, SCORES)}")
@@ -137,6 +138,38 @@ class Protocol:
         """Return every option of a score's measure."""
         use = self.scores.get(score, Use())
         return {**MEASURES[SCORES[score].measure].options, **use.options}
+
+    def _check_values(self) -> None:
+        chosen = self.selection
+        for split in (self.real_split, self.floor_split, chosen.split):
+            if split not in _SPLITS:
+                raise UserError(f"{self.name}: {unknown('split', split, _SPLITS)}")
+        counts: list[tuple[str, object, int]] = [
+            ("n_real", self.n_real, 1),
+            ("n_fake", self.n_fake, 1),
+            ("n_training", self.n_training, 0),
+            ("bootstrap", self.bootstrap, 0),
+            ("selection.n_real", chosen.n_real, 1),
+            ("selection.n_fake", chosen.n_fake, 1),
+        ]
+        for name, use in self.scores.items():
+            counts += [(f"{name}.sets", use.sets, 1)]
+            counts += [(f"{name}.n_real", 1 if use.n_real is None else use.n_real, 1)]
+            counts += [(f"{name}.n_fake", 1 if use.n_fake is None else use.n_fake, 1)]
+        for name, value, least in counts:
+            if type(value) is not int or value < least:
+                raise UserError(
+                    f"{self.name}: {name}: got {value!r}; it is a whole number from {least} on"
+                )
+        if self.bootstrap == 1:
+            raise UserError(f"{self.name}: bootstrap: 1 replicate has no spread; 0, or 2 and more")
+        if any(MEASURES[s.measure].needs_training for s in map(SCORES.get, self.scores) if s):
+            least = 2
+            if self.n_training < least:
+                raise UserError(
+                    f"{self.name}: n_training: got {self.n_training}; scores that compare with "
+                    f"training images need {least} or more"
+                )
 
     def _check_counts(self, score: str, n_real: int, n_fake: int) -> None:
         least = _least(score, self.options(score))
@@ -227,6 +260,7 @@ _INCEPTION = (
     "bilinear resize to 299 pixels, (x - 128) / 128"
 )
 _TEN_SPLITS = Use(options={"splits": 10})
+_SPLITS = ("train", "test")
 _SETS = 3  # by default, to see the noise of an evaluation; our choice
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -405,7 +439,7 @@ def custom(record: Mapping[str, Any]) -> Protocol:
     `{fid: {n_fake: 10000, sets: 3}, kid: {subsets: 50}}`. Raises UserError for what
     cannot be a protocol.
     """
-    given = dict(record)
+    given: dict[str, Any] = {key: _integral(value) for key, value in record.items()}
     try:
         name, base = str(given.pop("name")), protocol(str(given.pop("based_on")))
     except KeyError as error:
@@ -419,8 +453,12 @@ def custom(record: Mapping[str, Any]) -> Protocol:
     for key, value in given.items():
         if key not in fields:
             raise UserError(f"protocol {name!r}: {unknown('field', key, sorted(fields))}")
-        if isinstance(getattr(base, key), int) and (not isinstance(value, int) or value < 0):
-            raise UserError(f"protocol {name!r}: {key}: got {value!r} where a count belongs")
+        nested = key in ("scores", "selection")
+        if nested and not (isinstance(value, Mapping) and value):
+            raise UserError(
+                f"protocol {name!r}: {key}: got {value!r}; it is a mapping, e.g. "
+                "scores: {fid: {n_fake: 10000}}, selection: {split: train}"
+            )
     source = f"a user's own, based on {base.id}"
     changed: dict[str, Any] = {"name": name, "version": 0, "source": source, **given}
     try:
@@ -430,7 +468,7 @@ def custom(record: Mapping[str, Any]) -> Protocol:
         primary = changed.get("primary", base.primary)
         kept = [s for s in base.selection.scores if s in changed.get("scores", base.scores)]
         chosen: dict[str, Any] = {"scores": [primary, *[s for s in kept if s != primary]]}
-        chosen |= changed.get("selection", {})
+        chosen |= {key: _integral(v) for key, v in changed.get("selection", {}).items()}
         chosen["scores"] = tuple(chosen["scores"])
         changed["selection"] = dataclasses.replace(base.selection, **chosen)
         return dataclasses.replace(base, **changed)
@@ -444,10 +482,17 @@ _PINNED |= {"name", "source", "dataset"}
 _COUNTS = ("n_real", "n_fake", "sets")
 
 
+def _integral(value: Any) -> Any:
+    """Take 1e4 for a whole number, as people write it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _use(given: Mapping[str, Any] | None) -> Use:
     """Return how a score is used, its measure's options written beside its counts."""
-    given = given or {}
-    counts = {key: int(value) for key, value in given.items() if key in _COUNTS}
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise TypeError(f"got {given!r} for a score; write its counts, e.g. {{n_fake: 10000}}")
+    counts = {key: _integral(value) for key, value in given.items() if key in _COUNTS}
     return Use(**counts, options={k: float(v) for k, v in given.items() if k not in _COUNTS})
 
 

@@ -70,6 +70,7 @@ class Audit:
     overfitting_gap: float
     loss_train: float
     loss_heldout: float
+    seconds: float  # what the audit itself took
 
     @property
     def place(self) -> dict[str, object]:
@@ -160,6 +161,7 @@ def read(audit: Mapping[str, Any], run: Mapping[Any, Any]) -> Audit:
         overfitting_gap=as_float(audit.get("overfitting_gap")),
         loss_train=as_float(audit.get("loss_train")),
         loss_heldout=as_float(audit.get("loss_heldout")),
+        seconds=as_float(audit.get("seconds")),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -76,6 +77,7 @@ def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
             "a share of the upper one.",
             *explained,
             *_told_of_batches(audits.values()),
+            *_told_of_seconds(audits.values()),
             *[f"{mark}: no upper bound, since {reason}." for reason, mark in marks.items()],
         ),
     )
@@ -88,6 +90,7 @@ def _row(audit: Audit) -> dict[str, object]:
         "upper_bound": audit.upper_bound,
         "upper_bound_kernel": audit.upper_bound_kernel,
         "tightness": audit.tightness,
+        "seconds": audit.seconds,
         "no_upper_bound": "; ".join(audit.no_upper_bound),
     }
 
@@ -113,6 +116,15 @@ def _told_of_batches(audits: Iterable[Audit]) -> Iterator[str]:
         yield (
             f"No bounds of {', '.join(joint)}: there the images of a batch see each other, so one "
             "image has no constant."
+        )
+
+
+def _told_of_seconds(audits: Iterable[Audit]) -> Iterator[str]:
+    known = [audit.seconds for audit in audits if not math.isnan(audit.seconds)]
+    if known:
+        yield (
+            f"An audit took {text(statistics.median(known))} seconds, the median; training's time "
+            "and state are without it."
         )
 
 

@@ -68,12 +68,15 @@ def test_only_laps_are_training_and_only_those_after_ten_updates_make_the_pace(w
     run.restart()
     with run.scoring():
         wait(11)
+    with run.auditing():
+        wait(4)
     run.restart()
     wait(3)
     run.lap(6)
     assert run.cost() == {
         "seconds_training": 8,
         "seconds_scoring": 11,
+        "seconds_auditing": 4,
         "timed_updates": 6,
         "timed_seconds": 3,
         "seconds_per_update": 0.5,

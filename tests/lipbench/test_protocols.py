@@ -113,8 +113,21 @@ def test_a_primary_score_must_be_one_of_the_protocols() -> None:
         ({"scores": {"kd_effnetlite0": {"subsetsize": 9}}}, "no option called 'subsetsize'"),
         ({"nfake": 9}, "no field called 'nfake'; did you mean 'n_fake'"),
         ({"extractor": "inception"}, "no field called 'extractor'"),
-        ({"n_fake": "many"}, "n_fake: got 'many' where a count"),
-        ({"n_fake": -5000}, "got -5000 where a count"),
+        ({"n_fake": "many"}, "n_fake: got 'many'; it is a whole number"),
+        ({"n_fake": -5000}, "n_fake: got -5000; it is a whole number from 1 on"),
+        ({"n_fake": 4000.5}, "n_fake: got 4000.5; it is a whole number"),
+        ({"bootstrap": 1}, "1 replicate has no spread"),
+        ({"n_training": 0}, "n_training: got 0; .* need 2 or more"),
+        ({"real_split": "tset"}, "no split called 'tset'; did you mean 'test'"),
+        ({"selection": {"split": "val"}}, "no split called 'val'; there are"),
+        ({"selection": {"n_real": 0}}, "selection.n_real: got 0"),
+        ({"selection": {"nreal": 9}}, "nreal"),
+        ({"selection": ["train"]}, "selection: got .*; it is a mapping"),
+        ({"scores": ["fd_effnetlite0"]}, "scores: got .*; it is a mapping"),
+        ({"scores": {"fd_effnetlite0": {"sets": 0}}}, "fd_effnetlite0.sets: got 0"),
+        ({"scores": {"fd_effnetlite0": {"sets": True}}}, "fd_effnetlite0.sets: got True"),
+        ({"scores": {"fd_effnetlite0": 3}}, "got 3 for a score; write its counts"),
+        ({"scores": {}}, "scores: got {}; it is a mapping"),
         ({"based_on": "oflline"}, "no protocol called 'oflline'"),
         ({"name": "digits"}, "the protocol 'digits' exists"),
     ],
@@ -129,7 +142,7 @@ def test_a_protocol_that_cannot_be_is_refused_with_what_it_needs(
 def test_a_protocol_of_ones_own_says_only_what_differs(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "name: mine\nbased_on: offline\nn_fake: 4000\n"
+        "name: mine\nbased_on: offline\nn_fake: 4e3\n"
         "scores:\n  kd_effnetlite0: {subset_size: 500, sets: 2}\n  fd_effnetlite0:\n"
     )
     mine = find(str(file))

@@ -201,7 +201,11 @@ def test_a_run_that_two_cells_share_stands_in_both_and_is_one_run(write, plan_of
         ("[C]", "[C, miyato2018]", r":6: two settings are called 'C'"),
         ("width:", "name: resnext, width:", r":4: no architecture called 'resnext'"),
         ("protocol: digits", "protocol: digit", r":8: no protocol called 'digit'"),
-        ("protocol: digits", "protocol: miyato2018", r":8: .*needs 10,000 test images"),
+        (
+            "protocol: digits",
+            "protocol: miyato2018",
+            r":8: .*needs 10,000 test and 10,000 training images",
+        ),
         ("digits\narch", "{name: digits, image_size: 20}\narch", r":3: .*takes images of 16, 32"),
         ("digits\narch", "{name: images, path: /nowhere}\narch", r":3: .*/nowhere does not exist"),
         ("digits\narch", "{name: images}\narch", r":3: .*needs a folder or zip"),

@@ -122,7 +122,7 @@ def test_a_run_that_chose_no_best_checkpoint_says_why(
     first: trained.Found, resources: Resources, cache: Path, tmp_path: Path
 ) -> None:
     without = copied(first, tmp_path / "run", best=None)
-    with pytest.raises(UserError, match=r"no best checkpoint was chosen: .* score: UPD"):
+    with pytest.raises(UserError, match=r"no best checkpoint was chosen: .*score: UPD"):
         revisit.sample(without, "best", 4, 0, resources, cache)
 
 

@@ -163,7 +163,8 @@ def test_a_score_is_the_mean_over_its_own_number_of_sets(
     digits: Dataset, cpu: torch.device, cache: Path, scorer: Scorer, real: Tensor
 ) -> None:
     scores = {"fd_digits": Use(), "cs_digits": Use(sets=3)}
-    thrice = dataclasses.replace(DIGITS, version=0, scores=scores)
+    chosen = dataclasses.replace(DIGITS.selection, scores=("fd_digits",))
+    thrice = dataclasses.replace(DIGITS, version=0, scores=scores, selection=chosen)
     sets = (real, real[:1].expand(1000, -1, -1, -1), vision.gaussian_blur(real, 9, 2.0))
     repeated = score(Scorer(thrice, digits, cpu, cache), torch.cat(sets))
     single = [score(scorer, images).scores for images in sets]
@@ -178,7 +179,8 @@ def test_a_score_takes_as_many_images_as_it_says(
     digits: Dataset, cpu: torch.device, cache: Path, scorer: Scorer, real: Tensor
 ) -> None:
     few = {"fd_digits": Use(), "cs_digits": Use(n_fake=100)}
-    fewer = dataclasses.replace(DIGITS, version=0, scores=few)
+    chosen = dataclasses.replace(DIGITS.selection, scores=("fd_digits",))
+    fewer = dataclasses.replace(DIGITS, version=0, scores=few, selection=chosen)
     record = score(Scorer(fewer, digits, cpu, cache), real)
     logits = scorer._extractor.network(real[:100])[1].double()
     p = logits.softmax(dim=1)
