@@ -9,9 +9,9 @@ import contextlib
 import enum
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -22,9 +22,13 @@ from lipbench.printing import say
 if TYPE_CHECKING:
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
+    from lipbench.protocols import Protocol
     from lipbench.run import Resources, Task
+    from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
     from lipbench.trained import Found
+
+T = TypeVar("T")
 
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
@@ -204,7 +208,7 @@ def report(
 
     by = protocols.find(protocol) if protocol else None
     page = reporting.render(
-        reporting.study(results, by), results / (f"report-{by.name}" if by else "report")
+        reporting.study(results, by), results / (f"report-{by.id}" if by else "report")
     )
     say(f"report: {page}")
     if by:
@@ -234,13 +238,16 @@ def evaluate(
     wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
     resources, cache = _resources(device), paths.cache_root()
     rows = []
+
+    def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
+        return revisit.evaluate(run, used, wanted, resources, cache, inception_weights)
+
     with _locked(found):
-        for run, by, record in revisit.evaluate(
-            found, used, wanted, resources, cache, inception_weights
-        ):
-            rows.append({"run_id": run.folder.path.name, **record.to_json()})
-            if not as_json:
-                printing.show_record(run, by, record)
+        for run, records in _each(found, score):
+            for by, record in records:
+                rows.append({"run_id": run.folder.path.name, **record.to_json()})
+                if not as_json:
+                    printing.show_record(run, by, record)
     if as_json:
         _print_json(rows)
 
@@ -258,9 +265,10 @@ def audit(
     from lipbench import paths, revisit, trained
 
     found = trained.find(runs)
+    resources, cache = _resources(device), paths.cache_root()
     rows = []
     with _locked(found):
-        for run, facts in revisit.audit(found, images, _resources(device), paths.cache_root()):
+        for run, facts in _each(found, lambda r: revisit.audit(r, images, resources, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})
             if not as_json:
                 printing.show_audit(run, facts)
@@ -535,6 +543,21 @@ def _resources(device: str | None) -> Resources:
     from lipbench.run import Resources
 
     return Resources(torch.device(executors.slots(device, 1, 1)[0]))
+
+
+def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:
+    """Yield what is made of each run; of several, one that cannot is told of and passed over."""
+    failed = 0
+    for run in found:
+        try:
+            yield run, work(run)
+        except UserError as error:
+            if len(found) == 1:
+                raise
+            failed += 1
+            say(f"{run.folder.path.name}: {error}", error=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

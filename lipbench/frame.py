@@ -139,6 +139,8 @@ def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None)
         if row["protocol"] == (protocol or spec.protocol)
     }
     last, best = found.get("last"), found.get("best")
+    if last and best and best.get("reached", last["update"]) != last["update"]:
+        best = None  # chosen before the run went on
     if last is None or last["update"] != spec.budget.generator_updates:
         return {"collapsed": pd.NA}
     columns: dict[str, Any] = {"collapsed": last["collapsed"]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +14,10 @@ from typing import Any
 
 from lipbench.errors import UserError, unknown
 from lipbench.scores import (
+    ABOUT,
     DIGITS_SHA256,
     EFFNETLITE0_SHA256,
     INCEPTION_SHA256,
-    MEASURES,
     SCORES,
     SPACES,
     Score,
@@ -89,10 +91,19 @@ class Protocol:
                     f"{self.name}: {name!r} is only defined on the weights "
                     f"{SCORES[name].weights_sha256}, not on {self.weights_sha256}"
                 )
-            for option in self.scores.get(name, Use()).options:
-                known = MEASURES[SCORES[name].measure].options
+            known = ABOUT[SCORES[name].measure].options
+            for option, value in self.scores.get(name, Use()).options.items():
                 if option not in known:
                     raise UserError(f"{self.name}: {name}: {unknown('option', option, known)}")
+                whole = isinstance(known[option], int)
+                kinds = (int,) if whole else (int, float)
+                if type(value) not in kinds or not 0 < value <= _MOST.get(option, math.inf):
+                    expected = "a whole number" if whole else "a number"
+                    most = f", at most {_MOST[option]:g}" if option in _MOST else ""
+                    raise UserError(
+                        f"{self.name}: {name}.{option}: got {value!r}; it is {expected} above 0"
+                        f"{most}"
+                    )
         if self.primary not in self.selection.scores or set(self.selection.scores) - set(
             self.scores
         ):
@@ -102,7 +113,13 @@ class Protocol:
                 f"{', '.join(self.scores)}"
             )
         for name in self.scores:
-            self._check_counts(name, self.n_real_of(name), self.n_fake_of(name))
+            n_real, n_fake = self.n_real_of(name), self.n_fake_of(name)
+            self._check_counts(name, n_real, n_fake)
+            if n_real > self.n_real or n_fake > self.n_fake:
+                raise UserError(
+                    f"{self.name}: {name} asks for {n_real:,} real and {n_fake:,} generated "
+                    f"images, more than the protocol's {self.n_real:,} and {self.n_fake:,}"
+                )
         for name in self.selection.scores:
             self._check_counts(name, self.selection.n_real, self.selection.n_fake)
 
@@ -137,7 +154,7 @@ class Protocol:
     def options(self, score: str) -> dict[str, float]:
         """Return every option of a score's measure."""
         use = self.scores.get(score, Use())
-        return {**MEASURES[SCORES[score].measure].options, **use.options}
+        return {**ABOUT[SCORES[score].measure].options, **use.options}
 
     def _check_values(self) -> None:
         chosen = self.selection
@@ -161,9 +178,12 @@ class Protocol:
                 raise UserError(
                     f"{self.name}: {name}: got {value!r}; it is a whole number from {least} on"
                 )
+        ratio: object = self.collapse_ratio
+        if type(ratio) not in (int, float) or not 0 <= self.collapse_ratio < 1:
+            raise UserError(f"{self.name}: collapse_ratio: got {ratio!r}; it is from 0 to below 1")
         if self.bootstrap == 1:
             raise UserError(f"{self.name}: bootstrap: 1 replicate has no spread; 0, or 2 and more")
-        if any(MEASURES[s.measure].needs_training for s in map(SCORES.get, self.scores) if s):
+        if any(ABOUT[s.measure].needs_training for s in map(SCORES.get, self.scores) if s):
             least = 2
             if self.n_training < least:
                 raise UserError(
@@ -177,13 +197,6 @@ class Protocol:
             raise UserError(
                 f"{self.name}: {score} needs at least {least:,} real and as many generated "
                 f"images ({_why(score)}); it would get {n_real:,} and {n_fake:,}"
-            )
-        if n_real > max(self.n_real, self.selection.n_real) or n_fake > max(
-            self.n_fake, self.selection.n_fake
-        ):
-            raise UserError(
-                f"{self.name}: {score} asks for {n_real:,} real and {n_fake:,} generated images, "
-                f"more than the protocol's {self.n_real:,} and {self.n_fake:,}"
             )
 
     def sentence(self) -> str:
@@ -234,7 +247,7 @@ def _least(score: str, options: Mapping[str, float]) -> int:
     features = SPACES[about.space].features or 0
     return {
         "frechet_distance": features + 1,
-        "frechet_distance_infinity": 3 * features,
+        "frechet_distance_infinity": 3 * features + 2,
         "kernel_distance": int(options.get("subset_size", 2)),
         "classifier_score": 2 * int(options.get("splits", 1)),
     }.get(about.measure, int(options.get("neighbours", 1)) + 1)
@@ -261,6 +274,7 @@ _INCEPTION = (
 )
 _TEN_SPLITS = Use(options={"splits": 10})
 _SPLITS = ("train", "test")
+_MOST = {"neighbours": 10, "probability": 1, "share": 1}  # of options
 _SETS = 3  # by default, to see the noise of an evaluation; our choice
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -447,6 +461,8 @@ def custom(record: Mapping[str, Any]) -> Protocol:
             f"a protocol of your own needs {error.args[0]!r}: name, based_on (one of "
             f"{', '.join(PROTOCOLS)}), and what differs"
         ) from error
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"a protocol's name is of letters, digits, _, - and .; got {name!r}")
     if name in PROTOCOLS:
         raise UserError(f"the protocol {name!r} exists; call yours something else")
     fields = {f.name for f in dataclasses.fields(Protocol)} - _PINNED
@@ -478,7 +494,7 @@ def custom(record: Mapping[str, Any]) -> Protocol:
 
 # What a user's own protocol keeps from the one it is based on: lipbench computes it as it says.
 _PINNED = {"version", "weights_sha256", "extractor", "preprocessing", "rounding", "batch_norm"}
-_PINNED |= {"name", "source", "dataset"}
+_PINNED |= {"name", "source", "dataset", "latents_stream"}
 _COUNTS = ("n_real", "n_fake", "sets")
 
 
@@ -493,7 +509,7 @@ def _use(given: Mapping[str, Any] | None) -> Use:
     if not isinstance(given, Mapping):
         raise TypeError(f"got {given!r} for a score; write its counts, e.g. {{n_fake: 10000}}")
     counts = {key: _integral(value) for key, value in given.items() if key in _COUNTS}
-    return Use(**counts, options={k: float(v) for k, v in given.items() if k not in _COUNTS})
+    return Use(**counts, options={k: _integral(v) for k, v in given.items() if k not in _COUNTS})
 
 
 def from_json(record: Mapping[str, Any]) -> Protocol:

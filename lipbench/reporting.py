@@ -181,8 +181,8 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
     every = load_runs(folder, by.id if by else None)
     if by and by.primary not in every:
         raise UserError(
-            f"no run of {folder} was scored by {by.id} yet: lipbench eval {folder} "
-            f"--protocol {by.name}"
+            f"no run of {folder} has its last checkpoint scored by {by.id} yet: that is what "
+            "`lipbench eval` with the same --protocol does"
         )
     runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
     unscored = [score for score in protocol.scores if score not in runs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,34 +10,35 @@ from typing import Any
 from torch import Tensor
 
 from lipbench import streams, trained
+from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
 from lipbench.run import Resources
-from lipbench.scoring import ScoreRecord, sampling
+from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
 from lipbench.trained import Found, Trained
 
 
 def evaluate(
-    found: Iterable[Found],
+    run: Found,
     protocol: Protocol | None,
     checkpoints: Sequence[str],
     resources: Resources,
     cache: Path,
     weights: Path | None,
-) -> Iterator[tuple[Found, Protocol, ScoreRecord]]:
-    """Score runs under a protocol, by default each one's own, and keep that in their folders.
+) -> list[tuple[Protocol, ScoreRecord]]:
+    """Score a run under a protocol, by default its suite's, and keep that in its folder.
 
     It is what the run itself would have scored: the same latents. Raises UserError for a dataset
-    that the protocol cannot score, and for a checkpoint that is not there.
+    that the protocol cannot score, a checkpoint that is not there, and images that are not finite.
     """
-    for run in found:
-        used = protocol or run.plan.protocol
-        plan = run.plan
-        scorer = resources.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
-        restored = _restore(run, resources, cache)
-        for checkpoint in checkpoints:
-            generator, update = restored.sampler(checkpoint)
+    used, plan = protocol or run.plan.protocol, run.plan
+    restored = _restore(run, resources, cache)
+    generators = [(name, *restored.sampler(name)) for name in checkpoints]
+    scorer = resources.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
+    records = []
+    for checkpoint, generator, update in generators:
+        try:
             record = scorer.score(
                 generator.to(resources.device),
                 latent_dim=LATENT_DIM,
@@ -45,21 +46,25 @@ def evaluate(
                 update=update,
                 checkpoint="best" if checkpoint == "best" else "last",
             )
-            row = record.to_json() | {"record": asdict(used)}
-            run.folder.put("evals", row, ("protocol", "checkpoint"))
-            yield run, used, record
+        except (NonFiniteImages, NonFiniteFeatures) as error:
+            raise UserError(f"update {update:,} cannot be scored: {error}") from error
+        # With what the run had reached: a best one is that of so much training.
+        row = record.to_json() | {"record": asdict(used), "reached": restored.state.update}
+        run.folder.put("evals", row, ("protocol", "checkpoint"))
+        records.append((used, record))
+    return records
 
 
-def audit(
-    found: Iterable[Found], images: int, resources: Resources, cache: Path
-) -> Iterator[tuple[Found, dict[str, Any]]]:
-    """Audit runs' discriminators at their last update, and keep that in their folders."""
-    for run in found:
-        restored = _restore(run, resources, cache)
-        data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
-        row = trained.audit_row(restored.spec, restored.state, data, images)
-        run.folder.put("audits", row, ("update",))
-        yield run, row
+def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[str, Any]:
+    """Audit a run's discriminator at its last update, and keep that in its folder.
+
+    Raises UserError for one that is not finite.
+    """
+    restored = _restore(run, resources, cache)
+    data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    row = trained.audit_row(restored.spec, restored.state, data, images)
+    run.folder.put("audits", row, ("update",))
+    return row
 
 
 def sample(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import platform
 import socket
 import subprocess
@@ -184,7 +185,7 @@ class _Work:
         images = outlook.work(task.run) / self.spec.budget.generator_updates
         self.clock = Clock(restored.cost, resources.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
-        folder.cut(self.state.update)
+        folder.cut(self.state.update or -1)  # of a run that begins anew nothing stays
 
     def status(self, outcome: str, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
@@ -244,24 +245,27 @@ class _Work:
 
     def _select(self) -> None:
         """Measure what chooses the best checkpoint, and keep this generator if it is that."""
-        state, scorer = self.state, self._scorer()
+        state = self.state
         with self.clock.scoring():
+            scorer = self._scorer()
             record = scorer.select(
                 state.sampler, latent_dim=LATENT_DIM, seed=self.spec.seed, update=state.update
             )
         primary = scorer.protocol.primary
         score = record.scores[primary]
         sign = 1 if SCORES[primary].higher_is_better else -1
-        if self.best is None or sign * score > sign * self.best.score:
+        better = self.best is None or sign * score > sign * self.best.score
+        if better and math.isfinite(score):
             weights = {name: value.clone() for name, value in state.sampler.state_dict().items()}
             self.best = trained.Best(state.update, score, weights)
         self._keep(record)
 
     def _score(self) -> None:
         """Measure what is reported: the last generator, and the best where one was chosen."""
-        scorer, last = self._scorer(), self.state.update
-        score = functools.partial(scorer.score, latent_dim=LATENT_DIM, seed=self.spec.seed)
+        last = self.state.update
         with self.clock.scoring():
+            scorer = self._scorer()
+            score = functools.partial(scorer.score, latent_dim=LATENT_DIM, seed=self.spec.seed)
             record = score(self.state.sampler, update=last)
             best = None
             if self.best and self.best.update == last:
@@ -269,9 +273,9 @@ class _Work:
             elif self.best:
                 generator = trained.with_weights(self.state.sampler, self.best.generator)
                 best = score(generator, update=self.best.update, checkpoint="best")
-        # The last one's row comes last: where it is, all are.
+        # The last one's row is written last: where it is, all are.
         if best:
-            self.folder.append("scores", best.to_json())
+            self.folder.put("scores", best.to_json(), ("checkpoint",))
         self._keep(record)
 
     def _scorer(self) -> Scorer:
@@ -285,11 +289,12 @@ class _Work:
         self.notify("scored", {"update": record.update, "scores": record.scores})
 
     def _audit(self) -> None:
-        if not self.state.is_finite():
-            return  # training has diverged, as the next metrics will tell
-        with self.clock.auditing():
-            row = trained.audit_row(self.spec, self.state, self.dataset, trained.AUDIT_IMAGES)
-        self.folder.append("audits", row)
+        try:
+            with self.clock.auditing():
+                row = trained.audit_row(self.spec, self.state, self.dataset, trained.AUDIT_IMAGES)
+        except UserError:  # D or G is not finite: how the run ends is for its training to tell
+            return
+        self.folder.put("audits", row, ("update",))
 
     def _draw_samples(self) -> None:
         grid = sample_grid(self.state.sampler, self.spec.seed, self.resources.device)

@@ -31,8 +31,8 @@ class Space:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """The mathematics of a score on any features; `lipbench.scoring.measures` computes it."""
+class About:
+    """A score whatever its features, in words; `lipbench.scoring.measures` computes it."""
 
     prefix: str  # of its columns: `<prefix>_<space>`
     title: str
@@ -40,7 +40,8 @@ class Measure:
     higher_is_better: bool
     decimals: int
     if_diverged: float | None = None  # what a diverged run counts as; None: nothing bounds it
-    options: Mapping[str, float] = field(default_factory=dict)  # with their defaults
+    # With their defaults; a whole one is a whole number always.
+    options: Mapping[str, float] = field(default_factory=dict)
     # What stands in the fakes' place for the floor. Where fakes are compared with training images,
     # the floor's training images would be found among themselves: held-out ones stand there, or
     # the comparison is with the other training images.
@@ -55,7 +56,7 @@ class Score:
     name: str
     title: str
     description: str
-    measure: str  # a key of MEASURES
+    measure: str  # a key of ABOUT
     space: str  # a key of SPACES
     higher_is_better: bool
     if_diverged: float | None
@@ -86,9 +87,9 @@ SPACES: Mapping[str, Space] = MappingProxyType(
 
 _NEIGHBOURS = "{} nearest neighbours, on the {{features}}"
 
-MEASURES: Mapping[str, Measure] = MappingProxyType(
+ABOUT: Mapping[str, About] = MappingProxyType(
     {
-        "frechet_distance": Measure(
+        "frechet_distance": About(
             "fd",
             "FD",
             "Frechet distance between Gaussians fitted to the {features} of real and of "
@@ -96,7 +97,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             higher_is_better=False,
             decimals=1,
         ),
-        "kernel_distance": Measure(
+        "kernel_distance": About(
             "kd",
             "KD",
             "Kernel distance, the unbiased cubic-kernel MMD² (Binkowski et al. 2018), of the "
@@ -105,7 +106,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             decimals=4,
             options={"subsets": 100, "subset_size": 1000},
         ),
-        "classifier_score": Measure(
+        "classifier_score": About(
             "cs",
             "CS",
             "Classifier score, exp E KL(p(y|x) || p(y)) over the classifier's classes: the "
@@ -116,7 +117,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=1.0,
             options={"splits": 1},
         ),
-        "precision": Measure(
+        "precision": About(
             "precision",
             "precision",
             "Share of generated images within the real ones' "
@@ -127,7 +128,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=0.0,
             options={"neighbours": 3},
         ),
-        "recall": Measure(
+        "recall": About(
             "recall",
             "recall",
             "Share of real images within the generated ones' "
@@ -138,7 +139,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=0.0,
             options={"neighbours": 3},
         ),
-        "density": Measure(
+        "density": About(
             "density",
             "density",
             "How many real images' "
@@ -149,7 +150,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=0.0,
             options={"neighbours": 5},
         ),
-        "coverage": Measure(
+        "coverage": About(
             "coverage",
             "coverage",
             "Share of real images with a generated one among their "
@@ -160,7 +161,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=0.0,
             options={"neighbours": 5},
         ),
-        "frechet_distance_infinity": Measure(
+        "frechet_distance_infinity": About(
             "fd_infinity",
             "FD∞",
             "Frechet distance of the {features} extrapolated to infinitely many images "
@@ -171,7 +172,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             decimals=1,
             options={"points": 6},
         ),
-        "authenticity": Measure(
+        "authenticity": About(
             "authenticity",
             "authenticity",
             "Share of generated images that are not nearer to a training image than any other "
@@ -182,7 +183,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             floor="held-out",
             needs_training=True,
         ),
-        "modes_covered": Measure(
+        "modes_covered": About(
             "modes_covered",
             "modes",
             "Classes that at least 1% of the generated images show with a probability of at least "
@@ -192,7 +193,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             if_diverged=0.0,
             options={"probability": 0.9, "share": 0.01},
         ),
-        "parzen": Measure(
+        "parzen": About(
             "parzen",
             "Parzen",
             "Mean log-likelihood, in nats, of real images under a Gaussian kernel density at the "
@@ -203,7 +204,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             floor="training, apart",
             needs_training=True,
         ),
-        "mmd": Measure(
+        "mmd": About(
             "mmd",
             "MMD²",
             "Unbiased MMD² with a mixture of Gaussian kernels (Gretton et al. 2012; bandwidths "
@@ -233,7 +234,7 @@ _DECIMALS = {("fd", "digits"): 2, ("fd_infinity", "digits"): 2, ("kd", "digits")
 
 
 def _score(measure: str, space: str) -> Score:
-    about, on = MEASURES[measure], SPACES[space]
+    about, on = ABOUT[measure], SPACES[space]
     name, title = f"{about.prefix}_{space}", f"{about.title} ({on.title})"
     description = about.description.format(features=on.features_are)
     if space == "inception" and about.prefix in _OF_INCEPTION:
@@ -258,7 +259,7 @@ def _defined(measure: str, space: str) -> bool:
 SCORES: dict[str, Score] = {
     score.name: score
     for space in SPACES
-    for measure in MEASURES
+    for measure in ABOUT
     if _defined(measure, space)
     for score in [_score(measure, space)]
 }

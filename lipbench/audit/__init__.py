@@ -9,28 +9,44 @@ and the network, its gradients and the random generators stay as they were, bit 
 A module can take part in the upper bound by saying what a theorem has proven of it, in an
 attribute: `lipschitz: float`, a constant of all that it does with one image (Euclidean), or
 `affine_map = True`, that it is an affine map, whose norm the audit then measures. Both are taken
-at their word where they cannot be refuted.
+at their word where they cannot be refuted; a bound below a slope that was found is not given.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from lipbench.audit import layers
 from lipbench.audit.attack import attack
-from lipbench.audit.bound import kernel_product, upper_bound
+from lipbench.audit.bound import UpperBound, agree, kernel_product, upper_bound
 from lipbench.audit.facts import Distribution, Factor, Facts, Layer, Saturation
-from lipbench.audit.gradients import Slopes, between, logits, slopes
+from lipbench.audit.gradients import (
+    NonFiniteDiscriminator,
+    Slopes,
+    between,
+    logits,
+    require_finite,
+    slopes,
+)
 from lipbench.audit.rest import at_rest, baked, in_float64, undisturbed
 from lipbench.audit.saturation import saturation
 from lipbench.errors import UserError
 from lipbench.losses import Loss
 
-__all__ = ["Distribution", "Factor", "Facts", "Layer", "Saturation", "audit"]
+__all__ = [
+    "Distribution",
+    "Factor",
+    "Facts",
+    "Layer",
+    "NonFiniteDiscriminator",
+    "Saturation",
+    "audit",
+]
 
 
 def audit(
@@ -49,7 +65,8 @@ def audit(
     `attack_steps` 0 leaves out the attack. Layers and bounds are measured in float64, and so is
     the steepest place of those that are searched in the network's own precision.
 
-    Raises UserError for images of another form, and for a discriminator that is not finite.
+    Raises UserError for images of another form, and NonFiniteDiscriminator, which is one too, for
+    a discriminator whose weights, logits or gradients are not finite.
     """
     begin = time.perf_counter()
     sets = _named(real=real, fake=fake, heldout=heldout)
@@ -57,18 +74,18 @@ def audit(
     with undisturbed(real.device, seed):
         network = at_rest(discriminator)
         exact = in_float64(discriminator)
-        _check_logits(network, real[:2])
+        _check_logits(network, torch.cat([real[:1], real[-1:]]))  # not one: `squeeze()` drops it
         seen = _slopes(baked(network), sets, seed)
         found = {name: seen[name].logits if name in seen else logits(network, images)
                  for name, images in sets.items()}  # fmt: skip
-        _check_finite(found)
+        _check_finite(found, seen)
         one = torch.zeros_like(real[:1], dtype=torch.float64)
         measured = layers.measured(exact, one)
         exact = baked(exact)
-        upper = upper_bound(exact, one, measured)
         per_image = _per_image(exact, real)
         lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
         highest = max(lower.values(), default=None)
+        upper = _unrefuted(upper_bound(exact, one, measured), highest)
         return Facts(
             layers=measured,
             factors=upper.factors,
@@ -109,7 +126,9 @@ def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
                 f"{name} should be images (N, C, H, W) of floats, N at least 1, "
                 f"not {images.dtype} of shape {tuple(images.shape)}"
             )
-        if not images.abs().max() <= 1 + 1e-4:
+        if not images.isfinite().all():
+            raise UserError(f"{name} should be images in [-1, 1], but they hold inf or nan")
+        if images.abs().max() > 1 + 1e-4:
             raise UserError(
                 f"{name} should be images in [-1, 1], not "
                 f"[{images.min().item():g}, {images.max().item():g}]"
@@ -120,7 +139,9 @@ def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
                 f"real of {tuple(sets['real'].shape[1:])}"
             )
     if not all(weight.isfinite().all() for weight in weights):
-        raise UserError("the discriminator has weights that are not finite: it has diverged")
+        raise NonFiniteDiscriminator(
+            "the discriminator has weights that are not finite: it has diverged"
+        )
 
 
 @torch.no_grad()
@@ -134,19 +155,43 @@ def _check_logits(network: nn.Module, images: Tensor) -> None:
         )
 
 
-def _check_finite(found: dict[str, Tensor]) -> None:
+def _check_finite(found: dict[str, Tensor], seen: dict[str, Slopes]) -> None:
     for name, values in found.items():
-        if not values.isfinite().all():
-            raise UserError(f"the discriminator's logits of {name} are not finite")
+        require_finite(values, f"logits of {name}")
+    for name, where in seen.items():
+        require_finite(where.logits, f"logits of {name}")
+        require_finite(where.norms, f"gradients at {name}")
 
 
 @torch.no_grad()
 def _per_image(exact: nn.Module, images: Tensor) -> bool:
-    """Return whether an image's logit is its own, whatever else its batch holds."""
+    """Return whether an image's logit is its own, whatever else its batch holds, and where."""
     one = images[:1].double()
     rest = torch.rand(3, *one.shape[1:], dtype=one.dtype, device=one.device) * 2 - 1
-    alone, among = exact(one).flatten(), exact(torch.cat([one, rest])).flatten()[:1]
-    return torch.allclose(alone, among, rtol=1e-6, atol=1e-9)
+    batch = torch.cat([one, rest])
+    alone = torch.cat([exact(image).flatten() for image in batch.split(1)])
+    among, reversed_ = exact(batch).flatten(), exact(batch.flip(0)).flatten().flip(0)
+    every = torch.stack([alone, among, reversed_])
+    require_finite(every, "logits of random images")
+    # Compared at once, so that the spread is that of all: alone, each may have the same logit.
+    return agree(every.roll(1, 0), every)
+
+
+def _unrefuted(upper: UpperBound, highest: float | None) -> UpperBound:
+    """Return an upper bound, or none where what was found of the network is against it."""
+    if upper.constant is None:
+        return upper
+    if highest is None:
+        reason = "refuted: the images of a batch see each other"
+    elif highest > upper.constant * (1 + 1e-6):
+        reason = (
+            f"refuted: a slope of {highest:.4g} was found, above the {upper.constant:.4g} that "
+            "the constants give"
+        )
+    else:
+        return upper
+    # Which of the steps' constants is wrong is not known, so none of their products is shown.
+    return UpperBound(None, [reason], [replace(step, constant=None) for step in upper.factors])
 
 
 def _slopes(network: nn.Module, sets: dict[str, Tensor], seed: int) -> dict[str, Slopes]:
@@ -169,6 +214,7 @@ def _lower_bounds(
     if attack_steps > 0:
         pairs = (seen["real"], seen["fake"]) if "fake" in seen else None
         found["attack"] = attack(network, exact, list(seen.values()), pairs, attack_steps)
+    require_finite(torch.tensor(list(found.values())), "gradients in float64")
     return found
 
 

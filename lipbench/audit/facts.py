@@ -97,8 +97,8 @@ class Facts:
     """What was measured of a discriminator at rest.
 
     `upper_bound` is proven: D's Lipschitz constant (Euclidean, of one image) is at most this, up
-    to rounding. None where a part of D has none, for the reasons `no_upper_bound`; `factors` say
-    how it came about.
+    to rounding. None where a part of D has none, for the reasons `no_upper_bound`, and where a
+    lower bound refutes it; `factors` say how it came about.
 
     `upper_bound_kernel` is NOT a bound, whatever its name begins with: it is the same product
     with `sigma_kernel` in place of `sigma_operator`, which spectral normalization of reshaped

@@ -9,8 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.discriminators import gradient
+from lipbench.errors import UserError
 
 BATCH = 64
+
+
+class NonFiniteDiscriminator(UserError):  # noqa: N818 - it names what happened
+    """A discriminator whose weights, logits or gradients are not finite: it has diverged."""
+
+
+def require_finite(values: Tensor, what: str) -> None:
+    """Raise NonFiniteDiscriminator for a discriminator's own numbers that are not finite."""
+    if not values.isfinite().all():
+        raise NonFiniteDiscriminator(f"the discriminator's {what} are not finite")
 
 
 @dataclass(frozen=True)

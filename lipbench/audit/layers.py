@@ -82,7 +82,7 @@ def input_shapes(network: nn.Module, image: Tensor) -> dict[str, torch.Size]:
         for module in names:
             if is_affine(module):
                 stack.enter_context(module.register_forward_pre_hook(note, with_kwargs=True))
-        network(image)
+        network(torch.cat([image, image]))  # one alone, `squeeze()` would take for no batch
     return shapes
 
 

@@ -25,7 +25,7 @@ class UnboundedError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One operation as computed on one image in float64.
+    """One operation as computed on a batch of two images in float64.
 
     `inputs` are its arguments that depend on the image, and `constants` their constants with
     respect to it, one each. `apply` is the operation as a function of them alone. `module` is
@@ -89,7 +89,17 @@ def measured(step: Step) -> Bound:
 def declared(step: Step) -> Bound:
     """Return the bound of a module that states its own constant, `lipschitz`."""
     assert step.module is not None
-    return float(step.module.lipschitz) * step.constant, "stated by the module"  # type: ignore[arg-type]
+    stated = float(step.module.lipschitz)  # type: ignore[arg-type]
+    if stated < 0:
+        raise UnboundedError(f"it states lipschitz = {stated:g}, which no map has")
+    return stated * step.constant, "stated by the module"
+
+
+def kinked(step: Step) -> Bound:
+    """Return the bound of an elementwise map with slopes of at most 1."""
+    if step.output.numel() != step.inputs[0].numel():  # by limits of `clamp` that are tensors
+        raise UnboundedError("broadcasting repeats what is limited")
+    return step.constant, "slopes of at most 1"
 
 
 def leaky_relu(step: Step) -> Bound:
@@ -112,32 +122,59 @@ def rrelu(step: Step) -> Bound:
 
 def elu(step: Step) -> Bound:
     """Return the bound of the slopes 1 and alpha exp(x), x < 0."""
-    alpha = float(step.argument(1, "alpha", 1.0))
-    return max(1.0, abs(alpha)) * step.constant, f"slopes of 1 and up to {alpha:g}"
+    alpha = _positive(step, "alpha")
+    return max(1.0, alpha) * step.constant, f"slopes of 1 and up to {alpha:g}"
 
 
-def max_pool(step: Step) -> Bound:
-    """Return the bound of maxima over windows: the root of how many windows a pixel is in.
+def celu(step: Step) -> Bound:
+    """Return the bound of the slopes 1 and exp(x / alpha), x < 0."""
+    _positive(step, "alpha")
+    return step.constant, "slopes of at most 1"
+
+
+def softplus(step: Step) -> Bound:
+    """Return the bound of the slopes of log(1 + exp(beta x)) / beta, all below 1.
+
+    torch returns x itself where beta x is above `threshold`. That is a jump, of which no constant
+    is true: at torch's own threshold, 20, it is of 2e-9 / beta, which is neglected.
+    """
+    beta, threshold = _positive(step, "beta"), float(step.argument(2, "threshold", 20.0))
+    if not threshold >= 20:
+        raise UnboundedError(f"softplus jumps at its threshold {threshold:g}, below torch's 20")
+    jump = math.log1p(math.exp(-threshold)) / beta
+    return step.constant, f"slopes of at most 1, but for a jump of {jump:.0e} at its threshold"
+
+
+def max_pool(dims: int) -> Rule:
+    """Return the rule of maxima over windows: the root of how many windows a pixel is in.
 
     |max a - max b|^2 over a window is at most the sum of its |a_i - b_i|^2, and a pixel adds to
     as many such sums as it has windows.
     """
-    kernel = step.argument(1, "kernel_size", None)
-    stride = step.argument(2, "stride", None) or kernel
-    dilation = step.argument(4, "dilation", 1)
-    dims = next(n for n in (1, 2, 3) if step.inputs[0].dim() == n + 2)
-    windows = 1
-    for k, s, d in zip(*(_each(value, dims) for value in (kernel, stride, dilation)), strict=True):
-        windows *= -(-k // (s // math.gcd(s, d)))
-    return math.sqrt(windows) * step.constant, f"a pixel is in up to {windows} windows"
+
+    def rule(step: Step) -> Bound:
+        _require_rank(step, dims)
+        kernel = step.argument(1, "kernel_size", None)
+        stride = step.argument(2, "stride", None) or kernel
+        dilation = step.argument(4, "dilation", 1)
+        sizes = (_each(value, dims) for value in (kernel, stride, dilation))
+        windows = math.prod(-(-k // (s // math.gcd(s, d))) for k, s, d in zip(*sizes, strict=True))
+        return math.sqrt(windows) * step.constant, f"a pixel is in up to {windows} windows"
+
+    return rule
 
 
-def adaptive_max_pool(step: Step) -> Bound:
-    """Return the bound of maxima over windows that do not meet."""
-    sizes, wanted = step.inputs[0].shape[2:], step.output.shape[2:]
-    if any(size % want for size, want in zip(sizes, wanted, strict=True)):
-        raise UnboundedError("windows of adaptive pooling overlap where sizes do not divide")
-    return step.constant, "windows do not overlap"
+def adaptive_max_pool(dims: int) -> Rule:
+    """Return the rule of maxima over windows that do not meet."""
+
+    def rule(step: Step) -> Bound:
+        _require_rank(step, dims)
+        sizes, wanted = step.inputs[0].shape[2:], step.output.shape[2:]
+        if any(size % want for size, want in zip(sizes, wanted, strict=True)):
+            raise UnboundedError("windows of adaptive pooling overlap where sizes do not divide")
+        return step.constant, "windows do not overlap"
+
+    return rule
 
 
 def total(step: Step) -> Bound:
@@ -170,9 +207,9 @@ def product(step: Step) -> Bound:
 
 def quotient(step: Step) -> Bound:
     """Return the bound of a division by constants: the largest of their reciprocals."""
+    _require_plain(step)
     if len(step.constants) > 1 or step.args[0] is not step.inputs[0]:
         raise UnboundedError("a quotient with a function of the image below has no constant")
-    _require_plain(step)
     return _scaled(step, [1 / value for value in step.args[1:]])
 
 
@@ -194,6 +231,22 @@ def entry(step: Step) -> Bound:
 def _require_plain(step: Step) -> None:
     if step.kwargs:  # alpha, rounding_mode and such, which change what is computed
         raise UnboundedError(f"no rule for the arguments {', '.join(step.kwargs)}")
+
+
+def _require_rank(step: Step, dims: int) -> None:
+    # torch takes what has one dimension fewer for one image, the batch for its channels.
+    if step.inputs[0].dim() != dims + 2:
+        raise UnboundedError(
+            f"pooling over {dims} dimensions of a batch (B, ...) with {step.inputs[0].dim()}, "
+            f"not {dims + 2}: the batch is taken for channels"
+        )
+
+
+def _positive(step: Step, name: str) -> float:
+    value = float(step.argument(1, name, 1.0))
+    if not value > 0:
+        raise UnboundedError(f"no rule for {name} = {value:g}, only for {name} > 0")
+    return value
 
 
 def _scaled(step: Step, factors: list[Any]) -> Bound:
@@ -220,7 +273,6 @@ _SILU, _GELU, _MISH = 1.09984, 1.12905, 1.08851  # the largest slopes, rounded u
 _SELU = 1.0507009873554805 * 1.6732632423543772  # scale * alpha, the slope below 0
 
 _same = slope(1.0, "every entry once")
-_kinked = slope(1.0, "slopes of at most 1")
 _quarter = slope(0.25, "slopes of at most 1/4")
 
 RULES: dict[Any, Rule] = {
@@ -246,16 +298,18 @@ RULES: dict[Any, Rule] = {
     # Activations
     **dict.fromkeys(
         (
-            nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid,
-            nn.Tanhshrink, nn.Softshrink, nn.CELU, F.relu, F.relu6, F.hardtanh, F.softplus,
-            F.softsign, F.logsigmoid, F.tanhshrink, F.softshrink, F.celu, F.tanh, torch.relu,
-            torch.tanh, torch.abs, torch.clamp, "relu", "tanh", "abs", "clamp", operator.abs,
+            nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Softsign, nn.LogSigmoid, nn.Tanhshrink,
+            nn.Softshrink, F.relu, F.relu6, F.hardtanh, F.softsign, F.logsigmoid, F.tanhshrink,
+            F.softshrink, F.tanh, torch.relu, torch.tanh, torch.abs, torch.clamp, "relu", "tanh",
+            "abs", "clamp", operator.abs,
         ),
-        _kinked,
+        kinked,
     ),
     **dict.fromkeys((nn.Sigmoid, F.sigmoid, torch.sigmoid, "sigmoid"), _quarter),
     **dict.fromkeys((nn.LeakyReLU, F.leaky_relu), leaky_relu),
     **dict.fromkeys((nn.ELU, F.elu), elu),
+    **dict.fromkeys((nn.CELU, F.celu), celu),
+    **dict.fromkeys((nn.Softplus, F.softplus), softplus),
     **dict.fromkeys((nn.PReLU, F.prelu), prelu),
     **dict.fromkeys((nn.RReLU, F.rrelu), rrelu),
     **dict.fromkeys((nn.SELU, F.selu), slope(_SELU, f"slopes of up to {_SELU:.4g}")),
@@ -280,11 +334,12 @@ RULES: dict[Any, Rule] = {
         measured,
     ),
     # Maxima
-    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), max_pool),
-    **dict.fromkeys((F.max_pool1d, F.max_pool2d, F.max_pool3d), max_pool),
-    **dict.fromkeys(
-        (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), adaptive_max_pool
-    ),
+    **dict.fromkeys((nn.MaxPool1d, F.max_pool1d), max_pool(1)),
+    **dict.fromkeys((nn.MaxPool2d, F.max_pool2d), max_pool(2)),
+    **dict.fromkeys((nn.MaxPool3d, F.max_pool3d), max_pool(3)),
+    nn.AdaptiveMaxPool1d: adaptive_max_pool(1),
+    nn.AdaptiveMaxPool2d: adaptive_max_pool(2),
+    nn.AdaptiveMaxPool3d: adaptive_max_pool(3),
     **dict.fromkeys((torch.maximum, torch.minimum), larger),
     # Branches, and constants
     **dict.fromkeys((operator.add, operator.sub, torch.add, torch.sub, "add", "sub"), total),

@@ -17,7 +17,7 @@ from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.scoring.features import Extractor, Features, extract
 
-_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
+BANK_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
 _PARTS = ("index", "pooled", "logits")
 
 
@@ -25,8 +25,10 @@ class Bank:
     """The features of one dataset's images by one extractor, in a file for each split.
 
     A file's name is the hash of all that decides a feature: dataset, image shape, weights and
-    preprocessing, but no protocol. It grows by the images that are asked for and not there yet. A
-    file that is damaged is made again; of several processes that write one, the last one wins.
+    preprocessing and the kind of device, but no protocol. It grows by the images that are asked
+    for and not there yet, so which images shared a batch depends on what was scored before: that
+    moves a feature's last digits (by 1e-5 on EfficientNet-Lite0). A file that is damaged is made
+    again; of several processes that write one, the last one wins.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class Bank:
         self._extractor = extractor
         self._folder = cache / "features"
         self._identity = {
-            "version": _VERSION,
+            "version": BANK_VERSION,
             "dataset": dataset.fingerprint,
             # One folder of images can be decoded to several sizes.
             "shape": list(dataset.test.images.shape[1:]),
             "extractor": protocol.extractor,
             "weights": protocol.weights_sha256,
             "preprocessing": protocol.preprocessing,
+            "device": dataset.test.images.device.type,
         }
 
     def features(self, split: str, index: Tensor) -> Features:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from lipbench import atomic, streams
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scores import MEASURES as ABOUT
-from lipbench.scoring.bank import Bank
+from lipbench.scores import ABOUT
+from lipbench.scoring.bank import BANK_VERSION, Bank
 from lipbench.scoring.features import Extractor, Features, pixels
 from lipbench.scoring.measures import MEASURES, Real
 
@@ -86,7 +87,7 @@ class Reference:
     def _floors(self, cache: Path) -> dict[str, float]:
         """Return the scores of real images in the generated ones' place, computed once."""
         record = {
-            "version": _VERSION,
+            "version": [_VERSION, BANK_VERSION],
             "protocol": dataclasses.asdict(self._protocol),
             "dataset": self._dataset.fingerprint,
             "shape": list(self._dataset.test.images.shape[1:]),
@@ -179,7 +180,7 @@ def _digest(index: Tensor) -> str:
     return hashlib.sha256(index.numpy().astype("<i8").tobytes()).hexdigest()
 
 
-def _write(path: Path, record: dict[str, object], floors: dict[str, float]) -> None:
+def _write(path: Path, record: Mapping[str, object], floors: dict[str, float]) -> None:
     content = json.dumps({"of": record, "floors": floors}, indent=1) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,7 @@ def _write(path: Path, record: dict[str, object], floors: dict[str, float]) -> N
         raise UserError(f"cannot write floors to {path.parent}: {error}") from error
 
 
-def _read(path: Path, record: dict[str, object]) -> dict[str, float] | None:
+def _read(path: Path, record: Mapping[str, object]) -> dict[str, float] | None:
     """Return stored floors, or None where there are none or the file cannot be trusted."""
     try:
         stored = json.loads(path.read_text())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lipbench import pictures, resolve, revisit, suite, sweep, trained
+from lipbench import frame, pictures, resolve, revisit, suite, sweep, trained
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.protocols import find
@@ -45,8 +45,8 @@ def first(results: Path) -> trained.Found:
 def test_a_run_is_scored_again_as_it_scored_itself(
     first: trained.Found, resources: Resources, cache: Path
 ) -> None:
-    done = revisit.evaluate([first], None, ["last", "best"], resources, cache, None)
-    again = {record.checkpoint: record for _, _, record in done}
+    done = revisit.evaluate(first, None, ["last", "best"], resources, cache, None)
+    again = {record.checkpoint: record for _, record in done}
     own = {row["checkpoint"]: row for row in first.folder.rows("scores")}
     for checkpoint in ("last", "best"):
         assert again[checkpoint].update == own[checkpoint]["update"]
@@ -60,7 +60,7 @@ def test_another_protocols_scores_are_kept_beside_and_not_among_the_runs_own(
     own = (first.folder.path / "scores.jsonl").read_bytes()
     mine = find({"name": "mine", "based_on": "digits", "n_fake": 300, "bootstrap": 0})
     for _ in range(2):  # the second takes the first one's place
-        list(revisit.evaluate([first], mine, ["last"], resources, cache, None))
+        revisit.evaluate(first, mine, ["last"], resources, cache, None)
     rows = [row for row in first.folder.rows("evals") if row["protocol"] == mine.id]
     assert [(row["counts"]["n_fake"], row["record"]["name"]) for row in rows] == [(300, "mine")]
     assert (first.folder.path / "scores.jsonl").read_bytes() == own
@@ -70,7 +70,36 @@ def test_a_protocol_that_cannot_score_the_data_is_refused(
     first: trained.Found, resources: Resources, cache: Path
 ) -> None:
     with pytest.raises(UserError, match=r"'offline' needs 10,000 .* has 599 and 1,198"):
-        list(revisit.evaluate([first], find("offline"), ["last"], resources, cache, None))
+        revisit.evaluate(first, find("offline"), ["last"], resources, cache, None)
+
+
+def test_a_best_checkpoint_scored_before_the_run_went_on_is_not_its_best(
+    first: trained.Found, resources: Resources, cache: Path
+) -> None:
+    mine = find({"name": "stale", "based_on": "digits", "n_fake": 300, "bootstrap": 0})
+    revisit.evaluate(first, mine, ["last", "best"], resources, cache, None)
+    results = first.folder.path.parent.parent
+    assert "best_update" in frame.load_runs(results, mine.id)
+    (best,) = [
+        row
+        for row in first.folder.rows("evals")
+        if (row["protocol"], row["checkpoint"]) == (mine.id, "best")
+    ]
+    first.folder.put("evals", best | {"reached": 3}, ("protocol", "checkpoint"))
+    runs = frame.load_runs(results, mine.id)
+    assert runs["fd_digits"].notna().sum() == 1
+    assert "best_update" not in runs
+
+
+def test_a_generator_that_is_not_finite_is_told_and_not_scored(
+    first: trained.Found, resources: Resources, cache: Path, tmp_path: Path
+) -> None:
+    state = first.folder.load_checkpoint()
+    assert state is not None
+    state["training"]["generator"]["dense.weight"][0] = float("nan")
+    broken = copied(first, tmp_path / "run", training=state["training"])
+    with pytest.raises(UserError, match=r"update 6 cannot be scored: .* inf or nan"):
+        revisit.evaluate(broken, None, ["last"], resources, cache, None)
 
 
 def test_an_audit_of_a_finished_run_is_kept_once_for_its_update(
@@ -78,7 +107,7 @@ def test_an_audit_of_a_finished_run_is_kept_once_for_its_update(
 ) -> None:
     checkpoint = (first.folder.path / "checkpoint.pt").read_bytes()
     for images in (8, 16):
-        list(revisit.audit([first], images, resources, cache))
+        revisit.audit(first, images, resources, cache)
     (row,) = first.folder.rows("audits")
     assert (row["update"], row["counts"]["real"]) == (6, 16)
     assert (first.folder.path / "checkpoint.pt").read_bytes() == checkpoint

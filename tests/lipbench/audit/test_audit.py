@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from lipbench.audit import Facts, audit
+from lipbench.audit import Facts, NonFiniteDiscriminator, audit
 from lipbench.audit.rest import in_float64
 from lipbench.errors import UserError
 from lipbench.exam.candidate import Candidate
@@ -223,24 +223,106 @@ def test_the_record_is_plain_json_and_reads_back(filled, images):
         ({"real": torch.zeros(0, 1, 1, 2)}, "N at least 1"),
         ({"real": torch.zeros(2, 1, 1, 2, dtype=torch.uint8)}, "not torch.uint8"),
         ({"real": torch.full((2, 1, 1, 2), 255.0)}, r"not \[255, 255\]"),
-        ({"real": torch.full((2, 1, 1, 2), torch.nan)}, r"in \[-1, 1\], not \[nan"),
+        ({"real": torch.full((2, 1, 1, 2), torch.nan)}, "real .* hold inf or nan"),
+        ({"fake": torch.full((2, 1, 1, 2), torch.inf)}, "fake .* hold inf or nan"),
         ({"fake": torch.zeros(2, 1, 2, 1)}, r"fake has images of shape \(1, 2, 1\)"),
         ({"heldout": torch.zeros(2, 1, 1, 2, device="meta")}, "heldout is on meta"),
     ],
 )
 def test_images_of_another_form_are_refused(given, said):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as raised:
         audit(linear(1.0, 2.0), **{"real": torch.zeros(2, 1, 1, 2), **given})
+    assert not isinstance(raised.value, NonFiniteDiscriminator)
 
 
 def test_a_network_that_gives_no_logits_or_has_diverged_is_refused():
     images = torch.ones(3, 1, 1, 2)
     with pytest.raises(UserError, match=r"maps 2 to \(2, 2\)"):
         audit(nn.Flatten(), images)
-    with pytest.raises(UserError, match="weights that are not finite"):
+    with pytest.raises(NonFiniteDiscriminator, match="weights that are not finite"):
         audit(linear(1.0, math.inf), images)
-    with pytest.raises(UserError, match="logits of real are not finite"):
+    buffered = linear(1.0, 1.0)
+    buffered.register_buffer("mean", torch.tensor(math.nan))
+    with pytest.raises(NonFiniteDiscriminator, match="weights that are not finite"):
+        audit(buffered, images)
+    with pytest.raises(NonFiniteDiscriminator, match="logits of real are not finite"):
         audit(linear(3e38, 3e38), images)
+
+
+class Logits(nn.Module):
+    """Logits that are any function of a batch's rows."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, batch):
+        return self.function(batch.flatten(1))
+
+
+def test_gradients_and_logits_of_random_images_that_are_not_finite_are_told_apart(images):
+    root = Logits(lambda rows: rows.abs().sum(1).sqrt())
+    with pytest.raises(NonFiniteDiscriminator, match="gradients at fake are not finite"):
+        audit(root, images(2, 1, 2, 2), torch.zeros(2, 1, 2, 2))
+    log = Logits(lambda rows: rows.sum(1).log())
+    with pytest.raises(NonFiniteDiscriminator, match="logits of random images are not finite"):
+        audit(log, torch.ones(2, 1, 2, 2), attack_steps=0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y + 100 * (y.cumsum(0) - y),  # of those before
+        lambda y: y + 100 * (y.flip(0).cumsum(0).flip(0) - y),  # of those after
+        lambda y: 1e-9 * (y - y.mean(0)),
+        lambda y: 1e6 + y - y.mean(0),
+        lambda y: y.flip(0),
+        lambda y: y + torch.arange(len(y)),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_logit_that_depends_on_its_batch_is_seen_wherever_its_image_is(function, count, images):
+    facts = audit(Logits(lambda rows: function(rows.sum(1))), images(count, 1, 2, 2))
+    assert not facts.per_image
+    assert facts.upper_bound is None
+    assert facts.no_upper_bound
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_a_logit_of_any_size_is_its_images_own(scale, images):
+    facts = audit(Logits(lambda rows: scale * rows.sum(1) + 7 * scale), images(4, 1, 2, 2))
+    assert facts.per_image
+    assert facts.tightness == pytest.approx(1)
+
+
+def test_a_bound_that_is_refuted_is_not_shown(images):
+    class Wrong(nn.Module):
+        lipschitz = 0.1
+
+        def forward(self, batch):
+            return 3 * batch
+
+    network = linear(3.0, 4.0)
+    network.insert(0, Wrong())
+    facts = audit(network, images(2, 1, 1, 2))
+    assert facts.lower_bound == pytest.approx(15)
+    assert (facts.upper_bound, facts.tightness) == (None, None)
+    (reason,) = facts.no_upper_bound
+    assert reason == "refuted: a slope of 15 was found, above the 0.5 that the constants give"
+    assert [step.constant for step in facts.factors] == [None] * 3
+    assert [step.lipschitz for step in facts.factors] == pytest.approx([0.1, 1, 5])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_discriminator_that_squeezes_has_all_its_bounds(count, images):
+    facts = audit(nn.Sequential(linear(3.0, 4.0), Squeeze()), images(count, 1, 1, 2))
+    assert facts.upper_bound == pytest.approx(5)
+    assert facts.lower_bound == pytest.approx(5)
+
+
+class Squeeze(nn.Module):
+    def forward(self, logits):
+        return logits.squeeze()
 
 
 @pytest.mark.parametrize("name", NAMES)

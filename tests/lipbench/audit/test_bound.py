@@ -133,7 +133,18 @@ def test_no_bound_is_below_what_random_pairs_show(images):
         (lambda d, x: x - x.mean(0, keepdim=True), "images of a batch|rows are not the images"),
         (lambda d, x: x.flip(0), "the images of a batch see each other"),
         (lambda d, x: x.transpose(0, 1).reshape(-1, 32), "rows are not the images"),
+        (lambda d, x: x.cumsum(0), "the images of a batch see each other"),
+        (lambda d, x: x.roll(1, 0), "the images of a batch see each other"),
+        (lambda d, x: x - x[-1:], "rows are not the images"),
         (lambda d, x: x + x[:, :1], "broadcasting repeats a branch"),
+        (lambda d, x: x[:, :1].clamp(max=torch.ones(2, 1, 1).double()), "broadcasting repeats"),
+        (lambda d, x: torch.div(input=x, other=2.0), "no rule for the arguments input, other"),
+        (lambda d, x: F.max_pool2d(x[:, 0], 3, 1, 1), "pooling over 2 dimensions of a batch"),
+        (lambda d, x: F.max_pool1d(x.flatten(1), 2), "pooling over 1 dimensions of a batch"),
+        (lambda d, x: F.celu(x, -0.1), "no rule for alpha = -0.1, only for alpha > 0"),
+        (lambda d, x: F.elu(x, -0.1), "no rule for alpha = -0.1, only for alpha > 0"),
+        (lambda d, x: F.softplus(x, 1, 0.5), "softplus jumps at its threshold 0.5, below"),
+        (lambda d, x: F.softplus(x, -1.0), "no rule for beta = -1, only for beta > 0"),
         (lambda d, x: x.mean((1, 2, 3), keepdim=True) * torch.ones(2, 4, 4), "broadcasting"),
         (lambda d, x: x[:, torch.tensor([0, 0, 0])], "an index list may repeat entries"),
         (lambda d, x: F.layer_norm(x, x.shape[1:]), "layer normalization divides by the image's"),
@@ -241,12 +252,104 @@ def test_a_module_states_its_own_constant_and_is_not_looked_into(filled):
         lipschitz = 0.25
 
         def forward(self, images):
-            return images.square() if images.sum() > 0 else images
+            return images if images.square().sum() >= 0 else 5 * images  # cannot be traced
 
     network = filled(nn.Sequential(Rotation(), nn.Flatten(), nn.Linear(8, 1)))
     found = bound_of(network, 2, 2, 2)
     assert found.constant == pytest.approx(0.25 * network[2].weight.detach().norm().item())
     assert found.factors[0].reason == "stated by the module"
+
+
+@pytest.mark.parametrize("where", ["itself", "within"])
+def test_a_hook_voids_what_a_module_states(where, filled):
+    class Stating(nn.Module):
+        lipschitz = 1.0
+
+        def __init__(self):
+            super().__init__()
+            self.within = nn.Identity()
+
+        def forward(self, images):
+            return self.within(images)
+
+    network = filled(nn.Sequential(Stating(), nn.Flatten(), nn.Linear(8, 1)))
+    norm = network[2].weight.detach().norm().item()
+    assert bound_of(network, 2, 2, 2).constant == pytest.approx(norm)
+    hooked = network[0] if where == "itself" else network[0].within
+    hooked.register_forward_hook(lambda module, inputs, outputs: 50 * outputs)
+    found = bound_of(network, 2, 2, 2).constant
+    assert found is None or found >= 50 * norm * (1 - 1e-9)
+
+
+def test_a_subclass_with_another_forward_does_not_inherit_what_is_stated(filled):
+    class Stating(nn.Module):
+        lipschitz = 1.0
+
+        def forward(self, images):
+            return images
+
+    class Tripled(Stating):
+        def forward(self, images):
+            return 3 * images
+
+    class Stated(Tripled):
+        lipschitz = 4.0
+
+        def forward(self, images):
+            return super().forward(images)
+
+    constants = []
+    for first in (Stating(), Tripled(), Stated()):
+        network = filled(nn.Sequential(first, nn.Flatten(), nn.Linear(8, 1)))
+        norm = network[2].weight.detach().norm().item()
+        constants.append(bound_of(network, 2, 2, 2).constant / norm)
+    assert constants == pytest.approx([1, 3, 4])
+
+
+def test_a_negative_constant_is_none(filled):
+    network = filled(nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(8, 1)))
+    network[0].lipschitz = -1.0
+    assert "lipschitz = -1, which no map has" in reason_of(network, 2, 2, 2)
+
+
+def test_a_rule_that_cannot_read_a_call_gives_no_bound_and_says_so(monkeypatch, filled):
+    def broken(step):
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setitem(RULES, nn.Flatten, broken)
+    network = filled(nn.Sequential(nn.Flatten(), nn.Linear(8, 1)))
+    said = "0 (Flatten): its rule fails: IndexError: tuple index out of range"
+    assert reason_of(network, 2, 2, 2) == said
+
+
+def test_a_pool_that_takes_the_batch_for_channels_has_no_bound(filled):
+    class Squeezed(nn.Module):
+        def __init__(self, pool):
+            super().__init__()
+            self.pool = pool
+            self.head = nn.Linear(16, 1)
+
+        def forward(self, images):
+            return self.head(self.pool(images.squeeze(1)).flatten(1))
+
+    for pool in (nn.MaxPool2d(3, 1, 1), nn.AdaptiveMaxPool2d(4)):
+        assert "the batch is taken for channels" in reason_of(filled(Squeezed(pool)), 1, 4, 4)
+
+
+def test_a_discriminator_that_squeezes_without_a_dimension_is_bounded(filled):
+    class Squeezing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 4)
+            self.head = nn.Linear(3, 1)
+
+        def forward(self, images):
+            return self.head(self.conv(images).squeeze()).squeeze()
+
+    network = filled(Squeezing())
+    norms = (network.conv.weight.detach().flatten(1), network.head.weight.detach())
+    expected = math.prod(torch.linalg.matrix_norm(norm, 2).item() for norm in norms)
+    assert bound_of(network, 1, 4, 4).constant == pytest.approx(expected)
 
 
 def test_a_subclass_with_another_forward_does_not_inherit_the_rule(filled):
