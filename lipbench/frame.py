@@ -153,7 +153,7 @@ def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None)
             chosen = float(best["scores"][name])
             worse = -1 if SCORES[name].higher_is_better else 1
             columns[f"{name}_best"] = chosen
-            columns[f"{name}_gap"] = worse * (float(value) - chosen)
+            columns[f"{name}_gap"] = worse * (float(value) - chosen) + 0.0  # never -0.0
     return columns | ({"best_update": best["update"]} if best else {})
 
 
