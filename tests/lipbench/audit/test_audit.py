@@ -274,7 +274,7 @@ def test_gradients_and_logits_of_random_images_that_are_not_finite_are_told_apar
     [
         lambda y: y + 100 * (y.cumsum(0) - y),  # of those before
         lambda y: y + 100 * (y.flip(0).cumsum(0).flip(0) - y),  # of those after
-        lambda y: 1e-9 * (y - y.mean(0)),
+        lambda y: 1e-12 * (y - y.mean(0)),
         lambda y: 1e6 + y - y.mean(0),
         lambda y: y.flip(0),
         lambda y: y + torch.arange(len(y)),
