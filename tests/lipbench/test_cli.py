@@ -243,7 +243,7 @@ def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_pat
     evaluated = here("eval", "runs/tiny", "--protocol", "mine.yaml")
     assert "under mine@" in evaluated.stdout, evaluated.stderr
     mine = here("report", "runs/tiny", "--protocol", "mine.yaml")
-    assert mine.stdout == "report: runs/tiny/report-mine/index.html\n", mine.stderr
+    assert mine.stdout.startswith("report: runs/tiny/report-mine@"), mine.stderr
     drawn = here("sample", f"runs/tiny/runs/{runs['run_id'][0]}", "--count", 9)
     assert drawn.stdout == "9 images of update 6: samples.png\n", drawn.stderr
 
