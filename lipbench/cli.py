@@ -294,9 +294,13 @@ def sample(
     """Draw images from a trained generator: a grid, or a folder of files."""
     from lipbench import paths, pictures, revisit, trained
 
+    if (run / "plan.json").is_file():
+        raise UserError(f"{run} is a suite's results; name one of the runs in {run / 'runs'}")
+    if checkpoint is Checkpoint.BOTH:
+        raise UserError("draw from the last checkpoint or from the best, not from both")
+    if out.suffix and out.suffix != ".png":
+        raise UserError(f"{out}: a grid is a .png file; a name without a suffix is a folder")
     found = trained.find([run])
-    if len(found) != 1 or checkpoint is Checkpoint.BOTH:
-        raise UserError("draw from one run, and from its last or its best checkpoint")
     chosen = found[0].folder.spec().seed if seed is None else seed
     images, update = revisit.sample(
         found[0], checkpoint.value, count, chosen, _resources(device), paths.cache_root()

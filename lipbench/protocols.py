@@ -88,8 +88,9 @@ class Protocol:
                 raise UserError(f"{self.name}: {unknown('score', name, SCORES)}")
             if SCORES[name].weights_sha256 not in ("", self.weights_sha256):
                 raise UserError(
-                    f"{self.name}: {name!r} is only defined on the weights "
-                    f"{SCORES[name].weights_sha256}, not on {self.weights_sha256}"
+                    f"{self.name}: {name!r} is only defined on the features of "
+                    f"{SPACES[SCORES[name].space].title}; the extractor {self.extractor!r} has "
+                    "others, whose scores have other names"
                 )
             known = ABOUT[SCORES[name].measure].options
             for option, value in self.scores.get(name, Use()).options.items():
@@ -443,6 +444,8 @@ def find(given: str | Mapping[str, Any]) -> Protocol:
     record = yamlmarks.read(Path(given)).data
     if not isinstance(record, Mapping):
         raise UserError(f"{given}: a protocol is a mapping: name, based_on, scores, ...")
+    if set(record) == {"protocol"} and isinstance(record["protocol"], Mapping):
+        record = record["protocol"]  # as it stands in a suite
     return custom(record)
 
 

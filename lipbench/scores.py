@@ -101,7 +101,7 @@ ABOUT: Mapping[str, About] = MappingProxyType(
             "kd",
             "KD",
             "Kernel distance, the unbiased cubic-kernel MMD² (Binkowski et al. 2018), of the "
-            "{features}; slightly below 0 is possible",
+            "{features}; values below 0 are possible",
             higher_is_better=False,
             decimals=4,
             options={"subsets": 100, "subset_size": 1000},

@@ -123,8 +123,8 @@ def _notes(
         )
     if any(not cell.complete for cell in planned):
         notes.append(
-            f"{INCOMPLETE} Incomplete: some of the runs failed or have not ended. They are "
-            "missing, not bad, and the entry is over the others."
+            f"{INCOMPLETE} Incomplete: some runs failed, have not ended or were not scored. They "
+            "are missing, not bad, and the entry is over the others."
         )
     if any(cell.undefined and not cell.ended for cell in planned):
         notes.append(f"{UNDEFINED} The score is no number there, by its own rule.")

@@ -21,7 +21,8 @@ class Robustness(Exhibit):
     def show(self, study: Study) -> Iterator[Table]:
         summaries = ("best", "median", "worst") if len(study.settings) > 1 else ()
         table = grid(study, study.protocol.primary, "robustness", summaries)
-        completed = study.runs["outcome"] == "completed"
+        scored = study.runs[study.protocol.primary].notna()
+        completed = (study.runs["outcome"] == "completed") & scored
         collapsed = study.runs["collapsed"].astype("boolean")
         method = study.runs["method"]
         succeeded = (completed & ~collapsed.fillna(False)).groupby(method).sum().astype(int)

@@ -267,7 +267,7 @@ def _each(value: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
 
 
-_BATCH = "batch normalization divides by the batch's own deviation: no constant for one image"
+_BATCH = "batch normalization divides by the batch's own deviation in training: no constant there"
 _OWN = "divides by the image's own deviation: no constant but for its epsilon"
 _SILU, _GELU, _MISH = 1.09984, 1.12905, 1.08851  # the largest slopes, rounded up; no closed form
 _SELU = 1.0507009873554805 * 1.6732632423543772  # scale * alpha, the slope below 0

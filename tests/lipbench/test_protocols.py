@@ -108,7 +108,10 @@ def test_a_primary_score_must_be_one_of_the_protocols() -> None:
             "at least 20 .*2 for each of its splits",
         ),
         ({"scores": {"fd_effnetlite0": {"n_real": 6000}}}, "asks for 6,000 .* more than .* 5,000"),
-        ({"scores": {"fid": {}}}, "'fid' is only defined on the weights"),
+        (
+            {"scores": {"fid": {}}},
+            "'fid' is only defined on the features of Inception; the extractor 'effnetlite0'",
+        ),
         ({"scores": {"fd_efnetlite0": {}}}, "no score called 'fd_efnetlite0'; did you mean"),
         ({"scores": {"kd_effnetlite0": {"subsetsize": 9}}}, "no option called 'subsetsize'"),
         ({"nfake": 9}, "no field called 'nfake'; did you mean 'n_fake'"),
@@ -160,6 +163,11 @@ def test_a_protocol_of_ones_own_says_only_what_differs(tmp_path: Path) -> None:
         "scores:\n  kd_effnetlite0: {subset_size: 500, sets: 2}\n  fd_effnetlite0:\n"
     )
     mine = find(str(file))
+    nested = tmp_path / "nested.yaml"
+    nested.write_text(
+        "protocol:\n" + "".join(f"  {line}\n" for line in file.read_text().splitlines())
+    )
+    assert find(str(nested)) == mine  # as a suite has it
     assert (mine.n_fake, mine.n_real, mine.primary) == (4000, 5000, "kd_effnetlite0")
     assert mine.options("kd_effnetlite0") == {"subsets": 100, "subset_size": 500}
     assert mine.selection.scores == ("kd_effnetlite0", "fd_effnetlite0")
