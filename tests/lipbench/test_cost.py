@@ -61,7 +61,7 @@ def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: o
         RunSpec(
             (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis), "standard_cnn",
             0.0625, "normal_0.02", LossSpec("non_saturating", {}),
-            DatasetSpec("noise", "", image_size, 1), Budget(100, 4, 4, "constant"), "float32",
+            DatasetSpec("noise", "", image_size, 1), Budget(100_000, 4, 4, "constant"), "float32",
             None, "", None, 0,
         ),
     )  # fmt: skip
