@@ -8,7 +8,7 @@ setup: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,offline]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,offline,tune,postgresql]'
 	touch $@
 
 quickstart: setup

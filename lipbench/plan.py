@@ -14,6 +14,18 @@ from lipbench.errors import Mark, UserError, unknown
 from lipbench.protocols import Protocol
 from lipbench.spec import RunSpec
 from lipbench.suite import Intervals
+from lipbench.tuning import record
+from lipbench.tuning.record import Tuning
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which trial of a study a run is, or confirms: with other seeds, once the search is over."""
+
+    repeat: int  # the study's seed
+    number: int  # from 0, in each method and repeat
+    params: dict[str, Any]  # what was searched, by `Parameter.name`
+    confirms: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,7 @@ class PlannedRun:
     spec: RunSpec
     method: str
     setting: str
+    trial: Trial | None = None  # of a study
 
     @property
     def id(self) -> str:
@@ -48,6 +61,7 @@ class Plan:
     protocol: Protocol
     intervals: Intervals
     plugins: tuple[Path, ...] = ()
+    tuning: Tuning | None = None  # of a study: its runs are those of its ledger
 
     @property
     def unique(self) -> list[PlannedRun]:
@@ -59,16 +73,27 @@ class Plan:
         return {
             "name": self.name,
             "description": self.description,
-            "runs": [
-                {"id": r.id, "method": r.method, "setting": r.setting, "spec": r.spec.to_json()}
-                for r in self.runs
-            ],
+            "runs": [run_to_json(run) for run in self.runs],
             "dataset": asdict(self.dataset),
             "dataset_path": str(self.dataset_path) if self.dataset_path else None,
             "protocol": asdict(self.protocol),
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
+            "tuning": self.tuning.to_json() if self.tuning else None,
         }
+
+
+def run_to_json(run: PlannedRun) -> dict[str, Any]:
+    """Return a planned run as plain JSON values."""
+    fields = {"id": run.id, "method": run.method, "setting": run.setting}
+    trial = {"trial": asdict(run.trial)} if run.trial else {}
+    return {**fields, "spec": run.spec.to_json(), **trial}
+
+
+def run_from_json(stored: Mapping[str, Any]) -> PlannedRun:
+    """Return a stored planned run; raise ValueError, KeyError or TypeError where it is not one."""
+    trial = Trial(**stored["trial"]) if "trial" in stored else None
+    return PlannedRun(spec.from_json(stored["spec"]), stored["method"], stored["setting"], trial)
 
 
 def unique(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
@@ -86,15 +111,13 @@ def from_json(stored: str) -> Plan:
     return Plan(
         fields["name"],
         fields["description"],
-        tuple(
-            PlannedRun(spec.from_json(run["spec"]), run["method"], run["setting"])
-            for run in fields["runs"]
-        ),
+        tuple(run_from_json(run) for run in fields["runs"]),
         data.DatasetInfo(**{**info, "classes": tuple(info["classes"])}),
         Path(fields["dataset_path"]) if fields["dataset_path"] else None,
         protocols.from_json(fields["protocol"]),
         Intervals(**fields["intervals"]),
         tuple(map(Path, fields["plugins"])),
+        record.from_json(fields["tuning"]) if fields.get("tuning") else None,
     )
 
 

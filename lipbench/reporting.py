@@ -21,6 +21,7 @@ from lipbench.frame import load_curves, load_runs
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
 from lipbench.store import RunFolder, SuiteFolder
+from lipbench.tuning.record import Tuning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -91,6 +92,8 @@ class Study:
     """A run's audits by its run_id, oldest first; not finite numbers are 'inf' and 'nan'."""
     cost: Mapping[str, Any] | None = None  # of the methods side by side, as `lipbench cost` wrote
     machines: tuple[str, ...] = ()  # that made the runs
+    tuning: Tuning | None = None  # how the study searched; its `runs` are the confirmations
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `load_trials` returns them
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
