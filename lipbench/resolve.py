@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -24,6 +24,7 @@ from lipbench.protocols import Protocol
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
 from lipbench.training import hidden_layers
+from lipbench.tuning.record import Tuning
 
 Kind = TypeVar("Kind")
 
@@ -39,32 +40,85 @@ class Choice:
     mark: Mark
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """A suite's names, resolved: all that its runs share, and its methods with their losses."""
+
+    suite: Suite
+    document: yamlmarks.Document
+    registry: Registry
+    info: data.DatasetInfo
+    protocol: Protocol
+    choices: tuple[tuple[Choice, LossSpec], ...]
+
+    def spec(self, choice: Choice, loss: LossSpec, setting: Setting, seed: int) -> RunSpec:
+        """Return the spec of one run."""
+        suite, info = self.suite, self.info
+        methods = choice.methods.items()
+        return RunSpec(
+            methods=tuple(MethodSpec(name, asdict(method)) for name, method in methods),
+            setting=setting,
+            architecture=suite.architecture.name,
+            width=float(suite.architecture.width),
+            initialisation=suite.initialisation,
+            loss=loss,
+            dataset=DatasetSpec(info.name, info.fingerprint, info.image_size, info.channels),
+            budget=Budget(**suite.budget.model_dump()),
+            precision=suite.precision,
+            ema_decay=suite.ema_decay,
+            protocol=self.protocol.id,
+            score_every=suite.intervals.score,
+            seed=seed,
+        )
+
+    def plan(self, runs: Iterable[PlannedRun], tuning: Tuning | None = None) -> Plan:
+        """Return the plan of these runs."""
+        path = self.suite.dataset.path
+        return Plan(
+            self.suite.name,
+            self.suite.description,
+            tuple(runs),
+            self.info,
+            Path(path).expanduser().resolve() if path else None,
+            self.protocol,
+            self.suite.intervals,
+            tuple(self.registry.files()),
+            tuning,
+        )
+
+
 def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path) -> Plan:
     """Return the plan of a suite. Raises UserError for what does not exist or does not fit."""
+    if suite.tune:
+        mark = document.mark(("tune",))
+        raise UserError(f"{suite.name} is a study; `lipbench tune` searches", mark)
+    settings = _settings(suite, document)
+    resolved = resolve(suite, document, registry, cache)
+    runs = [
+        PlannedRun(
+            resolved.spec(choice, loss, setting or recipe(choice), seed), choice.label, label
+        )
+        for choice, loss in resolved.choices
+        for (label, setting), seed in itertools.product(settings, suite.seeds)
+    ]
+    return resolved.plan(runs)
+
+
+def resolve(
+    suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path
+) -> Resolved:
+    """Return what a suite names. Raises UserError for what does not exist or does not fit."""
     info = _dataset(suite, document, cache)
     _check_names(suite, document)
     protocol = _protocol(suite, document)
     _check_sizes(suite, document, info, protocol)
-    runs = []
-    settings = _settings(suite, document)
+    choices = []
     for choice in _methods(suite, document, registry):
         loss = _loss(suite, document, choice)
-        _check_combination(suite, choice, loss.name)
-        _check_layers(suite, info, choice)
-        for (label, setting), seed in itertools.product(settings, suite.seeds):
-            spec_ = _spec(suite, info, choice, loss, setting or _recipe(choice), protocol, seed)
-            runs.append(PlannedRun(spec_, choice.label, label))
-    path = suite.dataset.path
-    return Plan(
-        suite.name,
-        suite.description,
-        tuple(runs),
-        info,
-        Path(path).expanduser().resolve() if path else None,
-        protocol,
-        suite.intervals,
-        tuple(registry.files()),
-    )
+        check_combination(suite, choice, loss.name)
+        check_layers(suite, info, choice)
+        choices.append((choice, loss))
+    return Resolved(suite, document, registry, info, protocol, tuple(choices))
 
 
 def instances(run: RunSpec, registry: Registry) -> list[Method]:
@@ -75,7 +129,7 @@ def instances(run: RunSpec, registry: Registry) -> list[Method]:
 def complete(run: RunSpec, registry: Registry) -> RunSpec:
     """Return a stored spec with what its methods and loss gained since, at defaults."""
     methods = instances(run, registry)
-    loss: Loss = _checked(LOSSES[run.loss.name], run.loss.params, "loss", "parameter")
+    loss: Loss = checked(LOSSES[run.loss.name], run.loss.params, "loss", "parameter")
     named = [
         {"name": entry.name, "params": asdict(method)}
         for entry, method in zip(run.methods, methods, strict=True)
@@ -92,7 +146,7 @@ def complete(run: RunSpec, registry: Registry) -> RunSpec:
 def instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
     """Return a method. Raises UserError for an unknown or invalid name or hyperparameter."""
     what = f"method {name!r}"
-    method: Method = _checked(registry[name].load(Method), params, what, "hyperparameter")
+    method: Method = checked(registry[name].load(Method), params, what, "hyperparameter")
     try:
         _ = method.claims
     except Exception as error:
@@ -106,7 +160,7 @@ def adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def _checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
+def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
     """Return a dataclass of these values, checked against its types and ranges."""
     fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for param in params:
@@ -225,6 +279,8 @@ def _label(
 
 def _settings(suite: Suite, document: yamlmarks.Document) -> list[tuple[str, Setting | None]]:
     """Return (label, setting) of each setting; None is each method's own recipe."""
+    if not suite.settings:
+        raise UserError("suite needs 'settings'", document.mark(()))
     found: dict[str, Setting | None] = {}
     for index, entry in enumerate(suite.settings):
         mark = document.mark(("settings", index))
@@ -247,7 +303,7 @@ def _expand(entry: str | SettingEntry, mark: Mark) -> list[tuple[str, Setting | 
     return [(name, MIYATO2018[name]) for name in PRESETS.get(entry, (entry,))]
 
 
-def _recipe(choice: Choice) -> Setting:
+def recipe(choice: Choice) -> Setting:
     recipes = {method.recipe for method in choice.methods.values() if method.recipe}
     if len(recipes) != 1:
         why = "several different Adam settings are" if recipes else "no Adam setting is"
@@ -271,13 +327,13 @@ def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpe
     name = names[0] if names else DEFAULT_LOSS
     params = suite.loss.params if suite.loss else {}
     try:
-        loss: Loss = _checked(LOSSES[name], params, f"loss {name!r}", "parameter")
+        loss: Loss = checked(LOSSES[name], params, f"loss {name!r}", "parameter")
     except UserError as error:
         raise UserError(str(error), document.mark(("loss",))) from error
     return LossSpec(name, asdict(loss))
 
 
-def _check_combination(suite: Suite, choice: Choice, loss: str) -> None:
+def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
     """Refuse what is invalid or known to be bad, unless the suite allows it by name."""
     for rule in combinations.broken(choice.methods, loss):
         if rule.impossible or rule.name not in suite.allow:
@@ -288,7 +344,7 @@ def _check_combination(suite: Suite, choice: Choice, loss: str) -> None:
             )
 
 
-def _check_layers(suite: Suite, info: data.DatasetInfo, choice: Choice) -> None:
+def check_layers(suite: Suite, info: data.DatasetInfo, choice: Choice) -> None:
     """Refuse a method whose layers do not fit D's channels, such as more groups than those."""
     layers = hidden_layers(list(choice.methods.values()))
     if layers:
@@ -297,29 +353,3 @@ def _check_layers(suite: Suite, info: data.DatasetInfo, choice: Choice) -> None:
             build(info.image_size, info.channels, float(suite.architecture.width), **layers)
         except UserError as error:
             raise UserError(f"{choice.label}: {error}", choice.mark) from error
-
-
-def _spec(
-    suite: Suite,
-    info: data.DatasetInfo,
-    choice: Choice,
-    loss: LossSpec,
-    setting: Setting,
-    protocol: Protocol,
-    seed: int,
-) -> RunSpec:
-    return RunSpec(
-        methods=tuple(MethodSpec(name, asdict(method)) for name, method in choice.methods.items()),
-        setting=setting,
-        architecture=suite.architecture.name,
-        width=float(suite.architecture.width),
-        initialisation=suite.initialisation,
-        loss=loss,
-        dataset=DatasetSpec(info.name, info.fingerprint, info.image_size, info.channels),
-        budget=Budget(**suite.budget.model_dump()),
-        precision=suite.precision,
-        ema_decay=suite.ema_decay,
-        protocol=protocol.id,
-        score_every=suite.intervals.score,
-        seed=seed,
-    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Gt, Lt
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,7 +21,19 @@ from pydantic_core import ErrorDetails
 
 from lipbench import plugins, yamlmarks
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.schema import (
+    Named,
+    NotEmpty,
+    OneOrMore,
+    PositiveInteger,
+    Probability,
+    Seed,
+    Strict,
+    different,
+    name_and_params,
+)
 from lipbench.spec import Setting
+from lipbench.tuning.entries import ChoicesEntry, RangeEntry, TuneEntry
 
 # Miyato et al. 2018, Table 1: (lr, beta1, beta2, n_dis).
 MIYATO2018 = {
@@ -37,34 +48,12 @@ PRESETS = {"miyato2018": tuple(MIYATO2018)}
 RECIPE = "recipe"
 
 
-def _integral(value: Any) -> Any:
-    """Take 1e5 for an integer, as people write it; never true or '100'."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _loss_form(value: Any) -> Any:
-    """Take `hinge` and `{non_saturating: {real_target: 0.9}}`."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, params),) = value.items()
-        return {"name": name, "params": {} if params is None else params}
-    return _named(value)
-
-
 def _named(value: Any) -> Any:
     """Take `dataset: digits` for `dataset: {name: digits}`."""
     return {"name": value} if isinstance(value, str) else value
 
 
-Integer = Annotated[int, BeforeValidator(_integral)]
-PositiveInteger = Annotated[Integer, Ge(1)]
-Probability = Annotated[float, Ge(0), Lt(1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DatasetEntry(_Strict):
+class DatasetEntry(Strict):
     """A dataset: its source, where the source needs one its path, the side of its images."""
 
     name: str
@@ -72,21 +61,14 @@ class DatasetEntry(_Strict):
     image_size: PositiveInteger | None = None
 
 
-class ArchitectureEntry(_Strict):
+class ArchitectureEntry(Strict):
     """An architecture, and the factor on all of its channel counts."""
 
     name: str = "standard_cnn"
     width: Annotated[float, Gt(0)] = 1.0
 
 
-class LossEntry(_Strict):
-    """A loss, with the parameters that the suite sets."""
-
-    name: str
-    params: dict[str, Any] = {}
-
-
-class SettingEntry(_Strict):
+class SettingEntry(Strict):
     """An Adam setting written out."""
 
     name: str | None = None
@@ -103,7 +85,7 @@ AnySetting = Annotated[
 ]
 
 
-class BudgetEntry(_Strict):
+class BudgetEntry(Strict):
     """How long each run trains. The paper trains for 100,000 updates of G, and states no batch
     size: 64 is its authors' code's."""
 
@@ -113,7 +95,7 @@ class BudgetEntry(_Strict):
     schedule: Literal["constant", "linear"] = "constant"
 
 
-class Intervals(_Strict):
+class Intervals(Strict):
     """How often, in updates of G, something is done besides at the end."""
 
     metrics: PositiveInteger = 100
@@ -123,7 +105,7 @@ class Intervals(_Strict):
     checkpoint: PositiveInteger = 1000
 
 
-class MethodEntry(_Strict):
+class MethodEntry(Strict):
     """One method or a combination, with the hyperparameters that the suite sets."""
 
     methods: dict[str, dict[str, Any]]
@@ -160,21 +142,7 @@ class MethodEntry(_Strict):
         return points
 
 
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _different(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed is there twice")
-    return seeds
-
-
-_OneOrMore = BeforeValidator(_listed)  # a single entry may stand for itself
-_NotEmpty = Field(min_length=1)
-
-
-class Suite(_Strict):
+class Suite(Strict):
     """Everything a suite file says; `plan` resolves it to runs."""
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")] = "suite"
@@ -182,18 +150,19 @@ class Suite(_Strict):
     dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
     architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
     initialisation: str = "normal_0.02"
-    loss: Annotated[LossEntry, BeforeValidator(_loss_form)] | None = None
-    methods: Annotated[list[MethodEntry], _OneOrMore, _NotEmpty]
-    settings: Annotated[list[AnySetting], _OneOrMore, _NotEmpty]
-    seeds: Annotated[
-        list[Annotated[Integer, Ge(0)]], _OneOrMore, _NotEmpty, AfterValidator(_different)
-    ] = [0]
+    loss: Annotated[Named, BeforeValidator(name_and_params)] | None = None
+    methods: Annotated[list[MethodEntry], OneOrMore, NotEmpty]
+    settings: Annotated[list[AnySetting], OneOrMore, NotEmpty] | None = None
+    seeds: Annotated[list[Seed], OneOrMore, NotEmpty, AfterValidator(different)] = Field(
+        default_factory=lambda: [0]
+    )
     budget: BudgetEntry
     protocol: str | dict[str, Any]  # a name, a YAML file, or a record of the user's own
     intervals: Intervals = Intervals()
     precision: Literal["float32", "bfloat16"] = "float32"
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
-    allow: Annotated[list[str], _OneOrMore] = []
+    allow: Annotated[list[str], OneOrMore] = Field(default_factory=list)
+    tune: TuneEntry | None = None  # then the file is a study's
 
 
 def find(given: str) -> Path:
@@ -246,7 +215,7 @@ def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
     where = ".".join(map(str, path)) or "suite"
     mark = document.mark(tuple(path))
     if error["type"] == "extra_forbidden":
-        return UserError(unknown("key", where, _siblings(path)), mark)
+        return UserError(unknown("key", where, _siblings(error["loc"], path)), mark)
     if error["type"] == "missing":
         return UserError(f"{where} needs {error['loc'][-1]!r}", mark)
     expected = error["msg"][0].lower() + error["msg"][1:]
@@ -255,12 +224,20 @@ def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
     return UserError(f"{where}: got {value!r}; {expected}", mark)
 
 
-def _siblings(path: list[str | int]) -> list[str]:
+def _siblings(location: tuple[int | str, ...], path: list[str | int]) -> list[str]:
     """Return the keys that may stand where an unknown one does."""
-    model: Any = Suite
+    model: type[BaseModel] = Suite
     for step in path[:-1]:
-        if isinstance(step, str):
-            annotation = model.model_fields[step].annotation
-            model = annotation if isinstance(annotation, type) else SettingEntry
+        if isinstance(step, str) and step in model.model_fields:
+            model = _models(model.model_fields[step].annotation)[0]
+        elif isinstance(step, str):  # of `tune.search`, whose keys are parameters
+            model = ChoicesEntry if "choices" in location else RangeEntry
     prefix = ".".join(str(step) for step in path[:-1])
     return [f"{prefix}.{name}" if prefix else name for name in model.model_fields]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
