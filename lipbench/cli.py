@@ -20,13 +20,18 @@ from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.printing import say
 
 if TYPE_CHECKING:
+    from lipbench.display import Display
+    from lipbench.executors import Event
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.protocols import Protocol
-    from lipbench.run import Resources, Task
+    from lipbench.run import Resources
     from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
+    from lipbench.suite import Suite
     from lipbench.trained import Found
+    from lipbench.tuning.tuner import Tuner
+    from lipbench.yamlmarks import Document
 
 T = TypeVar("T")
 
@@ -80,6 +85,15 @@ class Checkpoint(enum.Enum):
 
 
 CheckpointOption = Annotated[Checkpoint, typer.Option(help="Which generator is scored.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs at a time. [default: one a core, or what the GPUs offer]"),
+]
+SharersOption = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
+KeepOption = Annotated[
+    bool, typer.Option("--keep-changed", help="Keep runs made by a method's old code.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TrackingOption = Annotated[
     str | None,
@@ -109,25 +123,20 @@ def run(
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
     device: DeviceOption = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Runs at a time. [default: one a core, or what the GPUs offer]"),
-    ] = None,
-    runs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")] = 1,
+    workers: WorkersOption = None,
+    runs_per_gpu: SharersOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
-    retry_failed: Annotated[bool, typer.Option(help="Try failed runs again.")] = False,
+    retry_failed: RetryOption = False,
     rerun_changed: Annotated[
         bool, typer.Option(help="Make runs of methods whose code has changed anew.")
     ] = False,
-    keep_changed: Annotated[
-        bool, typer.Option(help="Keep runs made by a method's old code.")
-    ] = False,
+    keep_changed: KeepOption = False,
 ) -> None:
     """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
     plan, registry, chosen = _plan(suite, set_, only, plugin)
 
-    from lipbench import executors, paths, sweep
+    from lipbench import executors, outlook, paths, sweep
     from lipbench.store import default_tracking_uri
 
     folder = _suite_folder(runs_dir, plan.name)
@@ -142,8 +151,100 @@ def run(
         if tasks:
             sweep.prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
-        outcomes = _execute(plan, folder, tasks, devices, uri)
+        outcomes = _watch(
+            executors.execute(tasks, devices),
+            (uri, folder, plan),
+            _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks)),
+        )
     _conclude(folder, outcomes, len(tasks), uri)
+
+
+@app.command()
+def tune(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's file, or an installed one's name.")
+    ],
+    set_: SetOption = None,
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    device: DeviceOption = None,
+    workers: WorkersOption = None,
+    runs_per_gpu: SharersOption = 1,
+    inception_weights: WeightsOption = None,
+    tracking_uri: TrackingOption = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="LIPBENCH_STORAGE",
+            help="journal, sqlite, or a database's URL. [default: the study's tune.storage]",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a study; never begin one.")
+    ] = False,
+    retry_failed: RetryOption = False,
+    keep_changed: KeepOption = False,
+    export_best: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write each method's best configuration; run nothing."),
+    ] = None,
+) -> None:
+    """Search each method's hyperparameters with the same budget: a study, through Optuna.
+
+    The same command goes on with a study that was stopped or killed, and several of them, in
+    different terminals or on different machines that share RUNS_DIR, work on one together.
+    """
+    from lipbench import paths
+
+    suite, document, registry = _read(study, set_, plugin)
+
+    from lipbench.tuning.study import study as resolved_study
+
+    _load_own(registry)
+    cache = paths.cache_root()
+    made = resolved_study(suite, document, registry, cache)
+    folder = _suite_folder(runs_dir, made.plan.name)
+    begun = (folder.path / "plan.json").exists()
+    if not begun and (resume or export_best):
+        raise UserError(f"no study is in {folder.path}; without this option one begins")
+    if export_best:
+        _export(folder, document, export_best)
+        return
+
+    from lipbench import executors, outlook, run, sweep
+    from lipbench.store import default_tracking_uri
+    from lipbench.tuning.storage import locate, shown
+    from lipbench.tuning.tuner import Tuner
+
+    devices = executors.slots(device, workers, runs_per_gpu)
+    location = locate(storage or made.storage, folder.path)
+    uri = tracking_uri or default_tracking_uri(runs_dir)
+    plan = made.recorded(shown(location))
+    with folder.shared():
+        made_with = run.provenance()
+        tuner = Tuner(
+            made,
+            folder,
+            location,
+            lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
+            retry_failed,
+        )
+        with folder.deciding():
+            folder.save_plan(plan, uri)
+            runs = folder.plan().runs
+            sweep.check_unchanged(runs, folder, registry, keep_changed)
+            sweep.prepare(plan, cache, inception_weights, devices[0])
+        left = tuner.left()
+        printing.show_study(plan, folder, left)
+        outcomes = _watch(
+            executors.execute_from(tuner, devices),
+            (uri, folder, plan),
+            _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base)),
+            tuner,
+        )
+        interrupted = tuner.left() != 0 and bool(outcomes.get("interrupted"))
+    _conclude_study(folder, location, uri, interrupted)
 
 
 @app.command()
@@ -190,8 +291,13 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
     others = len(set(folders) - {planned.spec.hash for planned in made.runs})
     if as_json:
         print(json.dumps({"suite": made.name, "runs": rows, "other_runs": others}, indent=1))
-    else:
-        printing.show_status(made.name, rows, others)
+        return
+    if made.tuning:
+        from lipbench.frame import load_trials
+
+        printing.show_study(made, folder)
+        printing.show_trials(made.tuning, load_trials(results))
+    printing.show_status(made.name, rows, others, studied=made.tuning is not None)
 
 
 @app.command()
@@ -496,19 +602,27 @@ def _plan(
 ) -> tuple[Plan, Registry, list[PlannedRun]]:
     """Return a suite's plan, its methods (also from beside its file), and the runs asked for."""
     from lipbench import paths, plan
-    from lipbench import suite as suites
-    from lipbench.plugins import Registry
 
-    path = suites.find(given)
-    suite, document = suites.read(path, set_ or [])
-    beside = sorted((path.parent / "methods").glob("[!_]*.py"))
-    registry = Registry("methods", [*(files or []), *beside])
+    suite, document, registry = _read(given, set_, files)
 
     from lipbench import resolve  # imports torch, after the mistakes that can be told without
 
     _load_own(registry)
     made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, plan.only(made, plan.parse_only(only))
+
+
+def _read(
+    given: str, set_: list[str] | None, files: list[Path] | None
+) -> tuple[Suite, Document, Registry]:
+    """Return a suite or study as its file says it, and the methods, also from beside the file."""
+    from lipbench import suite as suites
+    from lipbench.plugins import Registry
+
+    path = suites.find(given)
+    suite, document = suites.read(path, set_ or [])
+    beside = sorted((path.parent / "methods").glob("[!_]*.py"))
+    return suite, document, Registry("methods", [*(files or []), *beside])
 
 
 def _load_own(registry: Registry) -> None:
@@ -581,31 +695,42 @@ def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     return SuiteFolder(runs_dir / name)
 
 
-def _execute(
-    plan: Plan, folder: SuiteFolder, tasks: list[Task], devices: list[str], uri: str
-) -> dict[str, int]:
-    """Do the tasks, showing and mirroring what happens; return how many runs ended how."""
-    from collections import Counter
-
+def _display(plan: Plan, total: int | None, images: float) -> Display:
     from rich.console import Console
 
-    from lipbench import executors
     from lipbench.display import Display
+
+    primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
+    return Display(Console(highlight=False, markup=False), total, images, primary)
+
+
+def _watch(
+    events: Iterator[Event],
+    mirror: tuple[str, SuiteFolder, Plan],
+    display: Display,
+    tuner: Tuner | None = None,
+) -> dict[str, int]:
+    """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
+    from collections import Counter
+
     from lipbench.tracking import Courier
 
-    courier = Courier(uri, folder, plan)
-    primary = plan.protocol.primary
-    display = Display(Console(highlight=False, markup=False), tasks, primary)
+    uri, folder, _ = mirror
+    courier = Courier(*mirror)
     outcomes: Counter[str] = Counter()
     try:
         with display.live():
-            for event in executors.execute(tasks, devices):
+            for event in events:
                 display.show(event)
+                if event.kind == "finished" and event.task:
+                    outcomes[event.facts["outcome"]] += 1
+                    if tuner:
+                        tuner.finished(event.task)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)
-                if event.kind == "finished":
-                    outcomes[event.facts["outcome"]] += 1
     finally:
+        if tuner:
+            tuner.close()
         courier.close()
     if courier.problem:
         say(
@@ -616,14 +741,54 @@ def _execute(
     return outcomes
 
 
+def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
+    """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.store import ENDED, RESULTS
+    from lipbench.tuning.storage import shown
+
+    outcomes = [folder.status().outcome for folder in folder.folders().values()]
+    failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
+    say(f"report:  lipbench report {folder.path}\nstorage: optuna-dashboard {shown(location)}")
+    say(f"MLflow:  {_seen_at(uri)}")
+    if failed:
+        say(
+            f"{failed} runs failed, which is no trial's value: `lipbench status {folder.path}` "
+            "says why, --retry-failed tries them again",
+            error=True,
+        )
+        raise typer.Exit(1)
+    if interrupted:
+        raise typer.Exit(130)
+
+
+def _export(folder: SuiteFolder, document: Document, target: Path) -> None:
+    """Write what a study found as a suite's file."""
+    from lipbench import atomic
+    from lipbench.frame import load_runs, load_trials
+    from lipbench.tuning import export
+
+    plan = folder.plan()
+    if plan.tuning is None:
+        raise UserError(f"{folder.path} holds a suite's results, and no study's")
+    runs, trials = load_runs(folder.path), load_trials(folder.path)
+    chosen = export.best(plan, runs, trials)
+    confirmed = bool(runs["confirms"].eq(True).any()) if "confirms" in runs else False
+    how = "the mean over fresh seeds" if confirmed else "one run each, chosen for being best"
+    atomic.replace_text(target, export.suite(document.data, plan, chosen, how))
+    say(f"{target}: {', '.join(chosen)}\nlipbench run {target}")
+
+
+def _seen_at(uri: str) -> str:
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
 def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.store import RESULTS
 
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
-    seen_at = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-    say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at}")
+    say(f"report:  lipbench report {folder.path}\nMLflow:  {_seen_at(uri)}")
     if bad:
         say(
             f"{bad} runs failed: `lipbench status {folder.path}` says why, "

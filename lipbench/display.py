@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
 class Display:
     """What is running, what has ended, and how long the rest will take."""
 
-    def __init__(self, console: Console, tasks: Sequence[Task], primary: str) -> None:
+    def __init__(self, console: Console, total: int | None, images: float, primary: str) -> None:
+        """Begin with how many runs there are, if that is known, and the images that they see."""
         self.console, self.primary = console, primary
-        self._total = len(tasks)
+        self._total = total
         self._ended: Counter[str] = Counter()
         self._running: dict[str, tuple[Task, int, str]] = {}  # task, updates done, newest score
-        self._work = float(sum(work(task.run) for task in tasks))
+        self._work = images
         self._done = 0.0
         self._resumed: dict[str, int] = {}  # updates that a resumed run had done before
         self._skipped = 0.0
@@ -66,7 +66,8 @@ class Display:
             self._done += work(run)
             number = sum(self._ended.values())
             place = f"{run.method}  {run.setting}  seed {run.spec.seed}"
-            words = [f"[{number}/{self._total}]", facts["outcome"], place, score]
+            counted = f"[{number}]" if self._total is None else f"[{number}/{self._total}]"
+            words = [counted, facts["outcome"], place, score]
             if "cost" in facts and "seconds_training" in facts["cost"]:
                 cost = facts["cost"]
                 words.append(duration(cost["seconds_training"] + cost["seconds_scoring"]))
@@ -74,7 +75,7 @@ class Display:
             self._line("  ".join(word for word in words if word))
 
     def _score(self, scores: dict[str, float]) -> str:
-        return f"{self.primary} {scores[self.primary]:.3g}"
+        return f"{self.primary} {scores[self.primary]:.3g}" if self.primary in scores else ""
 
     def _share(self, task: Task, update: int) -> float:
         return work(task.run) * update / task.run.spec.budget.generator_updates
@@ -88,7 +89,7 @@ class Display:
             self._share(task, u) for task, u, _ in list(self._running.values())
         )
         fresh = done - self._skipped
-        if fresh <= 0:
+        if fresh <= 0 or done > self._work:
             return "?"
         return duration((self._work - done) * (time.monotonic() - self._start) / fresh)
 
@@ -104,6 +105,8 @@ class Display:
                 score,
             )
         ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
-        left = self._total - sum(self._ended.values())
-        summary = f"{left} of {self._total} runs left, about {self._left()}"
+        summary = f"{sum(self._ended.values())} runs done"
+        if self._total is not None:
+            left = max(0, self._total - sum(self._ended.values()))
+            summary = f"{left} of {self._total} runs left, about {self._left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))

@@ -8,12 +8,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event as StopEvent
-from typing import Any
+from typing import Any, Protocol
 
 from lipbench.errors import UserError
 from lipbench.run import Resources, Task, run
@@ -41,6 +41,35 @@ class Event:
     kind: str
     task: Task | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """What tells which task comes next, where that depends on how others ended."""
+
+    def next(self) -> Task | None:
+        """Return the next task, or None if there is none now."""
+
+    def expects_more(self) -> bool:
+        """Return whether there may be another task later, though there is none now."""
+
+    def goes_on(self, task: Task, facts: Mapping[str, Any]) -> bool:
+        """Return whether a task that `consults` shall go on after these scores."""
+
+
+class _Listed:
+    """Tasks that are known from the start."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._left = list(reversed(tasks))
+
+    def next(self) -> Task | None:
+        return self._left.pop() if self._left else None
+
+    def expects_more(self) -> bool:
+        return bool(self._left)
+
+    def goes_on(self, task: Task, facts: Mapping[str, Any]) -> bool:
+        return True
 
 
 def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[str]:
@@ -77,33 +106,57 @@ def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
 
     A second one ends the workers at once. Raises UserError where no run can go on (a full disk).
     """
-    if not tasks:
-        return
+    if tasks:
+        yield from execute_from(_Listed(tasks), devices[: len(tasks)])
+
+
+def execute_from(source: Source, devices: Sequence[str]) -> Iterator[Event]:
+    """Do what a source says until it has no more, telling what happens, as `execute` does.
+
+    It is asked for a task only after whoever listens has heard how the ones before ended.
+    """
     with _interrupts() as interrupts:
-        pool = _Pool(devices[: len(tasks)])
+        first = source.next()
+        if first is None and not source.expects_more():
+            return
+        pool = _Pool(devices)
         try:
-            yield from _dispatch(list(tasks), pool, interrupts)
+            yield from _dispatch(first, source, pool, interrupts)
         finally:
             pool.close()
 
 
-def _dispatch(tasks: list[Task], pool: _Pool, interrupts: list[float]) -> Iterator[Event]:
-    tasks.reverse()  # popped from the end
+def _dispatch(
+    waiting: Task | None, source: Source, pool: _Pool, interrupts: list[float]
+) -> Iterator[Event]:
     stopping = False
-    while (tasks and not stopping) or pool.busy():
+    while True:
         if interrupts and not stopping:
             stopping = True
             pool.stop.set()
-            yield Event("stopping", facts={"running": len(pool.busy()), "left": len(tasks)})
+            yield Event("stopping", facts={"running": len(pool.busy())})
         if len(interrupts) > 1:
             return
         for worker in pool.idle():
-            if tasks and not stopping:
-                worker.give(tasks.pop())
-                yield Event("started", worker.task)
+            task = None if stopping else waiting or source.next()
+            if task is None:
+                break
+            waiting = None
+            worker.give(task)
+            yield Event("started", task)
+        if not pool.busy() and (stopping or not source.expects_more()):
+            return
         for worker in pool.ready(_TICK_SECONDS):
-            yield from pool.hear(worker)
+            for event in pool.hear(worker):
+                yield event
+                if event.task and _is_question(event.task, event.kind, event.facts):
+                    worker.answer(source.goes_on(event.task, event.facts))
         yield Event("tick")
+
+
+def _is_question(task: Task, kind: str, facts: Mapping[str, Any]) -> bool:
+    """Return whether a worker waits to hear if its run shall go on."""
+    return task.consults and kind == "scored" and facts["checkpoint"] == "selection"
 
 
 @contextlib.contextmanager
@@ -139,6 +192,11 @@ class _Worker:
         # If the process has just died, its silence tells; the task is then its.
         with contextlib.suppress(BrokenPipeError):
             self.connection.send(task)
+
+    def answer(self, goes_on: bool) -> None:
+        """Tell a worker that asked whether its run shall go on."""
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(goes_on)
 
 
 class _Pool:
@@ -240,11 +298,12 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     resources = Resources(torch.device(device))
     sent = 0.0
 
-    def notify(kind: str, facts: dict[str, Any]) -> None:
+    def notify(kind: str, facts: dict[str, Any]) -> bool:
         nonlocal sent
         if kind != "progress" or time.monotonic() - sent > PROGRESS_SECONDS:
             sent = time.monotonic()
             connection.send((kind, facts))
+        return not _is_question(task, kind, facts) or bool(connection.recv())
 
     while True:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from lipbench.plan import PlannedRun
 from lipbench.protocols import SCORES
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.tuning import objectives
+from lipbench.tuning.record import Objective
 
 _FIRST = ["run_id", "method", "setting", "seed", "outcome"]
+_TRIAL_FIRST = ["run_id", "method", "seed", "trial", "outcome", "cause"]
+_TRIAL_LAST = ["intermediate", "generator_updates", "seconds", "started", "ended"]
 _COSTS = (
     "seconds_training", "seconds_scoring", "seconds_auditing", "seconds_per_update",
     "images_per_second", "extra_parameters", "peak_resident_bytes", "peak_device_bytes",
@@ -44,7 +49,8 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
     plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
     too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
     meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
-    machine did not give is NaN.
+    machine did not give is NaN. The runs of a study have three more: `trial` (which one a run is,
+    or confirms), `repeat` (the study's seed in which it was drawn) and `confirms`.
 
     Raises UserError where the folder holds no plan.
     """
@@ -63,7 +69,50 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
         }
         for run in (*plan.runs, *others)
     ]
+    if not rows:  # of a study before its first trial
+        return pd.DataFrame(columns=_FIRST)
     return _ordered(pd.DataFrame(rows))
+
+
+def load_trials(folder: str | Path) -> pd.DataFrame:
+    """Return one row a trial of a study's results folder, in the order in which they were drawn.
+
+    Columns: `run_id`, `method` (label), `seed` (the study's repeat), `trial` (from 0, in each
+    method and repeat), `outcome`, `cause`, each objective by its name (what Optuna was told: of a
+    diverged trial the ceiling; NaN where there is no result, so also of a pruned trial),
+    `intermediate` (the first objective's last value during training, of other images),
+    `generator_updates` (done), `seconds` (training, scoring and audits), `started` and `ended`
+    (Unix time), and `params_<name>` of each searched parameter, NaN or None where it does not
+    exist. Two trials of the same values are one run, with two rows.
+
+    Raises UserError where the folder holds no study.
+    """
+    suite = SuiteFolder(Path(folder))
+    plan = suite.plan()
+    if plan.tuning is None:
+        raise UserError(f"{folder} holds a suite's results and no study's: it has no trials")
+    folders, statuses = suite.folders(), suite.statuses()
+    rows = [
+        {
+            "run_id": folders[run.spec.hash].path.name if run.spec.hash in folders else run.id,
+            "method": run.method,
+            "seed": run.trial.repeat,
+            "trial": run.trial.number,
+            **_trial(
+                run,
+                folders.get(run.spec.hash),
+                statuses.get(run.spec.hash, Status()),
+                plan.tuning.objectives,
+            ),
+            **{f"params_{name}": value for name, value in run.trial.params.items()},
+        }
+        for run in plan.runs
+        if run.trial and not run.trial.confirms
+    ]
+    searched = {p.name: None for parameters in plan.tuning.search.values() for p in parameters}
+    columns = [*_TRIAL_FIRST, *[objective.name for objective in plan.tuning.objectives]]
+    columns += [*_TRIAL_LAST, *[f"params_{name}" for name in searched]]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
 
 
 def load_curves(folder: str | Path) -> pd.DataFrame:
@@ -93,6 +142,36 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     if not curves:
         return pd.DataFrame(columns=columns)
     return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
+
+
+def _trial(
+    run: PlannedRun,
+    folder: RunFolder | None,
+    status: Status,
+    wanted: Sequence[Objective],
+) -> dict[str, Any]:
+    """Return what came of a trial."""
+    told: dict[str, float] = {}
+    during: dict[int, float] = {}
+    sessions = folder.sessions() if folder else []
+    if folder:
+        during = objectives.intermediate(wanted[0], folder)
+    if folder and status.outcome in ("completed", "diverged"):
+        with contextlib.suppress(UserError):  # a cost that was not measured
+            updates = run.spec.budget.generator_updates
+            values = objectives.values(wanted, folder, status, updates)
+            told = {o.name: value for o, value in zip(wanted, values, strict=True)}
+    return {
+        "outcome": status.outcome,
+        "cause": status.cause,
+        **{objective.name: math.nan for objective in wanted},
+        "intermediate": during[max(during)] if during else math.nan,
+        "generator_updates": status.update,
+        "seconds": objectives.seconds(status),
+        "started": sessions[0]["started"] if sessions else math.nan,
+        "ended": status.heartbeat if status.ended else math.nan,
+        **told,
+    }
 
 
 def _row(
@@ -127,6 +206,18 @@ def _row(
         "planned_updates": spec.budget.generator_updates,
         **_final_scores(spec, folder, protocol),
         **_cost(status),
+        **_place(run),
+    }
+
+
+def _place(run: PlannedRun) -> dict[str, Any]:
+    """Return which trial of a study a run is."""
+    if run.trial is None:
+        return {}
+    return {
+        "trial": run.trial.number,
+        "repeat": run.trial.repeat,
+        "confirms": run.trial.confirms,
     }
 
 

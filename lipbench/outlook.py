@@ -24,7 +24,11 @@ def counts(plan: Plan, suite: SuiteFolder) -> Counter[str]:
 
 def work(run: PlannedRun) -> int:
     """Return the images that a run's networks see in training, a rough measure of its length."""
-    spec = run.spec
+    return images(run.spec)
+
+
+def images(spec: RunSpec) -> int:
+    """Return the images that networks see in training: real and generated ones of D, G's."""
     budget = spec.budget
     discriminator = 2 * spec.setting.n_dis * budget.batch_size
     return budget.generator_updates * (discriminator + budget.generator_batch_size)

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from rich.table import Table
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
     from lipbench.trained import Found
+    from lipbench.tuning.record import Tuning
 
 _PIPED_WIDTH = 400
 
@@ -117,16 +119,59 @@ def _values(run: PlannedRun) -> str:
     )
 
 
-def show_status(name: str, rows: list[dict[str, Any]], others: int) -> None:
+def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None:
+    """Print how a study searches."""
+    tuning = plan.tuning
+    assert tuning is not None
+    spaces: dict[str, list[str]] = {}
+    for method, parameters in tuning.search.items():
+        spaces.setdefault("; ".join(map(str, parameters)), []).append(method)
+    seeds = ", ".join(map(str, tuning.seeds))
+    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
+    to_do = "" if left is None else f"; {left} runs to do"
+    say(f"{plan.name}: a study of {len(tuning.search)} methods{to_do} in {folder.path}")
+    for space, methods in spaces.items():
+        say(f"  {', '.join(methods)}: {space}")
+    wanted = ", ".join(f"{o.name} ({o.direction}d)" for o in tuning.objectives)
+    say(f"  {wanted}; {tuning.sampler}, {tuning.pruner}; {amount} for each method, seed {seeds}")
+    if tuning.configurations:
+        fresh = ", ".join(map(str, tuning.confirm_seeds))
+        say(f"  then the best {tuning.configurations} of each again with seeds {fresh}")
+    for note in tuning.notes:
+        say(f"  {note}")
+
+
+def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
+    """Print for each method how its trials ended, and the best value so far."""
+    first = tuning.objectives[0]
+    ways = ("completed", "pruned", "diverged", "failed", "running", "left")
+    table = table_of("method", "seed", "trials", *ways, f"best {first.name}")
+    for method in tuning.search:
+        for seed in tuning.seeds:
+            rows = trials[trials["method"].eq(method) & trials["seed"].eq(seed)]
+            outcomes = rows["outcome"].replace(
+                {"out_of_memory": "failed", "interrupted": "left", "queued": "left"}
+            )
+            values = rows.loc[rows["outcome"].eq("completed"), first.name]
+            best = values.max() if first.higher_is_better else values.min()
+            shown = "" if values.empty else f"{best:,.{first.decimals}f}"
+            counts = [str(outcomes.eq(way).sum() or "") for way in ways]
+            table.add_row(method, str(seed), str(len(rows)), *counts, shown)
+    show(table)
+
+
+def show_status(name: str, rows: list[dict[str, Any]], others: int, studied: bool = False) -> None:
+    """Print what is not completed; of a study, neither what was pruned or has diverged."""
     from collections import Counter
 
+    usual = ("completed", "pruned", "diverged") if studied else ("completed",)
     outcomes = Counter(row["outcome"] for row in rows)
     say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
     if others:
         say(f"{others} more runs in this folder are not in the current suite")
     table = table_of("method", "setting", "seed", "outcome", "updates", "cause")
     for row in rows:
-        if row["outcome"] != "completed":
+        if row["outcome"] not in usual:
             updates = f"{row['generator_updates']}/{row['planned_updates']}"
             shown = [
                 row["method"],

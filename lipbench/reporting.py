@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pandas as pd
 
 from lipbench.errors import UserError
-from lipbench.frame import load_curves, load_runs
+from lipbench.frame import load_curves, load_runs, load_trials
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
 from lipbench.store import RunFolder, SuiteFolder
@@ -182,24 +182,30 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
     plan = suite.plan()
     protocol = by or plan.protocol
     every = load_runs(folder, by.id if by else None)
+    if plan.tuning and not plan.runs:
+        raise UserError(f"no trial of {folder} has begun yet")
     if by and by.primary not in every:
         raise UserError(
             f"no run of {folder} has its last checkpoint scored by {by.id} yet: that is what "
             "`lipbench eval` with the same --protocol does"
         )
-    runs = every[every["planned"]].drop(columns="planned").reset_index(drop=True)
+    shown = every["planned"] & every["confirms"].eq(True) if plan.tuning else every["planned"]
+    runs = every[shown].drop(columns="planned").reset_index(drop=True)
     unscored = [score for score in protocol.scores if score not in runs]
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
+    settings = tuple(
+        dict.fromkeys(run.setting for run in plan.runs if run.trial is None or run.trial.confirms)
+    )
     return Study(
         suite=plan.name,
         description=plan.description,
         runs=runs.assign(**dict.fromkeys(unscored, math.nan)),
-        left_out=len(every) - len(runs),
+        left_out=int((~every["planned"]).sum()),
         curves=load_curves(folder),
         samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},
         methods=tuple(dict.fromkeys(run.method for run in plan.runs)),
-        settings=tuple(dict.fromkeys(run.setting for run in plan.runs)),
+        settings=settings,
         protocol=protocol,
         published=published(),
         audits={run.path.name: audits for run in made if (audits := _audits(run))},
@@ -207,6 +213,8 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
         machines=tuple(
             dict.fromkeys(_machine(s) for run in made for s in run.sessions() if "device" in s)
         ),
+        tuning=plan.tuning,
+        trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
     )
 
 

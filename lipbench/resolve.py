@@ -303,7 +303,22 @@ def _expand(entry: str | SettingEntry, mark: Mark) -> list[tuple[str, Setting | 
     return [(name, MIYATO2018[name]) for name in PRESETS.get(entry, (entry,))]
 
 
+def base_setting(resolved: Resolved, choice: Choice) -> Setting | None:
+    """Return what a study leaves of a method's setting unsearched, or None if it names none."""
+    if resolved.suite.settings is None:
+        return None
+    settings = _settings(resolved.suite, resolved.document)
+    if len(settings) > 1:
+        raise UserError(
+            "a study has one setting, for what of it is not searched",
+            resolved.document.mark(("settings",)),
+        )
+    ((_, setting),) = settings
+    return setting or recipe(choice)
+
+
 def recipe(choice: Choice) -> Setting:
+    """Return the setting that a method's authors recommend; raise UserError if none is told."""
     recipes = {method.recipe for method in choice.methods.values() if method.recipe}
     if len(recipes) != 1:
         why = "several different Adam settings are" if recipes else "no Adam setting is"

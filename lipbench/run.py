@@ -51,6 +51,7 @@ class Task:
     provenance: dict[str, Any]
     cache: Path
     weights: Path | None  # of Inception
+    consults: bool = False  # whether to ask, after each selection, if the run is worth going on
 
 
 class Resources:
@@ -94,15 +95,16 @@ class Resources:
         return Scorer(protocol, dataset, self.device, cache, weights)
 
 
-Notify = Callable[[str, dict[str, Any]], None]
+Notify = Callable[[str, dict[str, Any]], bool]
 
 
 def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
     """Do a run, or what is left of it, and return how it ended.
 
-    `notify` hears of progress and scores; `stop` is asked after each update, and when it says so
-    the run is checkpointed and left as interrupted. Raises UserError where the disk refuses:
-    that stops a sweep, any other failure is this run's outcome.
+    `notify` hears of progress and scores, and when it returns False at those of a selection, the
+    run ends as pruned. `stop` is asked after each update, and when it says so the run is
+    checkpointed and left as interrupted. Raises UserError where the disk refuses: that stops a
+    sweep, any other failure is this run's outcome.
     """
     folder = RunFolder(task.folder)
     try:
@@ -211,8 +213,8 @@ class _Work:
                 lap_start = update
                 if wanted["metrics"] and (cause := self._record_metrics()):
                     return self.status("diverged", cause)
-                if wanted["score"] and intervals.score:
-                    self._select()
+                if wanted["score"] and intervals.score and not self._select():
+                    return self.status("pruned", f"unpromising at update {update:,}")
                 if wanted["audit"] and intervals.audit:
                     self._audit()
                 if wanted["samples"] and update < total:
@@ -243,8 +245,11 @@ class _Work:
         names = [name for name in training.METRICS if not abs(row[name]) < float("inf")]
         return f"{', '.join(names)} not finite at update {first}"
 
-    def _select(self) -> None:
-        """Measure what chooses the best checkpoint, and keep this generator if it is that."""
+    def _select(self) -> bool:
+        """Measure what chooses the best checkpoint, and keep this generator if it is that.
+
+        Returns whether the run shall go on.
+        """
         state = self.state
         with self.clock.scoring():
             scorer = self._scorer()
@@ -258,7 +263,7 @@ class _Work:
         if better and math.isfinite(score):
             weights = {name: value.clone() for name, value in state.sampler.state_dict().items()}
             self.best = trained.Best(state.update, score, weights)
-        self._keep(record)
+        return self._keep(record)
 
     def _score(self) -> None:
         """Measure what is reported: the last generator, and the best where one was chosen."""
@@ -284,9 +289,10 @@ class _Work:
             task.protocol, task.dataset, task.dataset_path, task.cache, task.weights
         )
 
-    def _keep(self, record: ScoreRecord) -> None:
+    def _keep(self, record: ScoreRecord) -> bool:
         self.folder.append("scores", record.to_json())
-        self.notify("scored", {"update": record.update, "scores": record.scores})
+        facts = {"update": record.update, "checkpoint": record.checkpoint}
+        return self.notify("scored", {**facts, "scores": record.scores})
 
     def _audit(self) -> None:
         try:

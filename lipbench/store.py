@@ -2,8 +2,8 @@
 
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
-                                                   evals.jsonl
-                                                   checkpoint.pt  samples/*.png
+               trials.jsonl (of a study)           evals.jsonl
+               optuna.journal                      checkpoint.pt  samples/*.png
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic, plan, spec
+from lipbench import atomic, claims, plan, spec
+from lipbench.claims import Claim
 from lipbench.errors import Mark, UserError
+from lipbench.ledger import Ledger
 from lipbench.plan import Plan, PlannedRun
 from lipbench.spec import RunSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ENDED = ("completed", "diverged", "failed", "out_of_memory")  # outcomes; resumed only if asked
-RESULTS = ("completed", "diverged")  # the outcomes that tell of the method, not of the machine
+# Outcomes; resumed only if asked.
+ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
+RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
 _SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
@@ -220,16 +223,31 @@ class SuiteFolder:
                 "`lipbench run SUITE` makes them"
             ) from error
         try:
-            return plan.from_json(text)
+            stored = plan.from_json(text)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{self.path / 'plan.json'} is damaged, or of a newer lipbench "
                 f"({str(error).splitlines()[0]}); `lipbench run` of its suite writes it anew"
             ) from error
+        return replace(stored, runs=self.ledger().runs()) if stored.tuning else stored
+
+    def ledger(self) -> Ledger:
+        """Return the trials of a study."""
+        return Ledger(self.path / "trials.jsonl")
 
     def save_plan(self, given: Plan, tracking_uri: str) -> None:
-        """Replace the plan, and where it is mirrored. Runs of an earlier one stay."""
+        """Replace the plan, and where it is mirrored. Runs of an earlier one stay.
+
+        Raises UserError where a study would replace a suite, or the other way round.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / "plan.json").exists():
+            kinds = ["a study's" if p.tuning else "a suite's" for p in (self.plan(), given)]
+            if kinds[0] != kinds[1]:
+                raise UserError(
+                    f"{self.path} holds {kinds[0]} results, not {kinds[1]}; give this one another "
+                    "name: --set name=NAME"
+                )
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
         tracking = json.dumps({"uri": tracking_uri}) + "\n"
         atomic.replace_text(self.path / "tracking.json", tracking)
@@ -269,13 +287,13 @@ class SuiteFolder:
         }
 
     def statuses(self) -> dict[str, Status]:
-        """Return how every run stands, by hash: running only if a process works on this folder."""
+        """Return how every run stands, by hash: running only if a process works on it."""
         statuses = {hash_: folder.status() for hash_, folder in self.folders().items()}
         if self.is_locked():
             return statuses
         return {
             hash_: replace(status, outcome="interrupted")
-            if status.outcome == "running"
+            if status.outcome == "running" and not claims.is_claimed(self._claim(hash_))
             else status
             for hash_, status in statuses.items()
         }
@@ -297,19 +315,44 @@ class SuiteFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold this folder for one process; a lock ends with its process, however that ends."""
+        with self._lock(fcntl.LOCK_EX):
+            self._settle()
+            yield
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold this folder for processes that claim each run that they work on."""
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Wait for, and hold, the right to decide which run comes next."""
+        with (self.path / ".deciding").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def claim(self, hash_: str) -> Claim | None:
+        """Return the claim to a run, or None where another process works on it."""
+        return claims.claim(self._claim(hash_))
+
+    def _claim(self, hash_: str) -> Path:
+        return self.path / "claims" / hash_
+
+    @contextlib.contextmanager
+    def _lock(self, kind: int) -> Iterator[None]:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             for attempt in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(file, kind | fcntl.LOCK_NB)
                     break
                 except BlockingIOError as error:
                     if attempt + 1 == _LOCK_ATTEMPTS:
                         raise UserError(
-                            f"another `lipbench run` works on {self.path}; let it end"
+                            f"another lipbench process works on {self.path}; let it end"
                         ) from error
                     time.sleep(0.1)
-            self._settle()
             yield
 
     def _settle(self) -> None:

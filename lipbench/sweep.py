@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -91,22 +92,32 @@ def tasks(
         if outcome in ENDED and not retried:
             continue
         folder.check_checkpoint()
-        left.append(
-            Task(
-                run,
-                folder.path,
-                plan.dataset,
-                plan.dataset_path,
-                plan.protocol,
-                plan.intervals,
-                plan.plugins,
-                made_with,
-                cache,
-                weights,
-            )
-        )
+        left.append(task(plan, run, folder, made_with, cache, weights))
     # Long runs last would leave workers idle at the end. Equally long ones keep their order.
     return sorted(left, key=lambda task: -work(task.run))
+
+
+def task(
+    plan: Plan,
+    run: PlannedRun,
+    folder: RunFolder,
+    made_with: dict[str, Any],
+    cache: Path,
+    weights: Path | None,
+) -> Task:
+    """Return one run of a plan as a task."""
+    return Task(
+        run,
+        folder.path,
+        plan.dataset,
+        plan.dataset_path,
+        plan.protocol,
+        plan.intervals,
+        plan.plugins,
+        made_with,
+        cache,
+        weights,
+    )
 
 
 def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
@@ -120,6 +131,18 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
     scoring.Scorer(plan.protocol, dataset, on, cache, weights)
 
 
+def check_unchanged(
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry, keep_changed: bool
+) -> None:
+    """Raise UserError where a study's runs were made by other code of their method than now."""
+    found = changed(runs, suite, registry)
+    if found and not keep_changed:
+        raise UserError(
+            f"{_files(found)} changed since {len(found)} of these runs were made; --keep-changed "
+            "goes on with them, --set name=NAME begins a study anew"
+        )
+
+
 def _settle_changes(
     found: list[tuple[RunFolder, str]], suite: SuiteFolder, choices: Choices
 ) -> None:
@@ -129,8 +152,11 @@ def _settle_changes(
         for folder, _ in found:
             suite.set_aside(folder)
         return
-    files = ", ".join(sorted({path for _, path in found}))
     raise UserError(
-        f"{files} changed since {len(found)} of these runs were made (the first is "
+        f"{_files(found)} changed since {len(found)} of these runs were made (the first is "
         f"{found[0][0].path.name}); --rerun-changed makes them anew, --keep-changed keeps them"
     )
+
+
+def _files(found: list[tuple[RunFolder, str]]) -> str:
+    return ", ".join(sorted({path for _, path in found}))

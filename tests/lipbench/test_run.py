@@ -535,6 +535,6 @@ def test_two_processes_cannot_work_on_one_folder(tmp_path):
     suite = SuiteFolder(tmp_path / "tiny")
     with suite.locked():
         assert suite.is_locked()
-        with pytest.raises(UserError, match="another `lipbench run` works on"), suite.locked():
+        with pytest.raises(UserError, match="another lipbench process works on"), suite.locked():
             pass
     assert not suite.is_locked()

@@ -1,0 +1,57 @@
+"""Claims: which process works on which run, where several share a folder.
+
+A claim is a lock on a small file; it ends with its process, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+
+class Claim:
+    """One run, held by this process until it is released."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path, self._file = path, file
+
+    def release(self) -> None:
+        """Give the run up."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def claim(path: Path) -> Claim | None:
+    """Return the claim to what a path stands for, or None where another one holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        if _is_there(path, file):
+            return Claim(path, file)
+        file.close()  # released, and with that deleted, between the opening and the lock
+
+
+def is_claimed(path: Path) -> bool:
+    """Return whether somebody holds what a path stands for."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _is_there(path: Path, file: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,115 @@
+"""Write what a study found as a suite's file: each method at its own best configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lipbench.errors import UserError
+from lipbench.plan import Plan, PlannedRun
+from lipbench.tuning.record import Tuning
+
+
+def best(plan: Plan, runs: pd.DataFrame, trials: pd.DataFrame) -> dict[str, PlannedRun]:
+    """Return the run of each method's best trial, by its label.
+
+    That is the configuration with the best mean over the confirming runs, if all of a method's
+    have ended, or else the best trial. A method without a completed trial has none.
+    """
+    tuning = plan.tuning
+    assert tuning is not None
+    found = {}
+    for method in tuning.search:
+        chosen = _confirmed(tuning, runs[runs["method"].eq(method)]) or _tried(
+            tuning, trials[trials["method"].eq(method)]
+        )
+        for run in plan.runs:
+            of = run.trial
+            if (
+                of
+                and run.method == method
+                and (of.repeat, of.number) == chosen
+                and not of.confirms
+            ):
+                found[method] = run
+    return found
+
+
+def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
+    """Return the repeat and number of the trial that fresh seeds confirm as the best."""
+    runs = runs[runs["confirms"].eq(True)]
+    objective = tuning.objectives[0]
+    ended = runs["outcome"].isin(["completed", "diverged"]).all()
+    if runs.empty or not ended or objective.name not in runs:
+        return None
+    values = runs[objective.name].where(runs["outcome"].eq("completed"), objective.if_diverged)
+    means = (
+        pd.DataFrame(
+            {
+                "value": values.fillna(objective.if_diverged),
+                "repeat": runs["repeat"],
+                "trial": runs["trial"],
+            }
+        )
+        .groupby(["repeat", "trial"], as_index=False)
+        .mean()
+    )
+    row = means["value"].argmax() if objective.higher_is_better else means["value"].argmin()
+    return int(means["repeat"].iloc[row]), int(means["trial"].iloc[row])
+
+
+def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
+    objective = tuning.objectives[0]
+    done = trials[trials["outcome"].eq("completed")]
+    if done.empty:
+        return None
+    values = done[objective.name]
+    row = values.argmax() if objective.higher_is_better else values.argmin()
+    return int(done["seed"].iloc[row]), int(done["trial"].iloc[row])
+
+
+def suite(
+    given: Mapping[str, Any], plan: Plan, chosen: Mapping[str, PlannedRun], source: str
+) -> str:
+    """Return the text of a suite's file that runs each method at its best configuration.
+
+    `given` is the study's file as plain values: what is not searched stays as it is there. The
+    seeds are as many as confirmed, and others: what chose a configuration does not report it.
+    Raises UserError where no trial has completed.
+    """
+    tuning = plan.tuning
+    assert tuning is not None
+    if not chosen:
+        raise UserError("no trial of this study has completed yet")
+    kept = {k: v for k, v in given.items() if k not in ("tune", "loss", "settings", "methods")}
+    used = max((*tuning.seeds, *tuning.confirm_seeds))
+    content = {
+        **kept,
+        "name": f"{plan.name}_best",
+        "methods": [_entry(label, run) for label, run in chosen.items()],
+        "settings": ["recipe"],
+        "seeds": [used + 1 + i for i in range(max(1, len(tuning.confirm_seeds)))],
+    }
+    missing = [label for label in tuning.search if label not in chosen]
+    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
+    lines = [
+        f"Each method as the study {plan.name} found it best: {source}.",
+        f"{tuning.sampler} had {amount} for each method and seed, by {tuning.objectives[0].name}.",
+        *([f"Without a completed trial: {', '.join(missing)}."] if missing else []),
+    ]
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99)
+    return "".join(f"# {line}\n" for line in lines) + text
+
+
+def _entry(label: str, run: PlannedRun) -> dict[str, Any]:
+    spec = run.spec
+    loss = {name: value for name, value in spec.loss.params.items() if value is not None}
+    return {
+        **{method.name: dict(method.params) for method in spec.methods},
+        "label": label,
+        "setting": dict(vars(spec.setting)),
+        "loss": {spec.loss.name: loss} if loss else spec.loss.name,
+    }

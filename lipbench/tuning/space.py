@@ -1,0 +1,360 @@
+"""What of each method is searched, and what spec a point of that space is. Knows no Optuna."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.losses import LOSSES
+from lipbench.method import Method
+from lipbench.plugins import Registry
+from lipbench.resolve import (
+    Choice,
+    Resolved,
+    base_setting,
+    check_combination,
+    check_layers,
+    checked,
+    instance,
+)
+from lipbench.spec import LossSpec, MethodSpec, RunSpec, Setting
+from lipbench.suite import SettingEntry
+from lipbench.tuning.entries import ChoicesEntry, RangeEntry, SearchEntry
+from lipbench.tuning.presets import PRESETS
+from lipbench.tuning.record import Parameter, Value
+
+Kind = Literal["float", "int", "categorical"]
+Entry = RangeEntry | ChoicesEntry
+
+_SETTING: Mapping[str, Kind] = {"lr": "float", "beta1": "float", "beta2": "float", "n_dis": "int"}
+_LOSS = "loss"
+_SEARCH = ("tune", "search")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method of a study: what of it is fixed, and what is searched."""
+
+    choice: Choice
+    base: RunSpec
+    search: tuple[Parameter, ...]  # one that exists only with some values of others after those
+    registry: Registry
+
+    @property
+    def label(self) -> str:
+        """Return what the method is called."""
+        return self.choice.label
+
+    def spec(self, params: Mapping[str, Value], seed: int) -> RunSpec:
+        """Return the run that a point of the search space is, with this seed.
+
+        Raises UserError where a value is not one that the method or loss takes.
+        """
+        setting: dict[str, Any] = {name: params[name] for name in _SETTING if name in params}
+        methods = [
+            MethodSpec(name, asdict(method)) for name, method in self.methods(params).items()
+        ]
+        return replace(
+            self.base,
+            setting=replace(self.base.setting, **setting),
+            methods=tuple(methods),
+            loss=self.loss(params),
+            seed=seed,
+        )
+
+    def methods(self, params: Mapping[str, Value]) -> dict[str, Method]:
+        """Return the methods with these hyperparameters. Raises UserError for invalid ones."""
+        made = {}
+        for name, method in self.choice.methods.items():
+            changed = _of(name, params)
+            made[name] = (
+                instance(name, {**asdict(method), **changed}, self.registry) if changed else method
+            )
+        return made
+
+    def loss(self, params: Mapping[str, Value]) -> LossSpec:
+        """Return the loss with these parameters. Raises UserError for invalid ones."""
+        name = str(params.get(_LOSS, self.base.loss.name))
+        given = self.base.loss.params if name == self.base.loss.name else {}
+        changed = {**given, **_of(_LOSS, params)}
+        return LossSpec(
+            name, asdict(checked(LOSSES[name], changed, f"loss {name!r}", "parameter"))
+        )
+
+
+def walk(search: tuple[Parameter, ...], choose: Callable[[Parameter], Value]) -> dict[str, Value]:
+    """Return a point of a search space: a value for each parameter that exists there.
+
+    >>> loss = Parameter("loss", "categorical", choices=("hinge", "wasserstein"))
+    >>> drift = Parameter("loss.drift", "float", 0, 1, when={"loss": ("wasserstein",)})
+    >>> walk((loss, drift), lambda parameter: "hinge")
+    {'loss': 'hinge'}
+    """
+    point: dict[str, Value] = {}
+    for parameter in search:
+        if all(name in point and point[name] in among for name, among in parameter.when.items()):
+            point[parameter.name] = choose(parameter)
+    return point
+
+
+def candidates(resolved: Resolved) -> tuple[Candidate, ...]:
+    """Return a study's methods with what is searched of each.
+
+    Raises UserError for a parameter that no method has, a range without values, a value that a
+    method or loss does not take, and a setting left open.
+    """
+    tune = resolved.suite.tune
+    assert tune is not None
+    entries = _entries(tune.search, resolved)
+    found = [_candidate(choice, loss, entries, resolved) for choice, loss in resolved.choices]
+    used = {parameter.name for candidate in found for parameter in candidate.search}
+    for name in tune.search.parameters:
+        if name in entries and name not in used:
+            raise UserError(_unused(name, resolved), _mark(resolved, name))
+    for candidate in found:
+        _check(candidate, resolved)
+    return tuple(found)
+
+
+def _of(owner: str, params: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the parameters of a method or of the loss, by their own names."""
+    prefix = f"{owner}."
+    return {name.removeprefix(prefix): v for name, v in params.items() if name.startswith(prefix)}
+
+
+def _mark(resolved: Resolved, *keys: str) -> Mark:
+    return resolved.document.mark((*_SEARCH, *keys))
+
+
+def _entries(search: SearchEntry, resolved: Resolved) -> dict[str, Entry]:
+    """Return what the preset and the study itself say, by the parameters' names."""
+    entries: dict[str, Entry] = {}
+    if search.preset is not None:
+        if search.preset not in PRESETS:
+            raise UserError(unknown("preset", search.preset, PRESETS), _mark(resolved, "preset"))
+        entries |= PRESETS[search.preset]
+    for name, entry in search.parameters.items():
+        if entry is None:
+            if entries.pop(name, None) is None:
+                raise UserError(
+                    f"{name} is null, which takes it out of a preset: there it is not",
+                    _mark(resolved, name),
+                )
+            continue
+        entries[name] = entry
+    if not entries:
+        raise UserError("nothing is searched", _mark(resolved))
+    return entries
+
+
+def _candidate(
+    choice: Choice, loss: LossSpec, entries: Mapping[str, Entry], resolved: Resolved
+) -> Candidate:
+    required = any(method.requires.loss for method in choice.methods.values())
+    fixed = loss.name if required or _LOSS not in entries else None
+    found: dict[str, Parameter] = {}
+    waiting = dict(entries)
+    while waiting:
+        ready = {n: e for n, e in waiting.items() if not waiting.keys() & _parents(n, e, fixed)}
+        if not ready:
+            name = next(iter(waiting))
+            raise UserError(
+                f"{', '.join(waiting)}: each waits for another one's value", _mark(resolved, name)
+            )
+        for name, entry in ready.items():
+            parameter = _parameter(name, entry, choice, fixed, found, entries, resolved)
+            if parameter is not None:
+                found[name] = parameter
+            del waiting[name]
+    setting = base_setting(resolved, choice)
+    always = {name for name, parameter in found.items() if not parameter.when}
+    if setting is None:
+        open_ = [name for name in _SETTING if name not in always]
+        if open_:
+            raise UserError(
+                f"{', '.join(open_)} is neither searched always nor in a setting; name one, "
+                "e.g. settings: C",
+                _mark(resolved),
+            )
+        setting = Setting(lr=1.0, beta1=0.0, beta2=0.0, n_dis=1)  # of which nothing stays
+    base = resolved.spec(choice, loss, setting, resolved.suite.seeds[0])
+    return Candidate(choice, base, tuple(found.values()), resolved.registry)
+
+
+def _parents(name: str, entry: Entry, fixed: str | None) -> set[str]:
+    """Return the parameters whose values decide whether this one exists."""
+    of_loss = {_LOSS} if name.startswith(f"{_LOSS}.") and fixed is None else set()
+    return {parent for parent in entry.when if parent != name} | of_loss
+
+
+def _parameter(
+    name: str,
+    entry: Entry,
+    choice: Choice,
+    fixed: str | None,
+    found: Mapping[str, Parameter],
+    entries: Mapping[str, Entry],
+    resolved: Resolved,
+) -> Parameter | None:
+    """Return a parameter of this method, or None where it does not have it."""
+    kind = _kind(name, choice, fixed, found)
+    if kind is None or (name == _LOSS and fixed is not None):
+        return None
+    when: dict[str, tuple[Value, ...]] = {}
+    for parent, values in entry.when.items():
+        mark = _mark(resolved, name, "when", parent)
+        if parent not in entries or parent == name:
+            others = [other for other in entries if other != name]
+            raise UserError(unknown("searched parameter", parent, others), mark)
+        if parent == _LOSS and fixed is not None:
+            if fixed not in values:
+                return None
+        elif parent not in found:
+            return None
+        elif strange := [value for value in values if value not in found[parent].choices]:
+            raise UserError(
+                f"{name} exists when {parent} is {strange[0]!r}, which is not among its choices",
+                mark,
+            )
+        else:
+            when[parent] = tuple(values)
+    if name.startswith(f"{_LOSS}.") and _LOSS in found:
+        has = [c for c in found[_LOSS].choices if name.removeprefix("loss.") in _fields_of(str(c))]
+        when[_LOSS] = tuple(value for value in when.get(_LOSS, has) if value in has)
+    return _checked(name, kind, entry, when, resolved)
+
+
+def _fields_of(loss: str) -> set[str]:
+    return {field.name for field in dataclasses.fields(LOSSES[loss])} if loss in LOSSES else set()
+
+
+def _kind(
+    name: str, choice: Choice, fixed: str | None, found: Mapping[str, Parameter]
+) -> Kind | None:
+    """Return what values a parameter takes; None where this method does not have it."""
+    owner, dot, field = name.partition(".")
+    if not dot:
+        return "categorical" if name == _LOSS else _SETTING.get(name)
+    if owner == _LOSS:
+        names = found[_LOSS].choices if _LOSS in found else (fixed,)
+        for loss in map(str, names):
+            if field in _fields_of(loss):
+                return _kind_of(LOSSES[loss], field)
+        return None
+    if owner in choice.methods:
+        return _kind_of(type(choice.methods[owner]), field)
+    return None
+
+
+def _kind_of(cls: type[Any], field: str) -> Kind | None:
+    """Return what a dataclass's field takes: a number, an integer, or else one of some values."""
+    if field not in {f.name for f in dataclasses.fields(cls)}:
+        return None
+    hint = typing.get_type_hints(cls)[field]
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    kinds: dict[Any, Kind] = {float: "float", int: "int"}
+    return kinds.get(hint, "categorical")
+
+
+def _checked(
+    name: str,
+    kind: Kind,
+    entry: Entry,
+    when: Mapping[str, tuple[Value, ...]],
+    resolved: Resolved,
+) -> Parameter:
+    mark = _mark(resolved, name)
+    if isinstance(entry, ChoicesEntry):
+        if len(set(map(repr, entry.choices))) < len(entry.choices):
+            raise UserError(f"{name}: a choice is there twice", mark)
+        return Parameter(name, "categorical", choices=tuple(entry.choices), when=when)
+    if kind == "categorical":
+        raise UserError(f"{name} is no number; write its choices, e.g. {name}: [a, b]", mark)
+    low, high = entry.low, entry.high
+    if not low < high:
+        raise UserError(f"{name}: no value is from {low:g} to {high:g}; low must be less", mark)
+    if entry.log and low <= 0:
+        raise UserError(f"{name}: a logarithmic range begins above 0, not at {low:g}", mark)
+    if entry.log and entry.step:
+        raise UserError(f"{name}: a logarithmic range has no step", mark)
+    if entry.step and entry.step > high - low:
+        raise UserError(f"{name}: a step of {entry.step:g} leaves one value", mark)
+    if kind == "int" and not all(float(v).is_integer() for v in (low, high, entry.step or 1)):
+        raise UserError(f"{name} is a whole number; its range's ends and step are, too", mark)
+    return Parameter(name, kind, low, high, entry.log, entry.step, when=when)
+
+
+def _unused(name: str, resolved: Resolved) -> str:
+    """Return why no method of a study has a parameter."""
+    known = set(_SETTING) | {_LOSS}
+    known |= {f"{_LOSS}.{field}" for loss in LOSSES for field in _fields_of(loss)}
+    for choice, _ in resolved.choices:
+        for method, made in choice.methods.items():
+            known |= {f"{method}.{field.name}" for field in dataclasses.fields(made)}
+    if name in known:
+        return f"{name}: no method of this study has it with the losses that it trains with"
+    return unknown("parameter", name, known)
+
+
+def _check(candidate: Candidate, resolved: Resolved) -> None:
+    """Refuse ends of ranges and choices that the method or loss does not take."""
+    for parameter in candidate.search:
+        for value in _extremes(parameter):
+            mark = _mark(resolved, parameter.name)
+            params = {**_least(candidate.search), parameter.name: value}
+            try:
+                _try(candidate, parameter, params, resolved)
+            except UserError as error:
+                raise UserError(str(error), mark) from error
+            except (TypeError, ValueError, KeyError) as error:
+                raise UserError(f"{parameter.name}: {value!r} is not possible", mark) from error
+
+
+def _least(search: tuple[Parameter, ...]) -> dict[str, Value]:
+    return walk(search, lambda parameter: next(_extremes(parameter)))
+
+
+def _extremes(parameter: Parameter) -> Iterator[Value]:
+    if parameter.kind == "categorical":
+        yield from parameter.choices
+        return
+    for end in (parameter.low, parameter.high):
+        yield int(end) if parameter.kind == "int" else float(end)
+
+
+def _try(
+    candidate: Candidate, parameter: Parameter, params: dict[str, Value], resolved: Resolved
+) -> None:
+    name, value = parameter.name, params[parameter.name]
+    if name in _SETTING:
+        _check_setting(name, value)
+        return
+    if name == _LOSS:
+        if value not in LOSSES:
+            raise UserError(unknown("loss", value, LOSSES))
+        check_combination(resolved.suite, candidate.choice, str(value))
+        return
+    if name.startswith(f"{_LOSS}."):
+        for loss in parameter.when.get(_LOSS, (candidate.base.loss.name,)):
+            candidate.loss({_LOSS: loss, name: value})
+        return
+    methods = candidate.methods({name: value})
+    check_layers(resolved.suite, resolved.info, replace(candidate.choice, methods=methods))
+
+
+def _check_setting(name: str, value: Value) -> None:
+    from pydantic import ValidationError
+
+    try:
+        SettingEntry.model_validate(
+            {"lr": 1.0, "beta1": 0.0, "beta2": 0.0, "n_dis": 1, name: value}
+        )
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise UserError(f"{name}: got {value!r}; {message[0].lower()}{message[1:]}") from error

@@ -1,0 +1,94 @@
+"""Where Optuna keeps its trials: a journal file, sqlite, or a database's URL."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from lipbench.errors import UserError
+
+_SQLITE_SECONDS = 60  # that a process waits for another one's write
+
+
+def locate(given: str, folder: Path) -> str:
+    """Return the storage that a study's file names: `journal`, `sqlite` (both in its folder), a
+    path of a journal, or a URL."""
+    if given == "journal":
+        return str(folder / "optuna.journal")
+    if given == "sqlite":
+        return f"sqlite:///{(folder / 'optuna.db').resolve()}"
+    return given
+
+
+def shown(location: str) -> str:
+    """Return a storage's location without its password."""
+    if "://" not in location:
+        return location
+    try:
+        return make_url(location).render_as_string(hide_password=True)
+    except ArgumentError:
+        return location.partition("://")[0] + "://..."
+
+
+def opened(location: str) -> BaseStorage:
+    """Return a storage, made at the first time. Raises UserError where it cannot be reached."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with reached(location):
+        if "://" not in location:
+            Path(location).parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(JournalFileBackend(location, _Lock(Path(f"{location}.lock"))))
+        kind = location.partition("://")[0]
+        arguments = {"timeout": _SQLITE_SECONDS} if kind.startswith("sqlite") else {}
+        return RDBStorage(location, engine_kwargs={"connect_args": arguments})
+
+
+class _Lock(JournalFileOpenLock):
+    """Guards a journal's writes; ends with its process, where Optuna's own outlives a killed one
+    and stops the others for half a minute."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    def acquire(self) -> bool:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def reached(location: str) -> Iterator[None]:
+    """Tell what a storage or its database refuses as the user's to mend."""
+    try:
+        yield
+    except UserError:
+        raise
+    except ModuleNotFoundError as error:
+        extra = "postgresql" if "psycopg" in str(error) else None
+        hint = f": pip install 'lipbench[{extra}]'" if extra else ""
+        raise UserError(f"the storage {shown(location)} needs {error.name}{hint}") from error
+    except Exception as error:
+        if not _is_storages(error):
+            raise
+        lines = [line for line in str(error.__cause__ or error).splitlines() if line.strip()]
+        raise UserError(
+            f"the storage {shown(location)} cannot be used "
+            f"({lines[0] if lines else type(error).__name__}); the runs in its folder stay, and "
+            "the same command goes on"
+        ) from error
+
+
+def _is_storages(error: Exception) -> bool:
+    """Return whether an error is a database's, a file's or Optuna's storage's own."""
+    module = type(error).__module__.partition(".")[0]
+    of_optuna = isinstance(error, optuna.exceptions.StorageInternalError)
+    return of_optuna or isinstance(error, OSError) or module in ("sqlalchemy", "psycopg2")

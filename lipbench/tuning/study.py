@@ -1,0 +1,135 @@
+"""Resolve a study's file: its plan, whose runs are yet to be found, and its methods' spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lipbench import resolve, yamlmarks
+from lipbench.errors import UserError
+from lipbench.plan import Plan
+from lipbench.plugins import Registry
+from lipbench.suite import Suite
+from lipbench.tuning import samplers
+from lipbench.tuning.objectives import objectives
+from lipbench.tuning.record import Tuning
+from lipbench.tuning.space import Candidate, candidates
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study's file says, resolved."""
+
+    plan: Plan
+    tuning: Tuning
+    candidates: tuple[Candidate, ...]
+    storage: str  # as the file has it
+
+    def recorded(self, storage: str) -> Plan:
+        """Return the plan, with the storage that is in use."""
+        return replace(self.plan, tuning=replace(self.tuning, storage=storage))
+
+    def definition(self, candidate: Candidate, repeat: int) -> dict[str, Any]:
+        """Return all that decides the trials of one method in one repeat, as plain values.
+
+        A budget is not in it: a study can go on with a larger one.
+        """
+        tuning = self.tuning.to_json()
+        run = candidate.base.to_json()
+        for searched in ("setting", "seed", "schema"):
+            del run[searched]
+        always = {p.name for p in candidate.search if not p.when}
+        setting = vars(candidate.base.setting).items()
+        return {
+            "run": {**run, "setting": {k: v for k, v in setting if k not in always}},
+            "search": {
+                parameter["name"]: parameter for parameter in tuning["search"][candidate.label]
+            },
+            "objectives": tuning["objectives"],
+            "sampler": {"name": self.tuning.sampler, **self.tuning.sampler_options},
+            "pruner": {"name": self.tuning.pruner, **self.tuning.pruner_options},
+            "repeat": repeat,
+        }
+
+
+def study(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path) -> Study:
+    """Return a study. Raises UserError for what does not exist, or does not fit together."""
+    tune = suite.tune
+    if tune is None:
+        raise UserError(
+            f"{suite.name} says nothing of tuning; a study has `tune: {{search: ..., budget: "
+            "...}}`. `lipbench run` runs a suite",
+            document.mark(()),
+        )
+    resolved = resolve.resolve(suite, document, registry, cache)
+    wanted = objectives(resolved)
+    samplers.check_sampler(resolved, wanted)
+    samplers.check_pruner(resolved, wanted)
+    found = candidates(resolved)
+    _check_budget(suite, document)
+    search = {candidate.label: candidate.search for candidate in found}
+    tuning = Tuning(
+        search=search,
+        objectives=wanted,
+        sampler=tune.sampler.name,
+        sampler_options=tune.sampler.params,
+        pruner=tune.pruner.name,
+        pruner_options=tune.pruner.params,
+        budget=tune.budget.kind,
+        amount=tune.budget.amount,
+        seeds=tuple(suite.seeds),
+        configurations=tune.confirm.configurations,
+        confirm_seeds=tuple(tune.confirm.seeds),
+        retries=tune.retries,
+        notes=samplers.notes(tune.sampler.name, search.values()),
+    )
+    return Study(resolved.plan((), tuning), tuning, found, tune.storage)
+
+
+def _check_budget(suite: Suite, document: yamlmarks.Document) -> None:
+    tune = suite.tune
+    assert tune is not None
+    one = suite.budget.generator_updates
+    if tune.budget.generator_updates is not None and tune.budget.generator_updates < one:
+        raise UserError(
+            f"a budget of {tune.budget.generator_updates:,} generator updates is less than one "
+            f"trial's {one:,}",
+            document.mark(("tune", "budget")),
+        )
+    shared = set(tune.confirm.seeds) & set(suite.seeds)
+    if shared and tune.confirm.configurations:
+        raise UserError(
+            f"seed {min(shared)} is one of the trials'; configurations are confirmed by others",
+            document.mark(("tune", "confirm")),
+        )
+
+
+def differences(stored: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Yield what of a study's definition has changed: `sampler.name was 'A', is 'B'`.
+
+    >>> list(differences({"lr": {"low": 1}}, {"lr": {"low": 2}}))
+    ['lr.low was 1, is 2']
+    """
+    if isinstance(stored, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*stored, *now]):
+            inner = f"{path}.{key}" if path else str(key)
+            if key not in now:
+                yield f"{inner} was {_brief(stored[key])}, is gone"
+            elif key not in stored:
+                yield f"{inner} is new: {_brief(now[key])}"
+            else:
+                yield from differences(stored[key], now[key], inner)
+    elif isinstance(stored, list) and isinstance(now, list) and len(stored) == len(now):
+        for index, (before, after) in enumerate(zip(stored, now, strict=True)):
+            yield from differences(before, after, f"{path}[{index}]")
+    elif stored != now:
+        yield f"{path} was {_brief(stored)}, is {_brief(now)}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("name", dict(value))
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

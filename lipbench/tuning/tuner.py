@@ -1,0 +1,459 @@
+"""The tuner: which run of a study comes next, and what Optuna is told of how it ended.
+
+Run folders are the truth. Optuna's storage holds what samplers and pruners need, and says a trial
+is over only when its run is. A trial that says it is running, and whose run no process has
+claimed, was left by a process that ended: whoever finds it goes on with it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lipbench import plan
+from lipbench.claims import Claim
+from lipbench.errors import UserError
+from lipbench.plan import PlannedRun
+from lipbench.run import Task
+from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
+from lipbench.tuning import objectives, samplers, storage
+from lipbench.tuning.record import Parameter, Value
+from lipbench.tuning.space import Candidate, walk
+from lipbench.tuning.study import Study, differences
+
+_OVER = (TrialState.COMPLETE, TrialState.PRUNED)
+_DEFINITION = "lipbench"  # the attribute of an Optuna study that says what made its trials
+_IDLE_SECONDS = 1.0  # between looks for what others left, where nothing else is to do
+
+MakeTask = Callable[[PlannedRun, RunFolder], Task]
+
+
+class Arm:
+    """One method in one repeat of the study: an Optuna study of its own."""
+
+    def __init__(
+        self, study: Study, candidate: Candidate, repeat: int, opened: BaseStorage
+    ) -> None:
+        """Open it, or make it. Raises UserError where it was made by another definition."""
+        self.tuning, self.candidate, self.repeat = study.tuning, candidate, repeat
+        self.name = f"{study.plan.name}/{candidate.label}/seed {repeat}"
+        self._storage = opened
+        self._optuna = optuna.create_study(
+            storage=opened,
+            study_name=self.name,
+            sampler=self._sampler(0),
+            pruner=samplers.pruner(self.tuning.pruner, self.tuning.pruner_options),
+            directions=[objective.direction for objective in self.tuning.objectives],
+            load_if_exists=True,
+        )
+        self._settle_definition(json.loads(json.dumps(study.definition(candidate, repeat))))
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Return the method's label and the repeat."""
+        return self.candidate.label, self.repeat
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return its trials, by default all of them."""
+        return self._optuna.get_trials(deepcopy=False, states=states or None)
+
+    def fresh(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial as the storage has it now."""
+        return self._storage.get_trial(trial._trial_id)
+
+    def ask(self) -> FrozenTrial:
+        """Return a new trial with its values."""
+        self._optuna.sampler = self._sampler(len(self.trials()))
+        trial = self._optuna.ask()
+        walk(self.candidate.search, lambda parameter: _suggest(trial, parameter))
+        return self._storage.get_trial(trial._trial_id)
+
+    def is_whole(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial has all of its values; a killed process may have left some."""
+        try:
+            self.run(trial)
+        except KeyError:
+            return False
+        return True
+
+    def run(self, trial: FrozenTrial) -> PlannedRun:
+        """Return the run that a trial is."""
+        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+        spec = self.candidate.spec(params, self.repeat)
+        of = plan.Trial(self.repeat, trial.number, params)
+        return PlannedRun(spec, self.candidate.label, f"trial {trial.number}", of)
+
+    def confirmations(self) -> Iterator[PlannedRun]:
+        """Yield the runs that confirm the best configurations, with fresh seeds."""
+        of = f" (seed {self.repeat})" if len(self.tuning.seeds) > 1 else ""
+        for rank, trial in enumerate(self.best(), start=1):
+            tried = self.run(trial)
+            assert tried.trial is not None
+            for seed in self.tuning.confirm_seeds:
+                spec = replace(tried.spec, seed=seed)
+                place = replace(tried.trial, confirms=True)
+                yield PlannedRun(spec, tried.method, f"tuned #{rank}{of}", place)
+
+    def spent(self) -> float:
+        """Return what of the budget is spent, and promised to trials that are running."""
+        over = self.trials(*_OVER)
+        running = len(self.trials(TrialState.RUNNING))
+        if self.tuning.budget == "trials":
+            return len(over) + running
+        done = sum(trial.user_attrs.get(self.tuning.budget, 0.0) for trial in over)
+        if self.tuning.budget == "generator_updates":
+            return done + running * self.candidate.base.budget.generator_updates
+        return done
+
+    def affords(self, promised: float = 0.0) -> bool:
+        """Return whether the budget has room for one more trial.
+
+        The last one ends within a budget of trials or updates. One of hours is over as soon as it
+        is spent, so that its last trials go beyond; `promised` is what those under way had so far.
+        """
+        if self.tuning.budget == "device_hours":
+            return self.spent() + promised < self.tuning.amount
+        one = 1.0
+        if self.tuning.budget == "generator_updates":
+            one = self.candidate.base.budget.generator_updates
+        return self.spent() + one <= self.tuning.amount
+
+    def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> bool:
+        """Tell intermediate values by update, those that are new; return whether to prune."""
+        # By the storage and the pruner: an optuna.Trial of one that is there would draw again.
+        for update, value in values.items():
+            if update not in trial.intermediate_values:
+                self._storage.set_trial_intermediate_value(trial._trial_id, update, value)
+        return self.tuning.prunes and self._optuna.pruner.prune(self._optuna, self.fresh(trial))
+
+    def tell(
+        self, trial: FrozenTrial, outcome: str, told: Sequence[float], facts: Mapping[str, Any]
+    ) -> None:
+        """Say how a trial's run ended: with values, or pruned without any."""
+        self.note(trial, outcome=outcome, **facts)
+        state = TrialState.PRUNED if outcome == "pruned" else TrialState.COMPLETE
+        values = None if outcome == "pruned" else list(told)
+        self._optuna.sampler = self._sampler(trial.number)
+        self._optuna.tell(trial.number, values, state, skip_if_finished=True)
+
+    def drop(self, trial: FrozenTrial) -> None:
+        """Give up a trial that never had all of its values: it counts for nothing."""
+        self._optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def note(self, trial: FrozenTrial, **facts: Any) -> None:
+        """Attach facts to a trial, for whoever looks at the storage."""
+        for key, value in facts.items():
+            self._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+    def best(self) -> list[FrozenTrial]:
+        """Return the trials to confirm, the best one first; none whose training diverged."""
+        complete = [
+            trial
+            for trial in self.trials(TrialState.COMPLETE)
+            if trial.user_attrs.get("outcome") == "completed"
+        ]
+        if len(self.tuning.objectives) > 1:
+            front = {trial.number for trial in self._optuna.best_trials}
+            complete = [trial for trial in complete if trial.number in front]
+        sign = -1 if self.tuning.objectives[0].higher_is_better else 1
+        ranked = sorted(complete, key=lambda trial: sign * trial.values[0])
+        different: dict[str, FrozenTrial] = {}
+        for trial in ranked:
+            different.setdefault(json.dumps(trial.params, sort_keys=True), trial)
+        return list(different.values())[: self.tuning.configurations]
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        tuning = self.tuning
+        return samplers.sampler(
+            tuning.sampler, tuning.sampler_options, self.name, self.repeat, number
+        )
+
+    def _settle_definition(self, definition: dict[str, Any]) -> None:
+        stored = self._optuna.user_attrs.get(_DEFINITION)
+        if stored is None:
+            self._optuna.set_user_attr(_DEFINITION, json.dumps(definition))
+            return
+        changes = list(differences(json.loads(stored), definition))
+        if changes:
+            more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
+            raise UserError(
+                f"the study {self.name!r} was begun otherwise: {'; '.join(changes[:3])}{more}.\n"
+                "Undo that to go on, or start anew under another name: --set name=NAME"
+            )
+
+
+@dataclass
+class _Held:
+    """A run that this process works on."""
+
+    claim: Claim
+    arm: Arm | None = None  # of a trial; a confirming run has none
+    trial: FrozenTrial | None = None
+
+
+class Tuner:
+    """A study's source of tasks; several in different processes share one."""
+
+    def __init__(
+        self,
+        study: Study,
+        folder: SuiteFolder,
+        location: str,
+        make: MakeTask,
+        retry_failed: bool = False,
+    ) -> None:
+        """Open the study's parts in the storage at a location.
+
+        Raises UserError where that cannot be used, or the file is not what began the study.
+        """
+        self.tuning, self.folder, self._location = study.tuning, folder, location
+        self._make, self._retry_failed = make, retry_failed
+        self._ledger = folder.ledger()
+        self._held: dict[str, _Held] = {}
+        self._attempts: dict[str, int] = {}
+        self._elsewhere = False  # whether others work on what this one may have to go on with
+        self._looked = 0.0
+        with folder.deciding(), storage.reached(location):
+            opened = storage.opened(location)
+            self.arms = [
+                Arm(study, candidate, repeat, opened)
+                for repeat in self.tuning.seeds
+                for candidate in study.candidates
+            ]
+            for arm in self.arms:
+                self._check_folder(arm)
+
+    def next(self) -> Task | None:
+        """Return the next task: what was left by others, a new trial, or a confirming run."""
+        if self._elsewhere and time.monotonic() - self._looked < _IDLE_SECONDS:
+            return None
+        with self.folder.deciding(), storage.reached(self._location):
+            self._elsewhere = False
+            task = self._left() or self._new() or self._confirming()
+        self._looked = time.monotonic()
+        return task
+
+    def expects_more(self) -> bool:
+        """Return whether others still work on runs that this one may have to go on with."""
+        return self._elsewhere
+
+    def goes_on(self, task: Task, facts: Mapping[str, Any]) -> bool:
+        """Tell Optuna the scores of a selection; return what its pruner thinks of them."""
+        held = self._held[task.run.spec.hash]
+        if held.arm is None or held.trial is None:
+            return True
+        value = objectives.proxy(self.tuning.objectives[0], facts["scores"])
+        with storage.reached(self._location):
+            trial = held.arm.fresh(held.trial)
+            prune = held.arm.report(trial, {facts["update"]: value})
+        return not prune or facts["update"] >= task.run.spec.budget.generator_updates
+
+    def finished(self, task: Task) -> None:
+        """Take in how a task ended, and give its run up."""
+        hash_ = task.run.spec.hash
+        held = self._held.pop(hash_)
+        folder = RunFolder(task.folder)
+        status = folder.status()
+        with storage.reached(self._location):
+            if status.outcome in RESULTS:
+                if held.arm and held.trial:
+                    self._settle(held.arm, held.arm.fresh(held.trial), task.run, folder, status)
+            elif status.outcome in ENDED:
+                self._attempts[hash_] = self._attempts.get(hash_, 0) + 1
+                if held.arm and held.trial:
+                    held.arm.note(held.trial, outcome=status.outcome, cause=status.cause)
+        held.claim.release()
+
+    def close(self) -> None:
+        """Give up every run that this process still holds."""
+        for held in self._held.values():
+            held.claim.release()
+        self._held.clear()
+
+    def left(self) -> int | None:
+        """Return how many runs are still to do, or None where the budget is none of trials."""
+        if self.tuning.budget != "trials":
+            return None
+        planned = self._ledger.confirmations()
+        left = 0
+        for arm in self.arms:
+            left += max(0, int(self.tuning.amount) - len(arm.trials(*_OVER)))
+            if arm.key in planned:
+                statuses = [self._folder(run).status() for run in planned[arm.key]]
+                left += sum(status.outcome not in RESULTS for status in statuses)
+            else:
+                left += self.tuning.configurations * len(self.tuning.confirm_seeds)
+        return left
+
+    def _check_folder(self, arm: Arm) -> None:
+        """Raise UserError where the storage and the folder are not of one study."""
+        here = {
+            run.trial.number
+            for run in self._ledger.trials()
+            if run.trial and _place(run) == arm.key
+        }
+        there = {trial.number for trial in arm.trials()}
+        over = {trial.number for trial in arm.trials(*_OVER)}
+        if here <= there and over <= here:
+            return
+        raise UserError(
+            f"the storage {storage.shown(self._location)} has {len(over)} ended trials of "
+            f"{arm.name!r}, and {self.folder.path} has {len(here)} begun: one of them was "
+            "deleted or replaced.\nBegin anew under another name: --set name=NAME"
+        )
+
+    def _left(self) -> Task | None:
+        """Return a trial that some process left unfinished."""
+        known = {
+            (*_place(run), run.trial.number): run for run in self._ledger.trials() if run.trial
+        }
+        for arm in self.arms:
+            for trial in arm.trials(TrialState.RUNNING):
+                run = known.get((*arm.key, trial.number))
+                if run is None:
+                    if not arm.is_whole(trial):
+                        arm.drop(trial)
+                        continue
+                    run = arm.run(trial)
+                    self._ledger.add_trial(run)
+                if task := self._take(run, arm, trial):
+                    return task
+        return None
+
+    def _new(self) -> Task | None:
+        """Return a new trial of the method that had the fewest so far."""
+        while True:
+            able = [arm for arm in self.arms if arm.affords(self._under_way(arm))]
+            if not able:
+                return None
+            arm = min(able, key=lambda arm: len(arm.trials(*_OVER, TrialState.RUNNING)))
+            trial = arm.ask()
+            run = arm.run(trial)
+            self._ledger.add_trial(run)
+            if task := self._take(run, arm, trial):
+                return task
+
+    def _confirming(self) -> Task | None:
+        """Return a run that confirms a configuration of a method whose search is over."""
+        for arm in self.arms:
+            if not self._is_over(arm):
+                continue
+            wanted = list(arm.confirmations())
+            if [r.spec.hash for r in self._ledger.confirmations().get(arm.key, [])] != [
+                run.spec.hash for run in wanted
+            ]:
+                self._ledger.set_confirmations(*arm.key, wanted)
+            for run in wanted:
+                if task := self._take(run):
+                    return task
+        return None
+
+    def _is_over(self, arm: Arm) -> bool:
+        """Return whether a method's search is: failed trials wait for a user, not for us."""
+        under_way = [s for s in self._running(arm) if s.outcome not in ENDED]
+        return not under_way and not arm.affords()
+
+    def _running(self, arm: Arm) -> list[Status]:
+        """Return how the runs of a method's running trials stand, by their own account."""
+        runs = {
+            (*_place(run), run.trial.number): run for run in self._ledger.trials() if run.trial
+        }
+        keys = [(*arm.key, trial.number) for trial in arm.trials(TrialState.RUNNING)]
+        return [self._folder(runs[key]).status() for key in keys if key in runs]
+
+    def _folder(self, run: PlannedRun) -> RunFolder:
+        """Return a run's folder, which it shares with an earlier trial of the same values."""
+        return self.folder.new_folder(self._ledger.first(run))
+
+    def _take(
+        self, run: PlannedRun, arm: Arm | None = None, trial: FrozenTrial | None = None
+    ) -> Task | None:
+        """Return a run as a task, if it is not done and nobody is at it; note one that is done."""
+        hash_ = run.spec.hash
+        if hash_ in self._held:
+            return None
+        claim = self.folder.claim(hash_)
+        if claim is None:
+            self._elsewhere = True
+            return None
+        folder = self._folder(run)
+        status = folder.status()
+        if status.outcome in RESULTS:
+            if arm and trial:
+                self._settle(arm, trial, run, folder, status)
+            claim.release()
+            return None
+        attempts = self._attempts.get(hash_, 0)
+        tried = attempts > self.tuning.retries if attempts else not self._retry_failed
+        if status.outcome in ENDED and tried:
+            claim.release()
+            return None
+        folder.check_checkpoint()
+        self._held[hash_] = _Held(claim, arm, trial)
+        task = self._make(run, folder)
+        return replace(task, consults=arm is not None and self.tuning.prunes)
+
+    def _settle(
+        self, arm: Arm, trial: FrozenTrial, run: PlannedRun, folder: RunFolder, status: Status
+    ) -> None:
+        """Tell Optuna of a run that ended with a result."""
+        wanted = self.tuning.objectives
+        if len(wanted) == 1:
+            arm.report(trial, objectives.intermediate(wanted[0], folder))
+        told: list[float] = []
+        if status.outcome != "pruned":
+            updates = run.spec.budget.generator_updates
+            told = objectives.values(wanted, folder, status, updates)
+        seconds = objectives.seconds(status)
+        facts = {
+            "run_id": folder.path.name,
+            "generator_updates": status.update,
+            "device_hours": seconds / 3600,
+        }
+        arm.tell(trial, status.outcome, told, facts)
+
+    def _under_way(self, arm: Arm) -> float:
+        """Return the hours that a method's running trials have had so far."""
+        if self.tuning.budget != "device_hours":
+            return 0.0
+        return sum(objectives.seconds(status) for status in self._running(arm)) / 3600
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return what a parameter is drawn from, in Optuna's words."""
+    if parameter.kind == "categorical":
+        return CategoricalDistribution(parameter.choices)
+    if parameter.kind == "int":
+        low, high, step = int(parameter.low), int(parameter.high), int(parameter.step or 1)
+        return IntDistribution(low, high, parameter.log, step)
+    return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
+
+
+def _suggest(trial: Trial, parameter: Parameter) -> Value:
+    """Return a trial's value of a parameter."""
+    name, space = parameter.name, distribution(parameter)
+    if isinstance(space, CategoricalDistribution):
+        value: Value = trial.suggest_categorical(name, space.choices)
+        return value
+    if isinstance(space, IntDistribution):
+        return trial.suggest_int(name, space.low, space.high, step=space.step, log=space.log)
+    assert isinstance(space, FloatDistribution)
+    return trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log)
+
+
+def _place(run: PlannedRun) -> tuple[str, int]:
+    assert run.trial is not None
+    return run.method, run.trial.repeat
