@@ -234,8 +234,9 @@ def tune(
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
             sweep.check_unchanged(runs, folder, registry, keep_changed)
-            sweep.prepare(plan, cache, inception_weights, devices[0])
         left = tuner.left()
+        if left != 0:
+            sweep.prepare(plan, cache, inception_weights, devices[0])
         printing.show_study(plan, folder, left)
         outcomes = _watch(
             executors.execute_from(tuner, devices),
@@ -267,7 +268,7 @@ def plan(
 @app.command()
 def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
     """Show how the runs stand: completed, running, queued, diverged or failed, and why."""
-    from lipbench.store import Status, SuiteFolder
+    from lipbench.store import RESULTS, Status, SuiteFolder
 
     folder = SuiteFolder(results)
     made = folder.plan()
@@ -297,6 +298,9 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
 
         printing.show_study(made, folder)
         printing.show_trials(made.tuning, load_trials(results))
+        confirming = [row for row, run in zip(rows, made.runs, strict=True) if _confirms(run)]
+        done = sum(row["outcome"] in RESULTS for row in confirming)
+        say(f"best configurations again, with fresh seeds: {done} of {len(confirming)} runs")
     printing.show_status(made.name, rows, others, studied=made.tuning is not None)
 
 
@@ -776,6 +780,10 @@ def _export(folder: SuiteFolder, document: Document, target: Path) -> None:
     how = "the mean over fresh seeds" if confirmed else "one run each, chosen for being best"
     atomic.replace_text(target, export.suite(document.data, plan, chosen, how))
     say(f"{target}: {', '.join(chosen)}\nlipbench run {target}")
+
+
+def _confirms(run: PlannedRun) -> bool:
+    return run.trial is not None and run.trial.confirms
 
 
 def _seen_at(uri: str) -> str:

@@ -69,7 +69,8 @@ ParameterEntry = Annotated[
 class SearchEntry(Strict):
     """What is searched: a preset, one's own parameters, or a preset with changes.
 
-    A parameter of the preset that is null here is not searched.
+    A parameter of the preset that is null here is not searched. A preset may also stand under
+    `name`, where `--set tune.search.lr=...` puts one that was written alone.
     """
 
     preset: str | None = None
@@ -81,8 +82,9 @@ class SearchEntry(Strict):
         if isinstance(value, str):
             return {_PRESET: value}
         if isinstance(value, dict):
-            parameters = {name: entry for name, entry in value.items() if name != _PRESET}
-            return {_PRESET: value.get(_PRESET), "parameters": parameters}
+            named = {key: value[key] for key in (_PRESET, "name") if key in value}
+            parameters = {name: entry for name, entry in value.items() if name not in named}
+            return {_PRESET: next(iter(named.values()), None), "parameters": parameters}
         return value
 
 

@@ -89,6 +89,7 @@ def suite(
     content = {
         **kept,
         "name": f"{plan.name}_best",
+        "description": f"Each method as the study {plan.name} found it best.",
         "methods": [_entry(label, run) for label, run in chosen.items()],
         "settings": ["recipe"],
         "seeds": [used + 1 + i for i in range(max(1, len(tuning.confirm_seeds)))],
@@ -96,7 +97,7 @@ def suite(
     missing = [label for label in tuning.search if label not in chosen]
     amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
     lines = [
-        f"Each method as the study {plan.name} found it best: {source}.",
+        f"Each method as the study {plan.name} found it best, by {source}.",
         f"{tuning.sampler} had {amount} for each method and seed, by {tuning.objectives[0].name}.",
         *([f"Without a completed trial: {', '.join(missing)}."] if missing else []),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -147,14 +148,20 @@ def _made(module: Any, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _check_options(module: Any, given: Named, mark: Mark) -> None:
-    known = [
-        name
-        for name in inspect.signature(getattr(module, given.name).__init__).parameters
+    known = {
+        name: str(parameter.annotation)
+        for name, parameter in inspect.signature(
+            getattr(module, given.name).__init__
+        ).parameters.items()
         if name not in ("self", "args", "kwargs", "seed")
-    ]
-    for option in given.params:
+    }
+    for option, value in given.params.items():
         if option not in known:
             raise UserError(f"{given.name}: {unknown('option', option, known)}", mark)
+        kind = type(value).__name__
+        taken = known[option].replace("float", "float int").replace("None", "NoneType")
+        if kind not in re.findall(r"\w+", taken):
+            raise UserError(f"{given.name}: {option}: got {value!r}; it is {known[option]}", mark)
     try:
         _made(module, given.name, given.params)
     except Exception as error:  # Optuna raises what it likes for a value that does not do

@@ -118,6 +118,7 @@ def candidates(resolved: Resolved) -> tuple[Candidate, ...]:
             raise UserError(_unused(name, resolved), _mark(resolved, name))
     for candidate in found:
         _check(candidate, resolved)
+        _check_setting_is_whole(candidate, resolved)
     return tuple(found)
 
 
@@ -171,19 +172,21 @@ def _candidate(
             if parameter is not None:
                 found[name] = parameter
             del waiting[name]
-    setting = base_setting(resolved, choice)
-    always = {name for name, parameter in found.items() if not parameter.when}
-    if setting is None:
-        open_ = [name for name in _SETTING if name not in always]
-        if open_:
-            raise UserError(
-                f"{', '.join(open_)} is neither searched always nor in a setting; name one, "
-                "e.g. settings: C",
-                _mark(resolved),
-            )
-        setting = Setting(lr=1.0, beta1=0.0, beta2=0.0, n_dis=1)  # of which nothing stays
+    # One that no setting gives is searched always: `_check_setting_is_whole`.
+    setting = base_setting(resolved, choice) or Setting(lr=1.0, beta1=0.0, beta2=0.0, n_dis=1)
     base = resolved.spec(choice, loss, setting, resolved.suite.seeds[0])
     return Candidate(choice, base, tuple(found.values()), resolved.registry)
+
+
+def _check_setting_is_whole(candidate: Candidate, resolved: Resolved) -> None:
+    always = {parameter.name for parameter in candidate.search if not parameter.when}
+    left = [name for name in _SETTING if name not in always]
+    if left and resolved.suite.settings is None:
+        raise UserError(
+            f"{', '.join(left)}: neither always searched nor in a setting; name one, e.g. "
+            "settings: C",
+            _mark(resolved),
+        )
 
 
 def _parents(name: str, entry: Entry, fixed: str | None) -> set[str]:

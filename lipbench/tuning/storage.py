@@ -45,9 +45,14 @@ def opened(location: str) -> BaseStorage:
         if "://" not in location:
             Path(location).parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(location, _Lock(Path(f"{location}.lock"))))
-        kind = location.partition("://")[0]
-        arguments = {"timeout": _SQLITE_SECONDS} if kind.startswith("sqlite") else {}
-        return RDBStorage(location, engine_kwargs={"connect_args": arguments})
+        url = make_url(location)
+        if url.drivername == "postgresql":  # a default of SQLAlchemy's that changed
+            url = url.set(drivername="postgresql+psycopg2")
+        is_sqlite = url.drivername.startswith("sqlite")
+        return RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS} if is_sqlite else {}},
+        )
 
 
 class _Lock(JournalFileOpenLock):
@@ -72,10 +77,11 @@ def reached(location: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except ModuleNotFoundError as error:
-        extra = "postgresql" if "psycopg" in str(error) else None
-        hint = f": pip install 'lipbench[{extra}]'" if extra else ""
-        raise UserError(f"the storage {shown(location)} needs {error.name}{hint}") from error
+    except ImportError as error:
+        hint = ": pip install 'lipbench[postgresql]'" if location.startswith("postgres") else ""
+        raise UserError(
+            f"the storage {shown(location)} needs a database driver that is not here{hint}"
+        ) from error
     except Exception as error:
         if not _is_storages(error):
             raise

@@ -59,8 +59,8 @@ def study(suite: Suite, document: yamlmarks.Document, registry: Registry, cache:
     tune = suite.tune
     if tune is None:
         raise UserError(
-            f"{suite.name} says nothing of tuning; a study has `tune: {{search: ..., budget: "
-            "...}}`. `lipbench run` runs a suite",
+            f"{suite.name} says nothing of tuning: a study has a `tune` with search and budget; "
+            "`lipbench run` runs a suite",
             document.mark(()),
         )
     resolved = resolve.resolve(suite, document, registry, cache)
