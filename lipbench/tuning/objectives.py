@@ -50,7 +50,7 @@ def objectives(resolved: Resolved) -> tuple[Objective, ...]:
     suite = resolved.suite
     assert suite.tune is not None
     mark = resolved.document.mark(("tune", "objective"))
-    entries = suite.tune.objective or [ObjectiveEntry(name=resolved.protocol.primary)]
+    entries = suite.tune.objective or [ObjectiveEntry.model_validate(resolved.protocol.primary)]
     found = [_objective(entry, resolved.protocol, mark) for entry in entries]
     names = [objective.name for objective in found]
     if len(set(names)) < len(names):
