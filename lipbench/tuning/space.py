@@ -217,15 +217,19 @@ def _parameter(
         if parent == _LOSS and fixed is not None:
             if fixed not in values:
                 return None
-        elif parent not in found:
+            continue
+        if parent not in found:
             return None
-        elif strange := [value for value in values if value not in found[parent].choices]:
+        # A loss can also be the one that another method requires.
+        known = (*found[parent].choices, *(LOSSES if parent == _LOSS else ()))
+        if strange := [value for value in values if value not in known]:
             raise UserError(
                 f"{name} exists when {parent} is {strange[0]!r}, which is not among its choices",
                 mark,
             )
-        else:
-            when[parent] = tuple(values)
+        when[parent] = tuple(value for value in values if value in found[parent].choices)
+        if not when[parent]:
+            return None
     if name.startswith(f"{_LOSS}.") and _LOSS in found:
         has = [c for c in found[_LOSS].choices if name.removeprefix("loss.") in _fields_of(str(c))]
         when[_LOSS] = tuple(value for value in when.get(_LOSS, has) if value in has)
