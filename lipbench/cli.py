@@ -257,7 +257,15 @@ def plan(
     runs_dir: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a suite would run, without running it."""
+    """Show what a suite would run, or how a study would search, without running it."""
+    read, document, registry = _read(suite, set_, plugin)
+    if read.tune:
+        from lipbench import paths
+        from lipbench.tuning.study import study as resolved_study
+
+        study = resolved_study(read, document, registry, paths.cache_root())
+        printing.show_study(study.plan, _suite_folder(runs_dir, study.plan.name))
+        return
     made, _, chosen = _plan(suite, set_, only, plugin)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))

@@ -21,6 +21,9 @@ from types import ModuleType
 
 from lipbench.errors import Mark, UserError, unknown
 
+# What no plugin of a kind can be called: a suite's methods entry has these keys beside a method.
+RESERVED = {"methods": ("label", "loss", "setting")}
+
 _SOURCE_HASH = "__lipbench_source_hash__"
 
 
@@ -159,11 +162,16 @@ class Registry:
     def __init__(self, kind: str, files: Iterable[Path] = ()) -> None:
         """Find installed plugins, and take a user's own files as well.
 
-        Raises UserError for a file that does not exist, or a name that is taken.
+        Raises UserError for a file that does not exist, or a name that is taken or reserved.
         """
         self.kind = kind
         self.plugins: dict[str, Plugin] = {}
         for plugin in [*_installed(f"lipbench.{kind}"), *map(_from_file, files)]:
+            if plugin.name in RESERVED.get(kind, ()):
+                raise UserError(
+                    f"the name {plugin.name!r} is a key of a suite's {kind}; rename the file",
+                    Mark(str(plugin.path)),
+                )
             other = self.plugins.get(plugin.name)
             if other and other.path.resolve() == plugin.path.resolve():
                 continue  # a suite's folder can be a checkout of lipbench

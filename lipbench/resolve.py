@@ -21,8 +21,17 @@ from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
+from lipbench.schema import Named
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
-from lipbench.suite import MIYATO2018, PRESETS, RECIPE, SettingEntry, Suite
+from lipbench.suite import (
+    MIYATO2018,
+    PRESETS,
+    RECIPE,
+    AdamEntry,
+    MethodEntry,
+    SettingEntry,
+    Suite,
+)
 from lipbench.training import hidden_layers
 from lipbench.tuning.record import Tuning
 
@@ -38,6 +47,9 @@ class Choice:
     label: str
     methods: dict[str, Method]
     mark: Mark
+    setting: Setting | None  # the entry's own, in place of a recipe
+    loss: Named | None  # the entry's own, in place of the suite's
+    loss_mark: Mark
 
 
 @dataclass(frozen=True)
@@ -94,13 +106,12 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
         raise UserError(f"{suite.name} is a study; `lipbench tune` searches", mark)
     settings = _settings(suite, document)
     resolved = resolve(suite, document, registry, cache)
-    runs = [
-        PlannedRun(
-            resolved.spec(choice, loss, setting or recipe(choice), seed), choice.label, label
-        )
-        for choice, loss in resolved.choices
-        for (label, setting), seed in itertools.product(settings, suite.seeds)
-    ]
+    runs = []
+    for choice, loss in resolved.choices:
+        for (label, setting), seed in itertools.product(settings, suite.seeds):
+            chosen = setting or choice.setting or recipe(choice)
+            run = resolved.spec(choice, loss, chosen, seed)
+            runs.append(PlannedRun(run, choice.label, label))
     return resolved.plan(runs)
 
 
@@ -197,6 +208,10 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
     for path, name, known in named:
         if name is not None and name not in known:
             raise UserError(unknown(path[0], name, known), document.mark(path))
+    for index, entry in enumerate(suite.methods):
+        if entry.loss and entry.loss.name not in LOSSES:
+            mark = _entry_mark(document, index, "loss")
+            raise UserError(unknown("loss", entry.loss.name, LOSSES), mark)
     for index, name in enumerate(suite.allow):
         rules = [rule.name for rule in combinations.RULES.values() if not rule.impossible]
         if name not in rules:
@@ -236,7 +251,9 @@ def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> 
     """Return every point of every entry's grid; their labels differ."""
     found: dict[str, Choice] = {}
     for index, entry in enumerate(suite.methods):
-        mark = document.mark(("methods", index))
+        mark = _entry_mark(document, index)
+        setting = _own_setting(suite, entry, _entry_mark(document, index, "setting"))
+        loss_mark = _entry_mark(document, index, "loss")
         points = entry.grid()
         if not points or not entry.methods:
             raise UserError("an empty grid: nothing would run", mark)
@@ -248,8 +265,31 @@ def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> 
             label = _label(entry.label, methods, len(points) > 1 and point)
             if label in found:
                 raise UserError(f"two entries are called {label!r}; give one a label", mark)
-            found[label] = Choice(label, methods, mark)
+            found[label] = Choice(label, methods, mark, setting, entry.loss, loss_mark)
     return list(found.values())
+
+
+def _entry_mark(document: yamlmarks.Document, index: int, *key: str) -> Mark:
+    """Return where a methods entry is, or a key that it has. One entry may stand for the list."""
+    listed = ("methods", index) in document.marks
+    return document.mark(("methods", index, *key) if listed else ("methods", *key))
+
+
+def _own_setting(suite: Suite, entry: MethodEntry, mark: Mark) -> Setting | None:
+    """Return the setting that a methods entry brings, to stand where the suite says `recipe`."""
+    if entry.setting is None:
+        return None
+    if suite.settings is not None and RECIPE not in suite.settings:
+        raise UserError(
+            f"a method's own setting stands in for '{RECIPE}', which the suite's settings do not "
+            "have; add it, or leave this out",
+            mark,
+        )
+    if isinstance(entry.setting, AdamEntry):
+        return _adam(entry.setting)
+    if entry.setting not in MIYATO2018:
+        raise UserError(unknown("single setting", entry.setting, MIYATO2018), mark)
+    return MIYATO2018[entry.setting]
 
 
 def _label(
@@ -293,9 +333,8 @@ def _settings(suite: Suite, document: yamlmarks.Document) -> list[tuple[str, Set
 
 def _expand(entry: str | SettingEntry, mark: Mark) -> list[tuple[str, Setting | None]]:
     if isinstance(entry, SettingEntry):
-        setting = Setting(float(entry.lr), float(entry.beta1), float(entry.beta2), entry.n_dis)
         written = f"lr={entry.lr:g} b1={entry.beta1:g} b2={entry.beta2:g} n_dis={entry.n_dis}"
-        return [(entry.name or written, setting)]
+        return [(entry.name or written, _adam(entry))]
     if entry == RECIPE:
         return [(RECIPE, None)]
     if entry not in {*PRESETS, *MIYATO2018}:
@@ -306,7 +345,7 @@ def _expand(entry: str | SettingEntry, mark: Mark) -> list[tuple[str, Setting | 
 def base_setting(resolved: Resolved, choice: Choice) -> Setting | None:
     """Return what a study leaves of a method's setting unsearched, or None if it names none."""
     if resolved.suite.settings is None:
-        return None
+        return choice.setting
     settings = _settings(resolved.suite, resolved.document)
     if len(settings) > 1:
         raise UserError(
@@ -314,7 +353,11 @@ def base_setting(resolved: Resolved, choice: Choice) -> Setting | None:
             resolved.document.mark(("settings",)),
         )
     ((_, setting),) = settings
-    return setting or recipe(choice)
+    return setting or choice.setting or recipe(choice)
+
+
+def _adam(entry: AdamEntry) -> Setting:
+    return Setting(float(entry.lr), float(entry.beta1), float(entry.beta2), entry.n_dis)
 
 
 def recipe(choice: Choice) -> Setting:
@@ -330,21 +373,23 @@ def recipe(choice: Choice) -> Setting:
 
 
 def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpec:
-    """Return the suite's loss, or where it leaves it open the one that a method requires."""
-    names = [suite.loss.name] if suite.loss else []
+    """Return the entry's loss or the suite's; where they leave it open, what a method requires."""
+    given = choice.loss or suite.loss
+    names = [given.name] if given else []
     for method in choice.methods.values():
         required = method.requires.loss
         if required and names and names != [required]:
             raise UserError(
-                f"{method.label} requires the loss {required}, not {names[0]}", choice.mark
+                f"{method.label} requires the loss {required}, not {names[0]}", choice.loss_mark
             )
         names = [required] if required else names
     name = names[0] if names else DEFAULT_LOSS
-    params = suite.loss.params if suite.loss else {}
+    params = given.params if given else {}
     try:
         loss: Loss = checked(LOSSES[name], params, f"loss {name!r}", "parameter")
     except UserError as error:
-        raise UserError(str(error), document.mark(("loss",))) from error
+        mark = choice.loss_mark if choice.loss else document.mark(("loss",))
+        raise UserError(str(error), mark) from error
     return LossSpec(name, asdict(loss))
 
 

@@ -68,20 +68,32 @@ class ArchitectureEntry(Strict):
     width: Annotated[float, Gt(0)] = 1.0
 
 
-class SettingEntry(Strict):
+OptionalLoss = Annotated[Named, BeforeValidator(name_and_params)] | None
+
+
+class AdamEntry(Strict):
     """An Adam setting written out."""
 
-    name: str | None = None
     lr: Annotated[float, Gt(0)]
     beta1: Probability
     beta2: Probability
     n_dis: PositiveInteger
 
 
+class SettingEntry(AdamEntry):
+    """One of a suite's settings, which can have a name."""
+
+    name: str | None = None
+
+
+_FORM = Discriminator(lambda value: "written out" if isinstance(value, dict) else "name")
 # A preset's name, one of its settings' names, `recipe`, or a setting written out.
 AnySetting = Annotated[
-    Annotated[SettingEntry, Tag("written out")] | Annotated[str, Tag("name")],
-    Discriminator(lambda value: "written out" if isinstance(value, dict) else "name"),
+    Annotated[SettingEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
+]
+# One setting's name, or a setting written out.
+OneSetting = Annotated[
+    Annotated[AdamEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
 ]
 
 
@@ -106,10 +118,16 @@ class Intervals(Strict):
 
 
 class MethodEntry(Strict):
-    """One method or a combination, with the hyperparameters that the suite sets."""
+    """One method or a combination, with the hyperparameters that the suite sets.
+
+    Its own setting stands in for its recipe, its own loss for the suite's. A key beside `methods`
+    is one of `plugins.RESERVED`, since it stands among methods' names in a file.
+    """
 
     methods: dict[str, dict[str, Any]]
     label: str | None = None
+    setting: OneSetting | None = None
+    loss: OptionalLoss = None
 
     @model_validator(mode="before")
     @classmethod
@@ -121,9 +139,10 @@ class MethodEntry(Strict):
                 raise ValueError("a combination names different methods, with a + between each")
             return {"methods": {name: {} for name in names}}
         if isinstance(value, dict):
-            label = value.get("label")
-            named = {name: {} if p is None else p for name, p in value.items() if name != "label"}
-            return {"methods": named, **({} if label is None else {"label": label})}
+            reserved = plugins.RESERVED["methods"]
+            named = {k: {} if v is None else v for k, v in value.items() if k not in reserved}
+            own = {key: value[key] for key in reserved if value.get(key) is not None}
+            return {"methods": named, **own}
         return value
 
     def grid(self) -> list[dict[str, dict[str, Any]]]:
@@ -150,7 +169,7 @@ class Suite(Strict):
     dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
     architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
     initialisation: str = "normal_0.02"
-    loss: Annotated[Named, BeforeValidator(name_and_params)] | None = None
+    loss: OptionalLoss = None
     methods: Annotated[list[MethodEntry], OneOrMore, NotEmpty]
     settings: Annotated[list[AnySetting], OneOrMore, NotEmpty] | None = None
     seeds: Annotated[list[Seed], OneOrMore, NotEmpty, AfterValidator(different)] = Field(

@@ -8,6 +8,7 @@ from string import Template
 
 from lipbench import atomic
 from lipbench.errors import UserError
+from lipbench.plugins import RESERVED
 
 _TEMPLATES = {"{}.py": "method.py.txt", "test_{}.py": "test_method.py.txt"}
 
@@ -15,12 +16,15 @@ _TEMPLATES = {"{}.py": "method.py.txt", "test_{}.py": "test_method.py.txt"}
 def write(name: str, folder: Path) -> list[Path]:
     """Write NAME.py and test_NAME.py to a folder, and return their paths.
 
-    Raises UserError for a name that Python could not import, or a file that is there already.
+    Raises UserError for a name that Python could not import or that is reserved, or a file that
+    is there already.
     """
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
         raise UserError(f"{name!r} is not a method's name: write small_letters_and_underscores")
     if name.startswith("test_"):
         raise UserError(f"{name!r} is the name of a test")
+    if name in RESERVED["methods"]:
+        raise UserError(f"the name {name!r} is a key of a suite's methods")
     paths = {folder / pattern.format(name): text for pattern, text in _TEMPLATES.items()}
     for path in paths:
         if path.exists():

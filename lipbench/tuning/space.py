@@ -181,7 +181,7 @@ def _candidate(
 def _check_setting_is_whole(candidate: Candidate, resolved: Resolved) -> None:
     always = {parameter.name for parameter in candidate.search if not parameter.when}
     left = [name for name in _SETTING if name not in always]
-    if left and resolved.suite.settings is None:
+    if left and resolved.suite.settings is None and candidate.choice.setting is None:
         raise UserError(
             f"{', '.join(left)}: neither always searched nor in a setting; name one, e.g. "
             "settings: C",

@@ -161,6 +161,7 @@ def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
         (["new-method", "My-Method"], "error: 'My-Method' is not a method's name"),
         (["new-method", "random"], "'random' is that of a Python module, which the file would"),
         (["new-method", "test_it"], "error: 'test_it' is the name of a test"),
+        (["new-method", "loss"], "error: the name 'loss' is a key of a suite's methods"),
         (["check", "group_norm", "--set", "groups=7"], "7 groups do not divide"),
         (["check", "r1 + spectral_norm"], "error: methods are examined one by one"),
         (["plan", "quickstart", "--plugin", "broken.py"], "broken.py:1: cannot be imported"),

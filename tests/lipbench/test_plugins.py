@@ -9,7 +9,7 @@ import pytest
 from lipbench import resolve
 from lipbench.errors import UserError
 from lipbench.method import Method
-from lipbench.plugins import Registry
+from lipbench.plugins import RESERVED, Registry
 
 GOOD = '''
 """A method of somebody's own."""
@@ -38,6 +38,12 @@ def test_a_file_is_a_plugin_by_its_name(file):
     assert method.strength == 3.0
     assert registry["mine"].summary == ("Mine", "Do nothing, strongly.")
     assert registry.files() == [registry["mine"].path]
+
+
+@pytest.mark.parametrize("name", RESERVED["methods"])
+def test_a_method_cannot_have_the_name_of_a_key_that_stands_beside_it(file, name):
+    with pytest.raises(UserError, match=rf"{name}.py: the name '{name}' is a key of a suite's me"):
+        Registry("methods", [file(GOOD, f"{name}.py")])
 
 
 @pytest.mark.parametrize(

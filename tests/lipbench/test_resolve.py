@@ -168,6 +168,70 @@ def test_recipe_is_each_methods_own_setting(write, plan_of):
         plan_of(write(("[none, spectral_norm]", "[weight_clipping]"), ("[C]", "recipe")))
 
 
+OWN = """
+  - spectral_norm: {power_iterations: [1, 2]}
+    label: SN
+    setting: {lr: 3.1e-4, beta1: 0.41, beta2: 0.97, n_dis: 2}
+    loss: {non_saturating: {real_target: 0.9}}
+  - wgan_gp: {}
+    setting: F
+  - spectral_norm
+"""
+
+
+def test_a_method_can_bring_its_own_setting_and_loss(write, plan_of):
+    plan = plan_of(write(("[none, spectral_norm]", OWN), ("[C]", "[recipe, A]")))
+    own = ["SN (power_iterations=1)", "SN (power_iterations=2)", "WGAN-GP"]
+    assert labels(plan) == [*own, "SN"]
+    found = {(run.method, run.setting): run.spec for run in plan.runs}
+    for label in own[:2]:
+        assert found[label, "recipe"].setting == spec.Setting(3.1e-4, 0.41, 0.97, 2)
+        assert found[label, "recipe"].loss.params == {"real_target": 0.9}
+        assert found[label, "A"].loss.params == {"real_target": 0.9}
+    assert found["WGAN-GP", "recipe"].setting == suite.MIYATO2018["F"]
+    assert found["WGAN-GP", "recipe"].loss.name == "wasserstein"
+    assert found["SN", "recipe"].setting == suite.MIYATO2018["C"]
+    assert found["SN", "recipe"].loss.params == {"real_target": None}
+    assert {run.spec.setting for run in plan.runs if run.setting == "A"} == {suite.MIYATO2018["A"]}
+
+
+def test_a_methods_own_loss_goes_before_the_suites(write, plan_of):
+    entries = "[none, {spectral_norm: {}, loss: wasserstein}]"
+    suite_ = write(("[none, spectral_norm]", entries), ("name", "loss: hinge\nname"))
+    plan = plan_of(suite_, "allow=[spectral_norm_with_wasserstein]")
+    assert [run.spec.loss.name for run in plan.runs] == ["hinge", "wasserstein"]
+    with pytest.raises(UserError, match=r"tiny.yaml:6: SN with the loss wasserstein"):
+        plan_of(suite_)
+
+
+def test_a_single_entry_can_bring_its_own_setting(write, plan_of):
+    entry = "\n  spectral_norm: {}\n  setting: %s"
+    tuned = write(("[none, spectral_norm]", entry % "B"), ("[C]", "recipe"))
+    assert plan_of(tuned).runs[0].spec.setting == suite.MIYATO2018["B"]
+    with pytest.raises(UserError, match=r"tiny.yaml:7: no single setting called 'G'"):
+        plan_of(write(("[none, spectral_norm]", entry % "G"), ("[C]", "recipe")))
+
+
+@pytest.mark.parametrize(
+    ("key", "settings", "message"),
+    [
+        ("setting: G", "recipe", r":7: no single setting called 'G'; there are A, B, C, D, E, F"),
+        ("setting: miyato2018", "recipe", r":7: no single setting called 'miyato2018'; there are"),
+        ("setting: recipe", "recipe", r":7: no single setting called 'recipe'; there are A"),
+        ("setting: A", "[A, B]", r":7: a method's own setting stands in for 'recipe', which the"),
+        ("loss: hing", "C", r":7: no loss called 'hing'; did you mean 'hinge'"),
+        ("loss: {wasserstein: {drft: 2}}", "C", r":7: loss .wasserstein.: no parameter called"),
+        ("loss: hinge", "C", r":7: WGAN-GP requires the loss wasserstein, not hinge"),
+    ],
+)
+def test_a_methods_own_setting_or_loss_that_does_not_fit_is_refused_with_its_line(
+    write, plan_of, key, settings, message
+):
+    entry = f"\n  - wgan_gp: {{}}\n    {key}"
+    with pytest.raises(UserError, match=rf"tiny.yaml{message}"):
+        plan_of(write(("[none, spectral_norm]", entry), ("[C]", settings)))
+
+
 def test_a_run_that_two_cells_share_stands_in_both_and_is_one_run(write, plan_of):
     plan = plan_of(write(("[none, spectral_norm]", "[spectral_norm]"), ("[C]", "[C, recipe]")))
     assert [run.setting for run in plan.runs] == ["C", "recipe"]
@@ -250,10 +314,12 @@ def test_a_hyperparameter_that_a_method_gained_since_takes_its_default(write, pl
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_of):
+def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_of, cache):
     assert path.read_text().startswith("# ")
-    read, _ = suite.read(path, [])
-    if read.dataset.name == "images":  # the user's own
+    read, document = suite.read(path, [])
+    if read.tune:
+        assert study(read, document, Registry("methods"), cache).candidates
+    elif read.dataset.name == "images":  # the user's own
         with pytest.raises(UserError, match=r"--set dataset.path=PATH"):
             plan_of(path)
     else:

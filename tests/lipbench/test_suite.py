@@ -49,6 +49,30 @@ from lipbench.errors import UserError
         ("name: tiny", "description: 2024-13-45", r": not valid YAML: month must be in"),
         ("name: tiny", "name: \x07", r": not valid YAML"),
         ("name: tiny", "name: ../tiny", r":2: name: got '../tiny'"),
+        (
+            "name: tiny",
+            "loss: {hinge: {}, wasserstein: {}}",
+            r":2: no key called 'loss.hinge'; .*There are loss.name, loss.params",
+        ),
+        (
+            "[none,",
+            "\n  - none: {}\n    setting: {lr: 1, beta1: 2, beta2: 0, n_dis: 1}\n  -",
+            r":7: methods.0.setting.beta1: got 2; .*less than 1",
+        ),
+        (
+            "[none,",
+            "\n  - none: {}\n    setting: {name: X, lr: 1, beta1: 0, beta2: 0, n_dis: 1}\n  -",
+            r":7: no key called 'methods.0.setting.name'; .*There are .*setting.beta1",
+        ),
+        ("[none,", "[{none: {}, setting: {lr: 1}},", r":5: methods.0.setting needs 'beta1'"),
+        ("[none,", "[{none: {}, setting: 3},", r":5: methods.0.setting: got 3; .*string"),
+        ("[none,", "[{none: {}, setting: [C]},", r":5: methods.0.setting: got \['C'\]; .*string"),
+        ("[none,", "[{none: {}, loss: 3},", r":5: methods.0.loss: got 3; it should be a mapping"),
+        (
+            "[none,",
+            "[{none: {}, loss: {hinge: {}, wasserstein: {}}},",
+            r":5: no key called 'methods.0.loss.hinge'; .*There are methods.0.loss.name",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_what_is_possible(write, old, new, message):
