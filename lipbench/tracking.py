@@ -1,11 +1,14 @@
 """Mirror run folders to MLflow. The folders are the truth: a mirror can be made again at any time.
 
-One experiment a suite, one MLflow run a run. Timestamps come from the run's folder, so sending a
-run again changes nothing. If the store is away, training goes on and `lipbench sync` catches up.
+One experiment a suite, one MLflow run a run; in a study these are children of one run a method.
+Timestamps come from the run's folder, so sending a run again changes nothing. If the store is
+away, training goes on and `lipbench sync` catches up.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import math
 import os
@@ -16,8 +19,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench.plan import Plan, PlannedRun
+from lipbench.plan import Plan, PlannedRun, Trial
 from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.tuning.record import Objective, Tuning
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +30,13 @@ _METRICS_A_REQUEST = 1000  # MLflow's limit
 _PARAMS_A_REQUEST = 100
 _FAILURES = 2  # in a row: then a store counts as away, and `lipbench sync` is left to the user
 _HASH_TAG = "lipbench.hash"
+_PARENT_TAG = "mlflow.parentRunId"  # MLflow's page folds such runs under their parent
+_METHOD = "method: "  # begins what stands for a hash in a parent's tag
 _REPORT = "report"
 _MLFLOW_STATUS = {"completed": "FINISHED", "diverged": "FINISHED", "running": "RUNNING"}
 _MLFLOW_STATUS |= {"interrupted": "KILLED", "queued": "SCHEDULED"}
+
+_Standing = tuple[Trial, Status, dict[str, float]]
 
 
 class Mirror:
@@ -36,21 +44,16 @@ class Mirror:
 
     def __init__(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
         """Connect, making the experiment at the first time; raises what MLflow raises."""
-        self._client = _client(uri)
         self._suite = suite
+        self._plan = plan
         self._planned = {run.spec.hash: run for run in plan.unique}
         self._folders = suite.folders()
-        found = self._client.get_experiment_by_name(plan.name)
-        if found is None:
-            artifacts = (suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
-            self._experiment = self._client.create_experiment(plan.name, artifacts)
-            # MLflow's page then opens on training runs, and not on traces of language models.
-            about = {"mlflow.experimentKind": "custom_model_development"}
-            about |= {"mlflow.note.content": plan.description} if plan.description else {}
-            for key, value in about.items():
-                self._client.set_experiment_tag(self._experiment, key, value)
-        else:
-            self._experiment = found.experiment_id
+        self._parents: dict[str, str] = {}  # MLflow's ids, by the methods' labels
+        self._points: set[tuple[str, str, float, int, int]] = set()  # sent of the parents' metrics
+        self._summarised: dict[str, Status] = {}  # of trials, by hash, as the parents tell of them
+        with self._alone():
+            self._client = _client(uri)
+            self._experiment = self._open(plan)
 
     def send(self, hash_: str) -> None:
         """Send what a run's folder holds now: parameters, metrics, scores, tags and samples."""
@@ -62,12 +65,16 @@ class Mirror:
         sessions = folder.sessions() if folder else []
         if folder is None or not sessions:  # its worker has not begun yet
             return
+        run = self._look_up(hash_)
+        if run is None:
+            return
         status = folder.status()
         started = round(1000 * sessions[0]["started"])
-        run = self._planned[hash_]
+        parent = self._parent(run, started)
         id_ = self._run(hash_, folder.path.name, started)
         self._log(id_, run, folder, started)
         tags = _tags(run, status, sessions[-1]) | _not_finite(folder)
+        tags |= {_PARENT_TAG: parent} if parent else {}
         self._client.log_batch(id_, tags=[RunTag(key, value) for key, value in tags.items()])
         for stale in {"cause", "not finite"} & set(self._client.get_run(id_).data.tags) - set(
             tags
@@ -82,6 +89,8 @@ class Mirror:
             self._client.set_terminated(id_, state, round(1000 * status.heartbeat))
         else:
             self._client.update_run(id_, state)
+        if parent and self._summarised.get(hash_) != status:
+            self._summarise(parent, run.method)
 
     def send_report(self, folder: Path) -> None:
         """Send the rendered report as the artifact of a run of its own, called report."""
@@ -89,28 +98,125 @@ class Mirror:
         self._client.log_artifacts(id_, str(folder), _REPORT)
         self._client.set_terminated(id_, "FINISHED")
 
-    def _run(self, hash_: str, name: str, started: int) -> str:
-        """Return the id of the MLflow run of a hash, made at the first time.
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off other processes that mirror this suite: none makes a second of anything."""
+        with contextlib.ExitStack() as stack:
+            # Results that can't be written are mirrored all the same.
+            with contextlib.suppress(OSError):
+                file = stack.enter_context((self._suite.path / ".mlflow.lock").open("w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
-        One that was started at another time is of a run that has been set aside since.
+    def _open(self, plan: Plan) -> str:
+        """Return the id of the suite's experiment, made at the first time."""
+        found = self._client.get_experiment_by_name(plan.name)
+        if found is not None:
+            return str(found.experiment_id)
+        artifacts = (self._suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
+        made = str(self._client.create_experiment(plan.name, artifacts))
+        # MLflow's page then opens on training runs, and not on traces of language models.
+        about = {"mlflow.experimentKind": "custom_model_development"}
+        about |= {"mlflow.note.content": plan.description} if plan.description else {}
+        for key, value in about.items():
+            self._client.set_experiment_tag(made, key, value)
+        return made
+
+    def _look_up(self, hash_: str) -> PlannedRun | None:
+        """Return a planned run; the plan is read again for one that it has got since."""
+        if hash_ not in self._planned:
+            self._read_plan()
+        return self._planned.get(hash_)
+
+    def _read_plan(self) -> None:
+        self._plan = self._suite.plan()
+        self._planned |= {run.spec.hash: run for run in self._plan.unique}
+
+    def _run(self, hash_: str, name: str, started: int) -> str:
+        """Return the id of the MLflow run of a hash, made at the first time."""
+        found = self._find(hash_, started)
+        if found is None:
+            with self._alone():
+                found = self._find(hash_, started) or self._make(hash_, name, started)
+        return found
+
+    def _find(self, hash_: str, started: int) -> str | None:
+        """Return the id of the MLflow run of a hash, if there is one.
+
+        One that was started at another time is of a run that has been set aside since: it goes.
         """
         for run in self._client.search_runs([self._experiment], f"tags.`{_HASH_TAG}` = '{hash_}'"):
             if run.info.start_time == started:
                 return str(run.info.run_id)
             self._client.delete_run(run.info.run_id)
+        return None
+
+    def _make(self, hash_: str, name: str, started: int) -> str:
         tags = {_HASH_TAG: hash_, "mlflow.source.name": "lipbench", "mlflow.source.type": "LOCAL"}
         made = self._client.create_run(
             self._experiment, start_time=started, tags=tags, run_name=name
         )
         return str(made.info.run_id)
 
-    def _log(self, id_: str, run: PlannedRun, folder: RunFolder, time_: int) -> None:
-        from mlflow.entities import Metric, Param
+    def _parent(self, run: PlannedRun, started: int) -> str | None:
+        """Return the id of the run of a trial's method, made when the first trial is sent."""
+        tuning, method = self._plan.tuning, run.method
+        if run.trial is None or tuning is None:
+            return None
+        if method not in self._parents:
+            with self._alone():
+                found = self._find_parent(method) or self._make(_METHOD + method, method, started)
+                self._log_params(found, _searched(tuning, method))
+            self._parents[method] = found
+        return self._parents[method]
 
-        known = self._client.get_run(id_).data.params
-        params = [Param(k, v) for k, v in flatten(run).items() if k not in known]
-        for chunk in _chunks(params, _PARAMS_A_REQUEST):
-            self._client.log_batch(id_, params=chunk)
+    def _find_parent(self, method: str) -> str | None:
+        # Not `= '...'`: a label may have quotation marks.
+        every = self._client.search_runs(
+            [self._experiment], f"tags.`{_HASH_TAG}` LIKE '{_METHOD}%'"
+        )
+        found = [run.info.run_id for run in every if run.data.tags[_HASH_TAG] == _METHOD + method]
+        return str(found[0]) if found else None
+
+    def _summarise(self, parent: str, method: str) -> None:
+        """Send how a method's trials stand, whichever process does them."""
+        from mlflow.entities import Metric, RunTag
+
+        with self._alone():  # else an older view could be sent last
+            self._read_plan()
+            tuning = self._plan.tuning
+            if tuning is None:
+                return
+            trials = self._trials(method)
+            points = {(parent, *point) for point in _progress(trials, tuning.objectives)}
+            for chunk in _chunks(sorted(points - self._points), _METRICS_A_REQUEST):
+                self._client.log_batch(parent, metrics=[Metric(*point[1:]) for point in chunk])
+            self._points |= points
+            # A tag: parameters are final in MLflow, and a study can go on with a larger budget.
+            budget = f"{tuning.amount:.10g} {tuning.budget.replace('_', ' ')}"
+            self._client.log_batch(parent, tags=[RunTag("budget", budget)])
+            if trials and all(status.ended for _, status, _ in trials):
+                last = max(status.heartbeat for _, status, _ in trials)
+                self._client.set_terminated(parent, "FINISHED", round(1000 * last))
+            else:
+                self._client.update_run(parent, "RUNNING")
+
+    def _trials(self, method: str) -> list[_Standing]:
+        """Return every trial and confirmation of a method, how it stands and what it measured."""
+        folders = self._suite.folders()
+        trials = []
+        for run in self._plan.runs:
+            if run.trial and run.method == method:
+                folder = folders.get(run.spec.hash)
+                status = folder.status() if folder else Status()
+                trials.append((run.trial, status, _values(folder, status) if folder else {}))
+                self._summarised[run.spec.hash] = status
+        return trials
+
+    def _log(self, id_: str, run: PlannedRun, folder: RunFolder, time_: int) -> None:
+        from mlflow.entities import Metric
+
+        self._log_params(id_, flatten(run))
         metrics = [
             Metric(name, value, time_, update)
             for update, name, value in _series(folder)
@@ -118,6 +224,14 @@ class Mirror:
         ]
         for chunk in _chunks(metrics, _METRICS_A_REQUEST):
             self._client.log_batch(id_, metrics=chunk)
+
+    def _log_params(self, id_: str, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        known = self._client.get_run(id_).data.params
+        new = [Param(k, v) for k, v in params.items() if k not in known]
+        for chunk in _chunks(new, _PARAMS_A_REQUEST):
+            self._client.log_batch(id_, params=chunk)
 
 
 class Courier:
@@ -218,6 +332,44 @@ def _not_finite(folder: RunFolder) -> dict[str, str]:
     return {"not finite": ", ".join(bad[:5])} if bad else {}
 
 
+def _searched(tuning: Tuning, method: str) -> dict[str, str]:
+    """Return how a study searches for a method, as parameters of the method's run."""
+    return {
+        "objectives": ", ".join(objective.name for objective in tuning.objectives),
+        "sampler": tuning.sampler,
+        "pruner": tuning.pruner,
+        **{parameter.name: str(parameter) for parameter in tuning.search.get(method, ())},
+    }
+
+
+def _values(folder: RunFolder, status: Status) -> dict[str, float]:
+    """Return a run's scores at the end of training and its costs, if it came there."""
+    if status.outcome != "completed":
+        return {}
+    scores = [row["scores"] for row in folder.rows("scores") if row["checkpoint"] == "last"]
+    return {**status.cost, **{k: float(v) for k, v in (scores[-1] if scores else {}).items()}}
+
+
+def _progress(
+    trials: Sequence[_Standing], objectives: Sequence[Objective]
+) -> Iterator[tuple[str, float, int, int]]:
+    """Yield (name, value, time, step) of how many trials had ended, and the best values by then.
+
+    Confirmations don't count: they have other seeds, and only the best configurations have any.
+    """
+    ended = [(s, values) for trial, s, values in trials if s.ended and not trial.confirms]
+    best: dict[str, float] = {}
+    for step, (status, values) in enumerate(sorted(ended, key=lambda e: e[0].heartbeat), start=1):
+        time = round(1000 * status.heartbeat)
+        yield "trials_ended", float(step), time, step
+        for objective in objectives:
+            name, better = objective.name, max if objective.higher_is_better else min
+            if math.isfinite(value := values.get(name, math.nan)):
+                best[name] = better(value, best.get(name, value))
+            if name in best:
+                yield f"best_{name}", best[name], time, step
+
+
 def _tags(run: PlannedRun, status: Status, session: Mapping[str, Any]) -> dict[str, str]:
     tags = {
         "method": run.method,
@@ -227,6 +379,9 @@ def _tags(run: PlannedRun, status: Status, session: Mapping[str, Any]) -> dict[s
         "protocol": run.spec.protocol,
         "revision": session["revision"] or "unknown",
     }
+    if run.trial:
+        tags |= {name: str(getattr(run.trial, name)) for name in ("repeat", "confirms")}
+        tags["trial"] = str(run.trial.number)
     return {**tags, "cause": status.cause} if status.cause else tags
 
 

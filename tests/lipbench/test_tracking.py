@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-import pytest
+import contextlib
+import dataclasses
+import itertools
+import subprocess
+import sys
 
-from lipbench.store import SuiteFolder
+import pytest
+from mlflow import MlflowClient
+
+from lipbench.plan import Trial
+from lipbench.store import Status, SuiteFolder
 from lipbench.tracking import Mirror, flatten
+from lipbench.tuning.record import Objective, Parameter, Tuning
+
+TUNING = Tuning(
+    search={"it's none": (), 'the "SN"': (Parameter("lr", "float", 1e-5, 1e-2, log=True),)},
+    objectives=(
+        Objective("fd_digits", "Frechet distance", False, 1e9),
+        Objective("seconds_per_update", "seconds", False, 1e9),
+        Objective("classifier_score", "classifier score", True, 0.0),
+    ),
+    sampler="TPESampler",
+    pruner="NopPruner",
+    budget="trials",
+    amount=25.0,
+    seeds=(0,),
+    configurations=1,
+    confirm_seeds=(100,),
+)
 
 
 @pytest.fixture
@@ -76,3 +101,186 @@ def test_values_that_are_not_finite_become_a_tag_and_no_metric(mirrored, do):
         4,
         6,
     ]
+
+
+def test_a_run_that_no_plan_has_is_passed_over(mirrored):
+    folder, mirror, _ = mirrored
+    stray = folder.path / "runs" / "none-C-s0-0123456789ab"
+    stray.mkdir(parents=True)
+    (stray / "manifest.json").write_text('{"sessions": [{"started": 1.0, "revision": null}]}')
+    mirror.send("0123456789ab")
+    assert mirror._client.search_runs([mirror._experiment]) == []
+
+
+class Study:
+    """A study of two methods in one folder, whose trials end when a test says so."""
+
+    def __init__(self, plan, folder):
+        self.folder = folder
+        self.plan = dataclasses.replace(plan, tuning=TUNING)
+        self.save(self.plan)
+
+    def save(self, plan):
+        self.folder.save_plan(plan, "sqlite://")
+
+    def mirror(self, uri):
+        return Mirror(uri, self.folder, self.folder.plan())
+
+    def hash(self, method, number):
+        """Return a trial's hash."""
+        found = [run for run in self.plan.runs if method in run.method]
+        return found[number].spec.hash
+
+    def run(self, hash_, status, **scores):
+        """Write what a run's folder holds when it is as this status says."""
+        (run,) = (run for run in self.plan.runs if run.spec.hash == hash_)
+        folder = self.folder.new_folder(run)
+        folder.open(run.spec, {"started": 1000.0, "revision": None})
+        row = {"update": 6, "checkpoint": "last", "scores": scores, "floors": {}}
+        folder.append("scores", row)
+        folder.set_status(status)
+        return hash_
+
+
+@pytest.fixture
+def study(write, plan_of, tmp_path):
+    """Return a study with three trials of each method; the last one confirms another."""
+    entries = '[{none: {}, label: "it\'s none"}, {spectral_norm: {}, label: \'the "SN"\'}]'
+    plan = plan_of(write(("[none, spectral_norm]", entries), ("[C]", "[A, B, C]")))
+    runs = tuple(
+        dataclasses.replace(run, trial=Trial(0, i % 3, {"lr": run.spec.setting.lr}, i % 3 == 2))
+        for i, run in enumerate(plan.runs)
+    )
+    return Study(dataclasses.replace(plan, runs=runs), SuiteFolder(tmp_path / "runs" / "tiny"))
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def by_name(client):
+    """Return the one experiment's runs by their names, which differ."""
+    (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {run.info.run_name: run for run in runs}
+
+
+def series(client, run, name):
+    return [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, name)]
+
+
+COMPLETED = Status("completed", update=6, cost={"seconds_per_update": 0.5})
+
+
+def test_a_studys_runs_are_children_of_their_methods_run(study, uri):
+    mirror = study.mirror(uri)
+    mirror.send(study.run(study.hash("SN", 1), COMPLETED, fd_digits=7.0))
+    mirror.send(study.run(study.hash("none", 2), Status("running")))
+    runs = by_name(mirror._client)
+    assert len(runs) == 4
+    parent, other = runs['the "SN"'], runs["it's none"]
+    assert parent.data.params == {
+        "objectives": "fd_digits, seconds_per_update, classifier_score",
+        "sampler": "TPESampler",
+        "pruner": "NopPruner",
+        "lr": "lr in [1e-05, 0.01], log",
+    }
+    assert parent.data.tags["budget"] == "25 trials"
+    assert parent.info.status == other.info.status == "RUNNING"
+    child = runs[study.folder.folders()[study.hash("SN", 1)].path.name]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    names = ("trial", "repeat", "confirms")
+    assert [child.data.tags[name] for name in names] == ["1", "0", "False"]
+    child = runs[study.folder.folders()[study.hash("none", 2)].path.name]
+    assert child.data.tags["mlflow.parentRunId"] == other.info.run_id
+    assert [child.data.tags[name] for name in names] == ["2", "0", "True"]
+
+
+def test_a_methods_run_tells_how_many_trials_ended_and_the_best_value_so_far(study, uri):
+    first, second, confirmation = (study.hash("SN", number) for number in range(3))
+    study.run(second, COMPLETED, fd_digits=7.0, classifier_score=2.0)
+    study.mirror(uri).send(second)
+    study.run(first, COMPLETED, fd_digits="nan", classifier_score=3.0)
+    study.run(confirmation, Status("running"))
+    for hash_ in (first, second, confirmation):
+        study.mirror(uri).send(hash_)
+    client = MlflowClient(uri)
+    assert by_name(client)['the "SN"'].info.status == "RUNNING"
+    study.run(confirmation, COMPLETED, fd_digits=1.0)
+    for _ in range(2):
+        study.mirror(uri).send(confirmation)
+        parent = by_name(client)['the "SN"']
+        assert parent.info.status == "FINISHED"
+        assert series(client, parent, "trials_ended") == [(1, 1.0), (2, 2.0)]
+        assert series(client, parent, "best_fd_digits") == [(1, 7.0), (2, 7.0)]
+        assert series(client, parent, "best_classifier_score") == [(1, 2.0), (2, 3.0)]
+        assert series(client, parent, "best_seconds_per_update") == [(1, 0.5), (2, 0.5)]
+
+
+def test_a_trial_that_the_study_has_got_since_is_looked_up(study, uri):
+    grown = study.plan
+    study.save(dataclasses.replace(grown, runs=grown.runs[:1]))
+    mirror = study.mirror(uri)
+    mirror.send(study.run(study.hash("none", 0), COMPLETED, fd_digits=7.0))
+    assert by_name(mirror._client)["it's none"].info.status == "FINISHED"
+    hash_ = study.run(study.hash("none", 1), COMPLETED, fd_digits=5.0)
+    mirror.send(hash_)
+    assert len(by_name(mirror._client)) == 2
+    more = dataclasses.replace(TUNING, amount=50.0)
+    study.save(dataclasses.replace(grown, tuning=more))
+    mirror.send(hash_)
+    parent = by_name(mirror._client)["it's none"]
+    assert parent.data.metrics["best_fd_digits"] == 5.0
+    assert (parent.info.status, parent.data.tags["budget"]) == ("RUNNING", "50 trials")
+
+
+MIRRORING = """
+import sys
+from pathlib import Path
+from lipbench.store import SuiteFolder
+from lipbench.tracking import Mirror
+import mlflow.store.tracking.sqlalchemy_store
+uri, path, *hashes = sys.argv[1:]
+folder = SuiteFolder(Path(path))
+plan = folder.plan()
+
+def wait():
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+wait()
+mirror = Mirror(uri, folder, plan)
+wait()
+for hash_ in hashes:
+    mirror.send(hash_)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_mirror_one_study_at_once_make_nothing_twice(study, uri):
+    shares = [[study.hash(m, number) for m in ("SN", "none")] for number in range(2)]
+    for hash_ in itertools.chain(*shares):
+        study.run(hash_, COMPLETED, fd_digits=7.0)
+    command = [sys.executable, "-c", MIRRORING, uri, str(study.folder.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen([*command, *share], text=True, **pipes))
+            for share in shares
+        ]
+        for _ in range(2):  # once to connect, once to send
+            for process in processes:
+                process.stdout.readline()
+            for process in processes:
+                with contextlib.suppress(BrokenPipeError):  # its error is told below
+                    process.stdin.write("go\n")
+                    process.stdin.flush()
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    client = MlflowClient(uri)
+    runs = by_name(client)
+    assert len(runs) == 2 + 4
+    assert runs["it's none"].data.metrics["trials_ended"] == 2
