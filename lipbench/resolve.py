@@ -109,7 +109,7 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
     runs = []
     for choice, loss in resolved.choices:
         for (label, setting), seed in itertools.product(settings, suite.seeds):
-            chosen = setting or choice.setting or recipe(choice)
+            chosen = setting or recipe(choice)
             run = resolved.spec(choice, loss, chosen, seed)
             runs.append(PlannedRun(run, choice.label, label))
     return resolved.plan(runs)
@@ -353,7 +353,7 @@ def base_setting(resolved: Resolved, choice: Choice) -> Setting | None:
             resolved.document.mark(("settings",)),
         )
     ((_, setting),) = settings
-    return setting or choice.setting or recipe(choice)
+    return setting or recipe(choice)
 
 
 def _adam(entry: AdamEntry) -> Setting:
@@ -361,7 +361,12 @@ def _adam(entry: AdamEntry) -> Setting:
 
 
 def recipe(choice: Choice) -> Setting:
-    """Return the setting that a method's authors recommend; raise UserError if none is told."""
+    """Return the entry's own setting, or what its method's authors recommend.
+
+    Raises UserError if none is told.
+    """
+    if choice.setting:
+        return choice.setting
     recipes = {method.recipe for method in choice.methods.values() if method.recipe}
     if len(recipes) != 1:
         why = "several different Adam settings are" if recipes else "no Adam setting is"

@@ -4,6 +4,8 @@
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
                trials.jsonl (of a study)           evals.jsonl
                optuna.journal                      checkpoint.pt  samples/*.png
+
+Files that begin with a dot, and claims/, are locks.
 """
 
 from __future__ import annotations

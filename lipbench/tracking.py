@@ -19,8 +19,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun, Trial
 from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ _PARENT_TAG = "mlflow.parentRunId"  # MLflow's page folds such runs under their 
 _METHOD = "method: "  # begins what stands for a hash in a parent's tag
 _REPORT = "report"
 _MLFLOW_STATUS = {"completed": "FINISHED", "diverged": "FINISHED", "running": "RUNNING"}
+_MLFLOW_STATUS |= {"pruned": "FINISHED"}
 _MLFLOW_STATUS |= {"interrupted": "KILLED", "queued": "SCHEDULED"}
 
 _Standing = tuple[Trial, Status, dict[str, float]]
@@ -187,7 +190,7 @@ class Mirror:
             tuning = self._plan.tuning
             if tuning is None:
                 return
-            trials = self._trials(method)
+            trials = self._trials(method, tuning.objectives)
             points = {(parent, *point) for point in _progress(trials, tuning.objectives)}
             for chunk in _chunks(sorted(points - self._points), _METRICS_A_REQUEST):
                 self._client.log_batch(parent, metrics=[Metric(*point[1:]) for point in chunk])
@@ -201,15 +204,16 @@ class Mirror:
             else:
                 self._client.update_run(parent, "RUNNING")
 
-    def _trials(self, method: str) -> list[_Standing]:
-        """Return every trial and confirmation of a method, how it stands and what it measured."""
+    def _trials(self, method: str, wanted: Sequence[Objective]) -> list[_Standing]:
+        """Return every trial and confirmation of a method, how it stands and what came of it."""
         folders = self._suite.folders()
         trials = []
         for run in self._plan.runs:
             if run.trial and run.method == method:
                 folder = folders.get(run.spec.hash)
                 status = folder.status() if folder else Status()
-                trials.append((run.trial, status, _values(folder, status) if folder else {}))
+                values = _values(run, folder, status, wanted) if folder else {}
+                trials.append((run.trial, status, values))
                 self._summarised[run.spec.hash] = status
         return trials
 
@@ -342,16 +346,23 @@ def _searched(tuning: Tuning, method: str) -> dict[str, str]:
     }
 
 
-def _values(folder: RunFolder, status: Status) -> dict[str, float]:
-    """Return a run's scores at the end of training and its costs, if it came there."""
+def _values(
+    run: PlannedRun, folder: RunFolder, status: Status, wanted: Sequence[Objective]
+) -> dict[str, float]:
+    """Return what a completed trial is judged by, as far as its folder has it."""
     if status.outcome != "completed":
         return {}
-    scores = [row["scores"] for row in folder.rows("scores") if row["checkpoint"] == "last"]
-    return {**status.cost, **{k: float(v) for k, v in (scores[-1] if scores else {}).items()}}
+    found = {}
+    for objective in wanted:
+        with contextlib.suppress(UserError):
+            (found[objective.name],) = objectives.values(
+                [objective], folder, status, run.spec.budget.generator_updates
+            )
+    return found
 
 
 def _progress(
-    trials: Sequence[_Standing], objectives: Sequence[Objective]
+    trials: Sequence[_Standing], wanted: Sequence[Objective]
 ) -> Iterator[tuple[str, float, int, int]]:
     """Yield (name, value, time, step) of how many trials had ended, and the best values by then.
 
@@ -362,10 +373,10 @@ def _progress(
     for step, (status, values) in enumerate(sorted(ended, key=lambda e: e[0].heartbeat), start=1):
         time = round(1000 * status.heartbeat)
         yield "trials_ended", float(step), time, step
-        for objective in objectives:
+        for objective in wanted:
             name, better = objective.name, max if objective.higher_is_better else min
-            if math.isfinite(value := values.get(name, math.nan)):
-                best[name] = better(value, best.get(name, value))
+            if name in values:
+                best[name] = better(values[name], best.get(name, values[name]))
             if name in best:
                 yield f"best_{name}", best[name], time, step
 

@@ -156,8 +156,8 @@ def _entries(search: SearchEntry, resolved: Resolved) -> dict[str, Entry]:
 def _candidate(
     choice: Choice, loss: LossSpec, entries: Mapping[str, Entry], resolved: Resolved
 ) -> Candidate:
-    required = any(method.requires.loss for method in choice.methods.values())
-    fixed = loss.name if required or _LOSS not in entries else None
+    own = choice.loss or any(method.requires.loss for method in choice.methods.values())
+    fixed = loss.name if own or _LOSS not in entries else None
     found: dict[str, Parameter] = {}
     waiting = dict(entries)
     while waiting:

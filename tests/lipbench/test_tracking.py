@@ -118,10 +118,15 @@ class Study:
     def __init__(self, plan, folder):
         self.folder = folder
         self.plan = dataclasses.replace(plan, tuning=TUNING)
-        self.save(self.plan)
+        self.folder.save_plan(self.plan, "sqlite://")
 
-    def save(self, plan):
-        self.folder.save_plan(plan, "sqlite://")
+    def ask(self, runs):
+        """Put trials, and their confirmations, into the ledger."""
+        for run in runs:
+            if run.trial.confirms:
+                self.folder.ledger().set_confirmations(run.method, run.trial.repeat, [run])
+            else:
+                self.folder.ledger().add_trial(run)
 
     def mirror(self, uri):
         return Mirror(uri, self.folder, self.folder.plan())
@@ -144,7 +149,7 @@ class Study:
 
 @pytest.fixture
 def study(write, plan_of, tmp_path):
-    """Return a study with three trials of each method; the last one confirms another."""
+    """Return a study of three trials of each method, not asked for yet; the last one confirms."""
     entries = '[{none: {}, label: "it\'s none"}, {spectral_norm: {}, label: \'the "SN"\'}]'
     plan = plan_of(write(("[none, spectral_norm]", entries), ("[C]", "[A, B, C]")))
     runs = tuple(
@@ -175,6 +180,7 @@ COMPLETED = Status("completed", update=6, cost={"seconds_per_update": 0.5})
 
 
 def test_a_studys_runs_are_children_of_their_methods_run(study, uri):
+    study.ask(study.plan.runs)
     mirror = study.mirror(uri)
     mirror.send(study.run(study.hash("SN", 1), COMPLETED, fd_digits=7.0))
     mirror.send(study.run(study.hash("none", 2), Status("running")))
@@ -199,6 +205,7 @@ def test_a_studys_runs_are_children_of_their_methods_run(study, uri):
 
 
 def test_a_methods_run_tells_how_many_trials_ended_and_the_best_value_so_far(study, uri):
+    study.ask(study.plan.runs)
     first, second, confirmation = (study.hash("SN", number) for number in range(3))
     study.run(second, COMPLETED, fd_digits=7.0, classifier_score=2.0)
     study.mirror(uri).send(second)
@@ -220,8 +227,7 @@ def test_a_methods_run_tells_how_many_trials_ended_and_the_best_value_so_far(stu
 
 
 def test_a_trial_that_the_study_has_got_since_is_looked_up(study, uri):
-    grown = study.plan
-    study.save(dataclasses.replace(grown, runs=grown.runs[:1]))
+    study.ask(study.plan.runs[:1])
     mirror = study.mirror(uri)
     mirror.send(study.run(study.hash("none", 0), COMPLETED, fd_digits=7.0))
     assert by_name(mirror._client)["it's none"].info.status == "FINISHED"
@@ -229,7 +235,8 @@ def test_a_trial_that_the_study_has_got_since_is_looked_up(study, uri):
     mirror.send(hash_)
     assert len(by_name(mirror._client)) == 2
     more = dataclasses.replace(TUNING, amount=50.0)
-    study.save(dataclasses.replace(grown, tuning=more))
+    study.folder.save_plan(dataclasses.replace(study.plan, tuning=more), "sqlite://")
+    study.ask(study.plan.runs[1:])
     mirror.send(hash_)
     parent = by_name(mirror._client)["it's none"]
     assert parent.data.metrics["best_fd_digits"] == 5.0
@@ -260,6 +267,7 @@ for hash_ in hashes:
 
 @pytest.mark.slow
 def test_two_processes_that_mirror_one_study_at_once_make_nothing_twice(study, uri):
+    study.ask(study.plan.runs)
     shares = [[study.hash(m, number) for m in ("SN", "none")] for number in range(2)]
     for hash_ in itertools.chain(*shares):
         study.run(hash_, COMPLETED, fd_digits=7.0)
