@@ -42,6 +42,7 @@ __all__ = [
 
 OUTCOMES = (  # in the order in which reports name them
     "completed",
+    "pruned",  # trials of a study only
     "diverged",
     "failed",
     "out_of_memory",
@@ -161,11 +162,13 @@ class Omitted:
 class Exhibit(ABC):
     """One section of a report: a file in `reports/` defines one subclass.
 
-    It yields tables and figures, or says why it has none. Sections are sorted by `order`.
+    It yields tables and figures, or says why it has none. Sections are sorted by `order`; one that
+    yields nothing at all is no section.
     """
 
     title: ClassVar[str]
     order: ClassVar[int]
+    reads: ClassVar[Literal["runs", "trials"]] = "runs"  # no section where a study has no run yet
 
     @abstractmethod
     def show(self, study: Study) -> Iterable[Table | Figure | Omitted]:
@@ -268,6 +271,10 @@ def compose(results: Study, shown: Sequence[Exhibit]) -> dict[str, bytes]:
     import matplotlib
 
     files = {"runs.csv": results.runs.to_csv(index=False).encode()}
+    if results.tuning:
+        files["trials.csv"] = results.trials.to_csv(index=False).encode()
+        unconfirmed = results.runs.empty
+        shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
     sections = []
     numbers = {"Table": 0, "Figure": 0}
     with matplotlib.rc_context(_RC):
@@ -284,7 +291,8 @@ def compose(results: Study, shown: Sequence[Exhibit]) -> dict[str, bytes]:
                     raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
                 files |= written
                 parts.append({"kind": kind, "number": numbers[kind], "result": result} | part)
-            sections.append({"title": exhibit.title, "parts": parts})
+            if parts:
+                sections.append({"title": exhibit.title, "parts": parts})
     source = importlib.resources.files("lipbench_reports").joinpath("page.html.j2").read_text()
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -436,13 +444,23 @@ def _latex(table: Table, align: str, rows: list[list[Shown]]) -> str:
 
 
 def _progress(study: Study) -> str:
-    """Return how many runs there are and how they ended: `12 runs: 9 completed, 3 queued`."""
+    """Return how many runs there are and how they ended: `12 runs: 9 completed, 3 queued`.
+
+    A study's trials come first, and its runs are then confirmations.
+    """
     unique = study.runs.drop_duplicates("run_id")  # one run can stand in two cells
-    counts = unique["outcome"].value_counts()
+    if study.tuning is None:
+        return _counted(unique, "run") if len(unique) else "no runs yet"
+    trials = _counted(study.trials, "trial") if len(study.trials) else "no trials yet"
+    confirmed = _counted(unique, "confirmation run") if len(unique) else "no confirmation runs yet"
+    return f"{trials}; {confirmed}"
+
+
+def _counted(runs: pd.DataFrame, noun: str) -> str:
+    counts = runs["outcome"].value_counts()
     names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
-    runs = f"{len(unique):,} run{'' if len(unique) == 1 else 's'}"
-    return f"{runs}: {', '.join(parts)}" if parts else "no runs yet"
+    return f"{len(runs):,} {noun}{'' if len(runs) == 1 else 's'}: {', '.join(parts)}"
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
@@ -452,9 +470,14 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     def values(column: str, form: str = "{}") -> str:
         return ", ".join(form.format(value) for value in runs[column].dropna().unique())
 
+    methods = ("Methods", ", ".join(study.methods))
+    searched = _search(study.tuning) if study.tuning else []
+    if study.tuning and runs.empty:
+        return [methods, *searched]
     decay = values("ema_decay")
     return [
-        ("Methods", ", ".join(study.methods)),
+        methods,
+        *searched,
         ("Settings", ", ".join(study.settings)),
         ("Seeds", values("seed")),
         ("Data", f"{values('dataset')} at {values('image_size')} pixels"),
@@ -472,6 +495,52 @@ def _facts(study: Study) -> list[tuple[str, str]]:
         ("Precision", values("precision")),
         *([("Scored", f"moving average of G, decay {decay}")] if decay else []),
     ]
+
+
+def _search(tuning: Tuning) -> list[tuple[str, str]]:
+    """Return how a study searched, for the head of the page."""
+    own = list(tuning.search.values())
+    shared = [p for p in own[0] if all(p in others for others in own)] if own else []
+    searched = [("Searched", "; ".join(map(str, shared)))] if shared else []
+    for method, parameters in tuning.search.items():
+        rest = [str(parameter) for parameter in parameters if parameter not in shared]
+        if rest:
+            also = f"{method}{' also' if shared else ''}: "
+            searched.append(("", also + "; ".join(rest)))
+    if searched:
+        searched[0] = ("Searched", searched[0][1])
+    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
+    again = "none is run again"
+    if tuning.configurations:
+        many = tuning.configurations
+        best = "the best one" if many == 1 else f"the best {many}"
+        again = f"{best} of each search, with {_listed_seeds(tuning.confirm_seeds)}"
+    return [
+        *searched,
+        (
+            "Objective" if len(tuning.objectives) == 1 else "Objectives",
+            "; ".join(
+                f"{o.title}, {'higher' if o.higher_is_better else 'lower'} is better, "
+                f"{o.if_diverged:,g} where training diverged"
+                for o in tuning.objectives
+            ),
+        ),
+        ("Sampler", _called(tuning.sampler, tuning.sampler_options)),
+        ("Pruner", _called(tuning.pruner, tuning.pruner_options) if tuning.prunes else "none"),
+        ("A search", f"{amount} of one method, with {_listed_seeds(tuning.seeds, 'or')}"),
+        ("Run again", again),
+        *([("Mind", " ".join(tuning.notes))] if tuning.notes else []),
+    ]
+
+
+def _called(name: str, options: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"{name}({given})" if given else name
+
+
+def _listed_seeds(seeds: Sequence[int], word: str = "and") -> str:
+    listed = ", ".join(map(str, seeds[:-1])) + f" {word} " if len(seeds) > 1 else ""
+    return f"seed{'' if len(seeds) == 1 else 's'} {listed}{seeds[-1]}" if seeds else "no seed"
 
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:

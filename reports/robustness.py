@@ -19,6 +19,8 @@ class Robustness(Exhibit):
     order = 20
 
     def show(self, study: Study) -> Iterator[Table]:
+        if study.tuning:
+            return  # its configurations are the best of many, and not the same for all methods
         summaries = ("best", "median", "worst") if len(study.settings) > 1 else ()
         table = grid(study, study.protocol.primary, "robustness", summaries)
         scored = study.runs[study.protocol.primary].notna()

@@ -22,5 +22,7 @@ class OtherScores(Exhibit):
             yield Omitted(f"the protocol {study.protocol.id} has one score")
         for score in others:
             table = grid(study, score, f"score_{score}")
-            rules = "Marks and bold as in the table of robustness."
-            yield dataclasses.replace(table, notes=(table.notes[0], rules))
+            if study.tuning is None:
+                rules = "Marks and bold as in the table of robustness."
+                table = dataclasses.replace(table, notes=(table.notes[0], rules))
+            yield table

@@ -18,6 +18,8 @@ class Settings(Exhibit):
     order = 10
 
     def show(self, study: Study) -> Iterator[Table | Omitted]:
+        if study.tuning:
+            return  # each method has settings of its own, in the table of what tuning found
         known = study.runs[["setting", *_COLUMNS]].dropna().drop_duplicates()
         if known.empty:
             yield Omitted("no run has a setting yet")

@@ -1,0 +1,120 @@
+"""What the exhibits of a study's search share: its trials, their parameters and their values."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.tuning.analysis import configuration, counted
+from lipbench.tuning.record import Objective, Parameter, Tuning, Value
+
+from ._audits import text
+from ._draw import is_log, log_axis
+
+BANDS = 6  # methods of a figure whose bands are drawn, at most: more can't be told apart
+EXCHANGEABLE = ("RandomSampler", "QMCSampler")  # samplers that learn nothing from earlier trials
+COUNTING = (
+    "Trials: completed, diverged and pruned ones. A diverged trial counts as the ceiling that the "
+    "sampler was told, a pruned one has no value. What the machine failed, or what has not "
+    "ended, is left out."
+)
+
+
+class OfTrials(Exhibit):
+    """A section on a study's search; it is nothing in another report, or before a trial ended."""
+
+    reads = "trials"
+
+    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
+        if study.tuning is None or study.trials.empty:
+            return
+        if len(counted(study.trials, study.tuning.objectives[0])):
+            yield from self.of(study, study.tuning)
+
+    @abstractmethod
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        """Yield what the trials show, of which at least one completed, diverged or was pruned."""
+
+
+def stated(value: float, about: Objective) -> str:
+    """Return an objective's value as it is printed; a dash where there is none."""
+    return f"{value:,.{about.decimals}f}" if math.isfinite(value) else text(value)
+
+
+def better(about: Objective) -> str:
+    """Return which values are better, in words."""
+    return f"{'higher' if about.higher_is_better else 'lower'} is better"
+
+
+def on_log_axis(about: Objective, values: pd.Series[float]) -> bool:
+    """Return whether an objective is drawn on a logarithmic axis.
+
+    Frechet distances are, as in every figure, and whatever spans more than two decades.
+    """
+    known = values[values.abs() < math.inf]
+    if known.empty or not (known > 0).all():
+        return False
+    score = SCORES.get(about.name.removesuffix("_selection"))
+    return bool((score and is_log(score)) or known.max() > 100 * known.min())
+
+
+def value_axis(axes: Axes, log: bool) -> None:
+    """Make the y axis one of values."""
+    if log:
+        log_axis(axes)
+
+
+def short_names(search: Sequence[Parameter]) -> dict[str, str]:
+    """Return what parameters are called where their method is known: without its name."""
+    last = [parameter.name.rpartition(".")[2] for parameter in search]
+    return {
+        parameter.name: short if last.count(short) == 1 else parameter.name
+        for parameter, short in zip(search, last, strict=True)
+    }
+
+
+def written(value: Value) -> str:
+    """Return a parameter's value as it is printed: three digits of a float."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def described(trial: Mapping[object, object], search: Sequence[Parameter]) -> str:
+    """Return a trial's configuration in a line: `lr 0.0002, n_dis 5`."""
+    names = short_names(search)
+    found = configuration(trial, search)
+    return ", ".join(f"{names[name]} {written(value)}" for name, value in found.items())
+
+
+def drawn_methods(study: Study, having: pd.Series[str]) -> list[str]:
+    """Return the study's methods among some, in the study's order."""
+    present = set(having)
+    return [method for method in study.methods if method in present]
+
+
+def searches(tuning: Tuning) -> str:
+    """Return how many searches a method has: `1 search`, `2 searches`."""
+    count = len(tuning.seeds)
+    return f"{count} search{'' if count == 1 else 'es'}"
+
+
+def resampling(tuning: Tuning) -> Iterator[str]:
+    """Yield how the best of k trials is computed, and what that assumes."""
+    over = f" of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
+    yield (
+        f"Exact, for k trials drawn with replacement from all of a method's{over}: another search "
+        "of k trials, as far as these trials show. Towards the right it rests on the few best of "
+        "them, and as many draws as there are trials miss the best one in 37 of 100 cases. A "
+        "pruned trial counts as the worst completed one of its method."
+    )
+    if tuning.sampler not in EXCHANGEABLE:
+        yield (
+            f"{tuning.sampler} learns from earlier trials, so its trials are not exchangeable: "
+            "this is what a random order of these same trials would give, and no statement about "
+            f"{tuning.sampler} with k trials; for that see the progress of the search."
+        )

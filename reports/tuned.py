@@ -1,0 +1,308 @@
+"""What tuning found: each method's best configuration, run again, and what the search took."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lipbench.cells import leaders
+from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.tuning.analysis import best_trials, configuration, confirmations
+from lipbench.tuning.record import Objective, Tuning
+
+from ._audits import text
+from ._grid import INCOMPLETE
+from ._tuning import OfTrials, better, described, searches, stated
+
+_NONE = Shown("—", muted=True)
+_UNCONFIRMED = "*"
+
+
+class Tuned(OfTrials):
+    """Show each method's best configuration with the value that fresh seeds gave it."""
+
+    title = "Tuned methods"
+    order = 1
+
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        found = _found(study, tuning)
+        if len(tuning.objectives) == 1:
+            first = _first(study, tuning.objectives[0], found)
+            if first.empty:
+                yield Omitted("no trial completed, so no configuration is the best")
+            else:
+                yield _best(study, tuning, first)
+        several = len(found) > found["method"].nunique()
+        if several or (len(found) and len(tuning.objectives) > 1):
+            yield _confirmed(study, tuning, found)
+        yield _trials(study, tuning)
+
+
+def _found(study: Study, tuning: Tuning) -> pd.DataFrame:
+    """Return each configuration that was run again: `<objective>_mean`, ..., `_search`, `_gap`."""
+    keys = ["method", "repeat", "trial"]
+    searched = study.trials.rename(columns={"seed": "repeat"}).set_index(keys)
+    found = pd.DataFrame(columns=[*keys, "setting"])
+    for objective in tuning.objectives:
+        name = objective.name
+        own = confirmations(study.runs, objective)
+        value = searched[name].reindex(pd.MultiIndex.from_frame(own[keys])).to_numpy(float)
+        sign = -1 if objective.higher_is_better else 1
+        own = own.assign(search=value, gap=sign * (own["mean"] - value))
+        shared = (*keys, "setting")
+        own = own.rename(columns={c: f"{name}_{c}" for c in own if c not in shared})
+        found = own if found.empty else found.merge(own, on=[*keys, "setting"])
+    order = {method: i for i, method in enumerate(study.methods)}
+    return found.sort_values("method", key=lambda m: m.map(order), kind="stable")
+
+
+def _first(study: Study, objective: Objective, found: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each method: of its configurations that were run again the search's best.
+
+    Of a method that has none, it is the search's best trial, without a mean.
+    """
+    name = objective.name
+    rows = []
+    for method in study.methods:
+        own = found[found["method"] == method]
+        own = own.sort_values(f"{name}_search", ascending=not objective.higher_is_better)
+        best = best_trials(study.trials[study.trials["method"] == method], objective)
+        if len(own):
+            rows.append(own.iloc[0].to_dict())
+        elif len(best):
+            place = {"method": method, "repeat": best["seed"][0], "trial": best["trial"][0]}
+            rows.append(place | {f"{name}_search": best["value"][0], f"{name}_runs": 0})
+    columns = [*found.columns, f"{name}_search", f"{name}_runs"]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
+
+
+def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
+    objective = tuning.objectives[0]
+    rows: list[tuple[Shown | str, ...]] = []
+    confirmed = bool((first[f"{objective.name}_runs"] > 0).any())
+    best = _winners(study, first, objective)
+    known = {row["method"]: row for row in first.to_dict("records")}
+    for method in study.methods:
+        if (row := known.get(method)) is None:
+            rows.append((method, *[_NONE] * (4 if confirmed else 2)))
+            continue
+        rows.append(
+            (
+                Shown(method),
+                *([_mean(row, objective, method in best)] if confirmed else []),
+                _searched(row, objective, tuning, mark=not row[f"{objective.name}_runs"]),
+                *([_gap(row, objective)] if confirmed else []),
+                _configuration(study, tuning, row),
+            )
+        )
+    return Table(
+        name="tuned",
+        caption=f"{objective.title} of each method's best configuration"
+        f"{', run again with fresh seeds' if confirmed else ' in the search'}: "
+        f"{better(objective)}.",
+        columns=(
+            "Method",
+            *(["Confirmed"] if confirmed else []),
+            "In the search",
+            *(["Gap"] if confirmed else []),
+            "Configuration",
+        ),
+        rows=tuple(rows),
+        raw=_raw(study, tuning, first),
+        notes=tuple(_notes(tuning, first, objective, confirmed)),
+        align="lrrrl" if confirmed else "lrl",
+    )
+
+
+def _winners(study: Study, first: pd.DataFrame, objective: Objective) -> set[str]:
+    """Return the methods of the best mean; none unless all have as many runs, all with a result.
+
+    A single run has no winner.
+    """
+    name = objective.name
+    fair = len(first) == len(study.methods) and first[f"{name}_runs"].nunique() == 1
+    if not fair or first[f"{name}_runs"].iloc[0] < 2 or first[f"{name}_missing"].any():
+        return set()
+    means = dict(zip(first["method"], first[f"{name}_mean"].astype(float), strict=True))
+    return leaders(means, objective.higher_is_better, lambda value: stated(value, objective))
+
+
+def _mean(row: Mapping[Any, Any], objective: Objective, best: bool = False) -> Shown:
+    """Return a mean over fresh seeds as an entry: `12.31 ± 0.40`, and of how many runs."""
+    of = {k.removeprefix(f"{objective.name}_"): v for k, v in row.items()}
+    if not of["runs"]:
+        return _NONE
+    mark = INCOMPLETE if of["missing"] else ""
+    ended = int(of["completed"] + of["diverged"])
+    if not ended:
+        return Shown("incomplete", mark, muted=True)
+    count = f"{ended} of {of['runs']:.0f} runs" if of["missing"] else _runs(ended)
+    if of["diverged"]:
+        count = f"{of['diverged']:.0f} of {ended} diverged"
+        if of["completed"]:
+            others = _spread(of["mean_completed"], of["std_completed"], objective)
+            count += f", else {others}"
+    return Shown(_spread(of["mean"], of["std"], objective), mark, count, best)
+
+
+def _spread(mean: float, std: float, objective: Objective) -> str:
+    spread = "" if math.isnan(std) else f" ± {stated(std, objective)}"
+    return f"{stated(mean, objective)}{spread}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _searched(
+    row: Mapping[Any, Any], objective: Objective, tuning: Tuning, mark: bool = False
+) -> Shown:
+    value = float(row[f"{objective.name}_search"])
+    seed = f", seed {row['repeat']:.0f}" if len(tuning.seeds) > 1 else ""
+    trial = f"trial {row['trial']:.0f}{seed}"
+    return Shown(stated(value, objective), _UNCONFIRMED if mark else "", trial)
+
+
+def _gap(row: Mapping[Any, Any], objective: Objective) -> Shown:
+    value = float(row.get(f"{objective.name}_gap", math.nan))
+    return _NONE if math.isnan(value) else Shown(f"{value:+,.{objective.decimals}f}")
+
+
+def _configuration(study: Study, tuning: Tuning, row: Mapping[Any, Any]) -> str:
+    trial = _trial(study, row)
+    return described(trial, tuning.search.get(row["method"], ())) if trial else "—"
+
+
+def _trial(study: Study, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the trial that a row is of, empty if the frame does not have it."""
+    trials = study.trials
+    here = trials["method"].eq(row["method"]) & trials["seed"].eq(row["repeat"])
+    found: Sequence[Mapping[Any, Any]] = trials[here & trials["trial"].eq(row["trial"])].to_dict(
+        "records"
+    )
+    return found[0] if found else {}
+
+
+def _raw(study: Study, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with their configurations as JSON."""
+    configurations = [
+        json.dumps(configuration(_trial(study, row), tuning.search.get(row["method"], ())))
+        for row in found.to_dict("records")
+    ]
+    return found.assign(configuration=configurations).reset_index(drop=True)
+
+
+def _notes(
+    tuning: Tuning, first: pd.DataFrame, objective: Objective, confirmed: bool
+) -> Iterator[str]:
+    many = f" of all {searches(tuning)}" if len(tuning.seeds) > 1 else ""
+    if confirmed:
+        yield (
+            "Confirmed: mean ± standard deviation (over n - 1) of training with fresh seeds. The "
+            f"configuration is the one with the search's best value{many}, and not chosen by "
+            "what is confirmed, so the mean is no optimistic estimate."
+        )
+        yield (
+            "In the search: one run's value, chosen for being the best of many. Gap: confirmed "
+            "minus searched, positive where the search was too optimistic."
+        )
+    if not (first[f"{objective.name}_runs"] > 0).all():
+        yield (
+            f"{_UNCONFIRMED} One run, chosen for being the best of its trials{many}: optimistic. "
+            f"It was not run again{' yet' if tuning.configurations else ''}."
+        )
+    yield from _marks(first, [objective])
+    if confirmed and len(first) > 1:
+        yield "Bold is the best mean, where every method has as many runs, all with a result."
+
+
+def _marks(found: pd.DataFrame, objectives: Sequence[Objective]) -> Iterator[str]:
+    """Yield what the marks of confirmed values mean, of those that there are."""
+
+    def some(column: str) -> bool:
+        names = [f"{objective.name}_{column}" for objective in objectives]
+        return any(name in found and (found[name].fillna(0) > 0).any() for name in names)
+
+    if some("diverged"):
+        ceilings = ", ".join(stated(o.if_diverged, o) for o in objectives)
+        yield f"A diverged run counts as it did in the search: as {ceilings}."
+    if some("missing"):
+        yield (
+            f"{INCOMPLETE} Incomplete: some runs failed, have not ended or have no such value. "
+            "They are missing, not bad."
+        )
+
+
+def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
+    """Return every configuration that was run again, by each objective."""
+    objectives = tuning.objectives
+    rows = []
+    for row in found.to_dict("records"):
+        entries: list[Shown | str] = [row["method"], row["setting"]]
+        for objective in objectives:
+            entries += [_searched(row, objective, tuning), _mean(row, objective)]
+            entries += [_gap(row, objective)]
+        rows.append((*entries, _configuration(study, tuning, row)))
+    about = [f"{o.title}, " if len(objectives) > 1 else "" for o in objectives]
+    columns = [
+        f"{title}{column}".capitalize() if not title else f"{title}{column}"
+        for title in about
+        for column in ("in the search", "confirmed", "gap")
+    ]
+    return Table(
+        name="confirmations",
+        caption="Every configuration that was run again with fresh seeds: "
+        f"{', '.join(f'{o.title}, {better(o)}' for o in objectives)}.",
+        columns=("Method", "Setting", *columns, "Configuration"),
+        rows=tuple(rows),
+        raw=_raw(study, tuning, found),
+        notes=(
+            "Gap: confirmed minus searched, positive where the search was too optimistic.",
+            "Whoever picks the best of these rows selects again, by values of few runs.",
+            *_marks(found, objectives),
+        ),
+        align="ll" + "rrr" * len(objectives) + "l",
+    )
+
+
+_GROUPS = {  # of outcomes, in the order of the columns
+    "Completed": ("completed",),
+    "Pruned": ("pruned",),
+    "Diverged": ("diverged",),
+    "Failed": ("failed", "out_of_memory"),
+    "Not ended": ("running", "interrupted", "queued"),
+}
+
+
+def _trials(study: Study, tuning: Tuning) -> Table:
+    """Return how many trials each method had, how they ended and what they took."""
+    rows, raw = [], []
+    for method in study.methods:
+        own = study.trials[study.trials["method"] == method]
+        counts = [int(own["outcome"].isin(outcomes).sum()) for outcomes in _GROUPS.values()]
+        updates, hours = own["generator_updates"].sum(), own["seconds"].sum() / 3600
+        texts = [f"{count:,}" for count in (len(own), *counts)]
+        rows.append((method, *texts, f"{updates:,.0f}", text(float(hours))))
+        named = {
+            name.lower().replace(" ", "_"): n for name, n in zip(_GROUPS, counts, strict=True)
+        }
+        spent = {"generator_updates": updates, "hours": hours}
+        raw.append({"method": method, "trials": len(own)} | named | spent)
+    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+    return Table(
+        name="trials",
+        caption=f"The trials of each method's {searches(tuning)}, and what they took.",
+        columns=("Method", "Trials", *_GROUPS, "Generator updates", "Device hours"),
+        rows=tuple(rows),
+        raw=pd.DataFrame(raw),
+        notes=(
+            "Pruned trials were stopped for doing worse than others. Failed ones were stopped by "
+            "the machine: they are no values and say nothing about a method.",
+            "Device hours: training, scoring and auditing of all trials, on whatever machine each "
+            f"had{made}.",
+        ),
+    )

@@ -1,0 +1,92 @@
+"""What a search of k trials would have found, as in Kurach et al. (2019) and Lucic et al. (2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.tuning.analysis import best_of_k
+from lipbench.tuning.record import Tuning
+
+from ._draw import WIDTH, groups, legend, paper, plain
+from ._tuning import (
+    BANDS,
+    COUNTING,
+    OfTrials,
+    better,
+    drawn_methods,
+    on_log_axis,
+    resampling,
+    value_axis,
+)
+
+
+class Budget(OfTrials):
+    """Draw the best of k trials against k."""
+
+    title = "The best of a budget of trials"
+    order = 3
+
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        if len(tuning.objectives) > 1:
+            yield Omitted("of several objectives no trial is the best")
+            return
+        curves = best_of_k(study.trials, tuning.objectives[0])
+        if curves["k"].max() > 1:
+            for number, methods in groups(drawn_methods(study, curves["method"])):
+                yield _figure(study, tuning, number, methods, curves)
+        else:
+            yield Omitted("no method has several trials, one of them with a value")
+
+
+def _figure(
+    study: Study, tuning: Tuning, number: str, methods: Sequence[str], curves: pd.DataFrame
+) -> Figure:
+    objective = tuning.objectives[0]
+    many = len(methods) > BANDS
+    drawing = paper(3.6, WIDTH if many else 5.4)
+    axes = drawing.add_subplot()
+    value_axis(axes, on_log_axis(objective, curves["median"]))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.set_xlim(1, max(2, curves["k"].max()))
+    axes.grid()
+    for method in methods:
+        curve, pen = curves[curves["method"] == method], study.pens[method]
+        axes.plot(curve["k"], curve["median"], color=pen.colour, linestyle=pen.dash)
+        if len(curve) == 1:
+            axes.plot(curve["k"], curve["median"], pen.marker, color=pen.colour, clip_on=False)
+        if not many:
+            ends = curve["lucky"], curve["unlucky"]
+            axes.fill_between(curve["k"], *ends, color=pen.colour, alpha=0.12, linewidth=0)
+    axes.set_xlabel("budget k, trials")
+    axes.set_ylabel(plain(f"best {objective.title} of k trials"))
+    legend(drawing, study, methods)
+    return Figure(
+        f"tuning_budget{number}",
+        f"The best {objective.title} that a search of k trials finds: {better(objective)}.",
+        drawing,
+        tuple(_notes(study, tuning, methods, curves)),
+        curves[curves["method"].isin(methods)],
+    )
+
+
+def _notes(
+    study: Study, tuning: Tuning, methods: Sequence[str], curves: pd.DataFrame
+) -> Iterator[str]:
+    bands = "bands from 5 to 95%" if len(methods) <= BANDS else "5 and 95% are in the CSV file"
+    yield (
+        f"Lines are the median of the best of k trials, {bands}. The mean, in the CSV file too, "
+        "rests on what a diverged trial is said to count as; the median does so only where half "
+        "of all searches of k trials find nothing else."
+    )
+    yield from resampling(tuning)
+    yield COUNTING
+    missing = [m for m in study.methods if m not in set(curves["method"])]
+    if missing:
+        yield f"No trial has a value: {', '.join(missing)}."

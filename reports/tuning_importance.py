@@ -1,0 +1,127 @@
+"""Which of the searched parameters matter, by fANOVA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.tuning.analysis import FEWEST, Importance, importance
+from lipbench.tuning.record import Objective, Tuning
+
+from ._draw import WIDTH, groups, paper, plain
+from ._tuning import OfTrials, on_log_axis, short_names
+
+_COLUMNS = 3  # panels in a row
+_PANELS = 12  # in a figure, at most
+
+
+class ParameterImportance(OfTrials):
+    """Draw what share of the values' variance each parameter explains, a panel a method."""
+
+    title = "Importance of the parameters"
+    order = 5
+
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        for objective in tuning.objectives:
+            log = on_log_axis(objective, study.trials[objective.name].dropna())
+            found = {
+                m: importance(
+                    study.trials[study.trials["method"] == m],
+                    tuning.search.get(m, ()),
+                    objective,
+                    log,
+                )
+                for m in study.methods
+            }
+            some = [m for m in study.methods if found[m].shares]
+            if not some:
+                reasons = {about.reason for about in found.values()}
+                why = reasons.pop() if len(reasons) == 1 else f"none has {FEWEST} such trials"
+                yield Omitted(f"no method's importances of {objective.title} are known: {why}")
+            several = len(tuning.objectives) > 1
+            for number, methods in groups(some, _PANELS):
+                name = f"_{objective.name}{number}" if several else number
+                yield _figure(tuning, objective, name, methods, found, log)
+
+
+def _figure(
+    tuning: Tuning,
+    objective: Objective,
+    number: str,
+    methods: Sequence[str],
+    found: Mapping[str, Importance],
+    log: bool,
+) -> Figure:
+    columns = min(_COLUMNS, len(methods))
+    rows = math.ceil(len(methods) / columns)
+    most = max(len(found[m].shares) for m in methods)
+    drawing = paper(0.45 + (0.35 + 0.19 * most) * rows, WIDTH if columns > 1 else 4.2)
+    grid = drawing.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+    for axes in grid[len(methods) :]:
+        axes.set_visible(False)
+    for i, (method, axes) in enumerate(zip(methods, grid, strict=False)):
+        _bars(axes, found[method], short_names(tuning.search[method]), most)
+        axes.set_title(plain(method))
+        axes.tick_params(labelbottom=i + columns >= len(methods))
+        if i + columns >= len(methods):
+            axes.set_xlabel("share of the variance")
+    return Figure(
+        f"tuning_importance{number}",
+        f"How much of the trials' {objective.title} each searched parameter explains alone.",
+        drawing,
+        tuple(_notes(objective, found, log)),
+        pd.DataFrame(
+            {
+                "method": method,
+                "parameter": parameter,
+                "share": share,
+                "share_by_chance": found[method].by_chance[parameter],
+                "trials": found[method].trials,
+            }
+            for method in methods
+            for parameter, share in found[method].shares.items()
+        ),
+    )
+
+
+def _bars(axes: Axes, about: Importance, names: Mapping[str, str], most: int) -> None:
+    places = range(len(about.shares))
+    above = [share > about.by_chance[name] for name, share in about.shares.items()]
+    colours = ["#0072B2" if high else "#BBBBBB" for high in above]
+    axes.barh(places, list(about.shares.values()), 0.66, color=colours)
+    axes.plot(list(about.by_chance.values()), places, "|", color="#222222", markersize=8)
+    axes.set_yticks(places, [plain(names[name]) for name in about.shares])
+    axes.set_ylim(most - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> Iterator[str]:
+    of = f"the logarithm of {objective.title}" if log else objective.title
+    yield (
+        "fANOVA (Hutter et al. 2014) as Optuna computes it, with a fixed seed: the share of the "
+        f"variance of {of}, as a random forest predicts it over the search space, that is a "
+        "parameter's alone. The rest is that of parameters together."
+    )
+    yield (
+        "The tick is the share that the parameter gets where the values are shuffled, the mean of "
+        "5 times: what chance alone gives it. Grey: not above that, so nothing was found."
+    )
+    trials = [about.trials for about in found.values() if about.shares]
+    many = f"{min(trials)}" if min(trials) == max(trials) else f"{min(trials)} to {max(trials)}"
+    yield (
+        f"{many} trials a method, completed and diverged ones, those at the ceiling; pruned ones "
+        "have no value. What is important depends on the ranges that were searched."
+    )
+    left = {m: about.left_out for m, about in found.items() if about.shares and about.left_out}
+    if left:
+        listed = "; ".join(f"{m}: {', '.join(names)}" for m, names in left.items())
+        yield f"Left out, for some trials do not have it or all have one value: {listed}."
+    for method, about in found.items():
+        if about.reason:
+            yield f"{method}: {about.reason}."

@@ -1,0 +1,116 @@
+"""The best value so far, against the trials of a search and against what they took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.tuning.analysis import best_so_far, over_repeats
+from lipbench.tuning.record import Tuning
+
+from ._draw import groups, legend, paper, plain
+from ._tuning import (
+    BANDS,
+    COUNTING,
+    OfTrials,
+    better,
+    drawn_methods,
+    on_log_axis,
+    searches,
+    value_axis,
+)
+
+_TITLES = {
+    "trials": "trials",
+    "generator_updates": "thousand generator updates",
+    "hours": "device hours",
+}
+
+
+class Progress(OfTrials):
+    """Draw how the best value fell, or rose, over each search."""
+
+    title = "Progress of the search"
+    order = 2
+
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        if len(tuning.objectives) > 1:
+            yield Omitted("of several objectives no trial is the best so far")
+            return
+        lines = best_so_far(study.trials, tuning.objectives[0])
+        if lines["best"].isna().all():
+            yield Omitted("no trial has a value yet")
+            return
+        methods = drawn_methods(study, lines["method"][lines["best"].notna()])
+        for number, some in groups(methods):
+            yield _figure(study, tuning, number, some, lines)
+
+
+def _figure(
+    study: Study, tuning: Tuning, number: str, methods: Sequence[str], lines: pd.DataFrame
+) -> Figure:
+    objective = tuning.objectives[0]
+    cost = "hours" if lines["hours"].max() > 0 else "generator_updates"
+    drawing = paper(3.3)
+    row = drawing.subplots(1, 2, sharey=True)
+    value_axis(row[0], on_log_axis(objective, lines["best"].dropna()))
+    for axes, along in zip(row, ("trials", cost), strict=True):
+        axes.grid()
+        axes.set_xlabel(_TITLES[along])
+        axes.set_xlim(0 if along != "trials" else 1, None)
+        for method in methods:
+            _line(axes, study, method, lines[lines["method"] == method], along, len(methods))
+    row[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    row[0].set_xlim(left=min(1, 0.98 * row[0].get_xlim()[1]))
+    row[0].set_ylabel(plain(f"best {objective.title} so far"))
+    legend(drawing, study, methods)
+    return Figure(
+        f"tuning_progress{number}",
+        f"The best {objective.title} so far against the trials of a search, and against what "
+        f"they took: {better(objective)}.",
+        drawing,
+        tuple(_notes(study, tuning, methods, lines, cost)),
+        lines[lines["method"].isin(methods)],
+    )
+
+
+def _line(
+    axes: Axes, study: Study, method: str, lines: pd.DataFrame, along: str, drawn: int
+) -> None:
+    pen = study.pens[method]
+    line = over_repeats(lines, along)
+    x = line[along] / (1000 if along == "generator_updates" else 1)
+    axes.step(x, line["median"], where="post", color=pen.colour, linestyle=pen.dash)
+    if drawn <= BANDS and (line["searches"] > 1).any():
+        band = {"step": "post", "color": pen.colour, "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(x, line["low"], line["high"], **band)
+    if len(line) == 1:  # a line of one point is not seen
+        axes.plot(x, line["median"], pen.marker, color=pen.colour, markersize=4)
+
+
+def _notes(
+    study: Study, tuning: Tuning, methods: Sequence[str], lines: pd.DataFrame, cost: str
+) -> Iterator[str]:
+    if len(tuning.seeds) > 1:
+        bands = "bands the range" if len(methods) <= BANDS else "the range is in the CSV file"
+        yield (
+            f"Lines are medians over a method's {searches(tuning)}, {bands}; they end with the "
+            "shortest search."
+        )
+    else:
+        yield "One search a method: how much luck there is in it can't be seen."
+    yield "Trials in the order in which they were asked for."
+    yield COUNTING
+    if cost == "hours":
+        made = f" ({'; '.join(study.machines)})" if study.machines else ""
+        yield (
+            "Device hours: training, scoring and auditing of these trials, one after the other, "
+            f"on whatever machine each had{made}."
+        )
+    missing = [m for m in study.methods if m not in set(lines["method"][lines["best"].notna()])]
+    if missing:
+        yield f"No trial has a value: {', '.join(missing)}."

@@ -1,0 +1,88 @@
+"""Which method is the best at which tuning budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lipbench.cells import leaders
+from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.tuning.analysis import ranking
+from lipbench.tuning.record import Tuning
+
+from ._tuning import COUNTING, OfTrials, better, resampling, stated
+
+_NONE = Shown("—", muted=True)
+
+
+class Ranking(OfTrials):
+    """Show the best of 1, 5, 25 and 100 trials, and how likely each method is to be the best."""
+
+    title = "Ranking by tuning budget"
+    order = 4
+
+    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        if len(tuning.objectives) > 1:
+            yield Omitted("several objectives give no ranking")
+            return
+        ranks = ranking(study.trials, tuning.objectives[0])
+        compared = ranks["method"][ranks["compared"].astype(bool)].nunique()
+        if compared < 2:
+            yield Omitted("no two methods have as many trials, some of them with a value")
+        else:
+            yield _table(study, tuning, ranks)
+
+
+def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
+    objective = tuning.objectives[0]
+    columns = {}
+    for k, column in ranks.groupby("k"):
+        chance = dict(zip(column["method"], column["chance"].astype(float), strict=True))
+        compared = {m: c for m, c in chance.items() if not math.isnan(c)}
+        best = leaders(compared, True, _percent)
+        median = dict(zip(column["method"], column["median"].astype(float), strict=True))
+        columns[k] = {
+            method: Shown(
+                stated(median[method], objective),
+                detail=f"best: {_percent(chance[method])}",
+                best=method in best,
+            )
+            for method in compared
+        }
+    rows = [(m, *[column.get(m, _NONE) for column in columns.values()]) for m in study.methods]
+    return Table(
+        name="tuning_ranking",
+        caption=f"The best {objective.title} of k trials, the median, and how likely the method "
+        f"is the best of all with k trials each: {better(objective)}.",
+        columns=("Method", *[f"{k:,} trial{'' if k == 1 else 's'}" for k in columns]),
+        rows=tuple(rows),
+        raw=ranks,
+        notes=tuple(_notes(study, tuning, ranks)),
+    )
+
+
+def _percent(chance: float) -> str:
+    return f"{chance:.0%}" if chance == 0 or chance >= 0.005 else "<1%"
+
+
+def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Iterator[str]:
+    compared = ranks[ranks["compared"].astype(bool)]
+    n = int(compared["trials"].iloc[0])
+    yield (
+        "Bold is the method that is most likely the best of those compared, drawn independently; "
+        "ties share. A search's value is one run's, chosen for being the best: the confirmed ones "
+        "are what methods differ by after tuning."
+    )
+    yield from resampling(tuning)
+    yield COUNTING
+    others = ranks[~ranks["compared"].astype(bool)].drop_duplicates("method")
+    if len(others):
+        listed = ", ".join(
+            f"{m} ({t:,})" for m, t in zip(others["method"], others["trials"], strict=True)
+        )
+        yield f"Compared are the methods with {n:,} trials. Others have another number: {listed}."
+    missing = [m for m in study.methods if m not in set(ranks["method"])]
+    if missing:
+        yield f"No trial has a value: {', '.join(missing)}."
