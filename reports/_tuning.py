@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,9 +20,8 @@ from ._draw import is_log, log_axis
 BANDS = 6  # methods of a figure whose bands are drawn, at most: more can't be told apart
 EXCHANGEABLE = ("RandomSampler", "QMCSampler")  # samplers that learn nothing from earlier trials
 COUNTING = (
-    "Trials: completed, diverged and pruned ones. A diverged trial counts as the ceiling that the "
-    "sampler was told, a pruned one has no value. What the machine failed, or what has not "
-    "ended, is left out."
+    "Trials: completed, diverged and pruned ones. A pruned trial has no value. What the machine "
+    "failed, or what has not ended, is left out."
 )
 
 
@@ -64,10 +63,19 @@ def on_log_axis(about: Objective, values: pd.Series[float]) -> bool:
     return bool((score and is_log(score)) or known.max() > 100 * known.min())
 
 
-def value_axis(axes: Axes, log: bool) -> None:
-    """Make the y axis one of values."""
+def value_axis(
+    axes: Axes, about: Objective, values: Iterable[pd.Series[float]], log: bool
+) -> None:
+    """Make the y axis one of these values, as far as they are not the ceiling."""
+    known = pd.concat(list(values)).dropna()
+    known = known[(known != about.if_diverged) & (known.abs() < math.inf)]
     if log:
         log_axis(axes)
+    if known.empty:
+        return
+    low, high = float(known.min()), float(known.max())
+    margin = (high / low) ** 0.06 * 1.05 if log else 0.06 * (high - low) or 1.0
+    axes.set_ylim(low / margin if log else low - margin, high * margin if log else high + margin)
 
 
 def short_names(search: Sequence[Parameter]) -> dict[str, str]:
@@ -82,6 +90,11 @@ def short_names(search: Sequence[Parameter]) -> dict[str, str]:
 def written(value: Value) -> str:
     """Return a parameter's value as it is printed: three digits of a float."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def in_csv(value: Value) -> Value:
+    """Return a parameter's value for a CSV file, where nothing at all is no parameter."""
+    return "None" if value is None else value
 
 
 def described(trial: Mapping[object, object], search: Sequence[Parameter]) -> str:
@@ -103,14 +116,25 @@ def searches(tuning: Tuning) -> str:
     return f"{count} search{'' if count == 1 else 'es'}"
 
 
+def ceiling(about: Objective, off: bool = True) -> str:
+    """Return what a diverged trial counts as, and that lines are cut off where nothing is better.
+
+    `off` says whether they are.
+    """
+    text = (
+        f"A diverged trial counts as {stated(about.if_diverged, about)}, as the sampler was told"
+    )
+    return f"{text}; what only that reaches is cut off." if off else f"{text}."
+
+
 def resampling(tuning: Tuning) -> Iterator[str]:
     """Yield how the best of k trials is computed, and what that assumes."""
     over = f" of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
     yield (
         f"Exact, for k trials drawn with replacement from all of a method's{over}: another search "
         "of k trials, as far as these trials show. Towards the right it rests on the few best of "
-        "them, and as many draws as there are trials miss the best one in 37 of 100 cases. A "
-        "pruned trial counts as the worst completed one of its method."
+        "them, and as many draws as there are trials miss the best one in about 37 of 100 cases. "
+        "A pruned trial counts as the worst completed one of its method."
     )
     if tuning.sampler not in EXCHANGEABLE:
         yield (

@@ -242,7 +242,7 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
     objectives = tuning.objectives
     rows = []
     for row in found.to_dict("records"):
-        entries: list[Shown | str] = [row["method"], row["setting"]]
+        entries: list[Shown | str] = [Shown(row["method"], detail=row["setting"])]
         for objective in objectives:
             entries += [_searched(row, objective, tuning), _mean(row, objective)]
             entries += [_gap(row, objective)]
@@ -257,7 +257,7 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
         name="confirmations",
         caption="Every configuration that was run again with fresh seeds: "
         f"{', '.join(f'{o.title}, {better(o)}' for o in objectives)}.",
-        columns=("Method", "Setting", *columns, "Configuration"),
+        columns=("Method", *columns, "Configuration"),
         rows=tuple(rows),
         raw=_raw(study, tuning, found),
         notes=(
@@ -265,7 +265,7 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
             "Whoever picks the best of these rows selects again, by values of few runs.",
             *_marks(found, objectives),
         ),
-        align="ll" + "rrr" * len(objectives) + "l",
+        align="l" + "rrr" * len(objectives) + "l",
     )
 
 

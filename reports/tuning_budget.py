@@ -1,4 +1,4 @@
-"""What a search of k trials would have found, as in Kurach et al. (2019) and Lucic et al. (2018)."""
+"""What a search of k trials would find, as in Lucic et al. (2018) and Kurach et al. (2019)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ._tuning import (
     COUNTING,
     OfTrials,
     better,
+    ceiling,
     drawn_methods,
     on_log_axis,
     resampling,
@@ -49,7 +50,10 @@ def _figure(
     many = len(methods) > BANDS
     drawing = paper(3.6, WIDTH if many else 5.4)
     axes = drawing.add_subplot()
-    value_axis(axes, on_log_axis(objective, curves["median"]))
+    log = on_log_axis(objective, curves["median"])
+    line = "geometric_mean" if log else "mean"
+    ends = [] if many else [curves["lucky"], curves["unlucky"]]
+    value_axis(axes, objective, [curves[line], *ends], log)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -58,12 +62,19 @@ def _figure(
     axes.grid()
     for method in methods:
         curve, pen = curves[curves["method"] == method], study.pens[method]
-        axes.plot(curve["k"], curve["median"], color=pen.colour, linestyle=pen.dash)
+        axes.plot(curve["k"], curve[line], color=pen.colour, linestyle=pen.dash)
         if len(curve) == 1:
-            axes.plot(curve["k"], curve["median"], pen.marker, color=pen.colour, clip_on=False)
+            axes.plot(curve["k"], curve[line], pen.marker, color=pen.colour, clip_on=False)
         if not many:
-            ends = curve["lucky"], curve["unlucky"]
-            axes.fill_between(curve["k"], *ends, color=pen.colour, alpha=0.12, linewidth=0)
+            axes.fill_between(
+                curve["k"],
+                curve["lucky"],
+                curve["unlucky"],
+                step="mid",
+                color=pen.colour,
+                alpha=0.12,
+                linewidth=0,
+            )
     axes.set_xlabel("budget k, trials")
     axes.set_ylabel(plain(f"best {objective.title} of k trials"))
     legend(drawing, study, methods)
@@ -71,22 +82,21 @@ def _figure(
         f"tuning_budget{number}",
         f"The best {objective.title} that a search of k trials finds: {better(objective)}.",
         drawing,
-        tuple(_notes(study, tuning, methods, curves)),
+        tuple(_notes(study, tuning, methods, curves, log)),
         curves[curves["method"].isin(methods)],
     )
 
 
 def _notes(
-    study: Study, tuning: Tuning, methods: Sequence[str], curves: pd.DataFrame
+    study: Study, tuning: Tuning, methods: Sequence[str], curves: pd.DataFrame, log: bool
 ) -> Iterator[str]:
     bands = "bands from 5 to 95%" if len(methods) <= BANDS else "5 and 95% are in the CSV file"
-    yield (
-        f"Lines are the median of the best of k trials, {bands}. The mean, in the CSV file too, "
-        "rests on what a diverged trial is said to count as; the median does so only where half "
-        "of all searches of k trials find nothing else."
-    )
+    mean = "geometric mean, as the axis is logarithmic" if log else "mean"
+    yield f"Lines are the expected best of k trials ({mean}), {bands}."
     yield from resampling(tuning)
     yield COUNTING
+    if (study.trials["outcome"] == "diverged").any():
+        yield ceiling(tuning.objectives[0])
     missing = [m for m in study.methods if m not in set(curves["method"])]
     if missing:
         yield f"No trial has a value: {', '.join(missing)}."

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lipbench.reporting import Figure, Omitted, Study, Table
-from lipbench.tuning.analysis import FEWEST, Importance, importance
+from lipbench.tuning.analysis import FEWEST, SHUFFLES, Importance, importance
 from lipbench.tuning.record import Objective, Tuning
 
 from ._draw import WIDTH, groups, paper, plain
@@ -110,7 +110,7 @@ def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> 
     )
     yield (
         "The tick is the share that the parameter gets where the values are shuffled, the mean of "
-        "5 times: what chance alone gives it. Grey: not above that, so nothing was found."
+        f"{SHUFFLES} times: what chance alone gives it. Grey: not above that, so nothing was found."
     )
     trials = [about.trials for about in found.values() if about.shares]
     many = f"{min(trials)}" if min(trials) == max(trials) else f"{min(trials)} to {max(trials)}"

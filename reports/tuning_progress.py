@@ -18,6 +18,7 @@ from ._tuning import (
     COUNTING,
     OfTrials,
     better,
+    ceiling,
     drawn_methods,
     on_log_axis,
     searches,
@@ -57,15 +58,15 @@ def _figure(
     cost = "hours" if lines["hours"].max() > 0 else "generator_updates"
     drawing = paper(3.3)
     row = drawing.subplots(1, 2, sharey=True)
-    value_axis(row[0], on_log_axis(objective, lines["best"].dropna()))
+    value_axis(row[0], objective, [lines["best"]], on_log_axis(objective, lines["best"].dropna()))
     for axes, along in zip(row, ("trials", cost), strict=True):
         axes.grid()
         axes.set_xlabel(_TITLES[along])
-        axes.set_xlim(0 if along != "trials" else 1, None)
         for method in methods:
             _line(axes, study, method, lines[lines["method"] == method], along, len(methods))
     row[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    row[0].set_xlim(left=min(1, 0.98 * row[0].get_xlim()[1]))
+    row[0].set_xlim(0.5, lines["trials"].max() + 0.5)
+    row[1].set_xlim(left=0)
     row[0].set_ylabel(plain(f"best {objective.title} so far"))
     legend(drawing, study, methods)
     return Figure(
@@ -86,8 +87,8 @@ def _line(
     x = line[along] / (1000 if along == "generator_updates" else 1)
     axes.step(x, line["median"], where="post", color=pen.colour, linestyle=pen.dash)
     if drawn <= BANDS and (line["searches"] > 1).any():
-        band = {"step": "post", "color": pen.colour, "alpha": 0.15, "linewidth": 0}
-        axes.fill_between(x, line["low"], line["high"], **band)
+        ends = line["low"], line["high"]
+        axes.fill_between(x, *ends, step="post", color=pen.colour, alpha=0.15, linewidth=0)
     if len(line) == 1:  # a line of one point is not seen
         axes.plot(x, line["median"], pen.marker, color=pen.colour, markersize=4)
 
@@ -105,6 +106,8 @@ def _notes(
         yield "One search a method: how much luck there is in it can't be seen."
     yield "Trials in the order in which they were asked for."
     yield COUNTING
+    if (lines["outcome"] == "diverged").any():
+        yield ceiling(tuning.objectives[0])
     if cost == "hours":
         made = f" ({'; '.join(study.machines)})" if study.machines else ""
         yield (

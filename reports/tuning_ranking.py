@@ -12,7 +12,7 @@ from lipbench.reporting import Figure, Omitted, Shown, Study, Table
 from lipbench.tuning.analysis import ranking
 from lipbench.tuning.record import Tuning
 
-from ._tuning import COUNTING, OfTrials, better, resampling, stated
+from ._tuning import COUNTING, OfTrials, better, ceiling, resampling, stated
 
 _NONE = Shown("—", muted=True)
 
@@ -51,7 +51,9 @@ def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
             )
             for method in compared
         }
-    rows = [(m, *[column.get(m, _NONE) for column in columns.values()]) for m in study.methods]
+    rows: list[tuple[Shown | str, ...]] = [
+        (m, *[column.get(m, _NONE) for column in columns.values()]) for m in study.methods
+    ]
     return Table(
         name="tuning_ranking",
         caption=f"The best {objective.title} of k trials, the median, and how likely the method "
@@ -77,6 +79,8 @@ def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Iterator[str]:
     )
     yield from resampling(tuning)
     yield COUNTING
+    if (study.trials["outcome"] == "diverged").any():
+        yield ceiling(tuning.objectives[0], off=False)
     others = ranks[~ranks["compared"].astype(bool)].drop_duplicates("method")
     if len(others):
         listed = ", ".join(

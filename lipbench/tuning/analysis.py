@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ COUNTED = (*VALUED, "pruned")
 BUDGETS = (1, 5, 25, 100)  # of trials, at which methods are ranked
 FEWEST = 20  # valued trials of a method whose parameters' importance is estimated; our choice
 _TREES = 64  # of fANOVA's forest, Optuna's default
-_SHUFFLES = 5  # of the values, for what chance alone would give
+SHUFFLES = 10  # of the values, for what chance alone would give
 _SHUFFLED_TREES = 16
 
 
@@ -186,6 +187,11 @@ def expected_best(values: Floats, k: int) -> float:
     return float(values @ chances(len(values), k))
 
 
+def geometric_mean_of_best(values: Floats, k: int) -> float:
+    """Return the geometric mean of the best of k drawn values, NaN if any is not positive."""
+    return math.exp(expected_best(np.log(values), k)) if (values > 0).all() else math.nan
+
+
 def quantile_of_best(values: Floats, k: int, q: float) -> float:
     """Return a quantile of the best of k values drawn from `values`, best first.
 
@@ -202,7 +208,8 @@ def best_of_k(
     """Return what the best of k trials would be, for k up to each method's counted trials.
 
     Exact, for k independent draws from the method's `pools`. Columns: `method`, `k`, `trials` (in
-    the pool), `mean`, `median`, and the quantiles at `ends`: `lucky`, `unlucky`.
+    the pool), `mean`, `geometric_mean` (of positive values, else NaN), `median`, and the quantiles
+    at `ends`: `lucky`, `unlucky`.
     """
     rows = [
         {
@@ -210,6 +217,7 @@ def best_of_k(
             "k": k,
             "trials": len(values),
             "mean": expected_best(values, k),
+            "geometric_mean": geometric_mean_of_best(values, k),
             "median": quantile_of_best(values, k, 0.5),
             "lucky": quantile_of_best(values, k, ends[0]),
             "unlucky": quantile_of_best(values, k, ends[1]),
@@ -217,7 +225,7 @@ def best_of_k(
         for method, values in pools(trials, objective).items()
         for k in range(1, len(values) + 1)
     ]
-    columns = ["method", "k", "trials", "mean", "median", "lucky", "unlucky"]
+    columns = ["method", "k", "trials", "mean", "geometric_mean", "median", "lucky", "unlucky"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -353,7 +361,7 @@ def importance(
         draws = np.random.default_rng(0)
         chance = [
             _fanova(rows, shared, draws.permutation(values.to_numpy(float)), _SHUFFLED_TREES)
-            for _ in range(_SHUFFLES)
+            for _ in range(SHUFFLES)
         ]
         ordered = sorted(shares, key=lambda name: -shares[name])
         by_chance = {name: float(np.mean([c[name] for c in chance])) for name in ordered}
@@ -409,13 +417,15 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from telling of a study that only this function knows."""
+    """Keep Optuna from telling of a study that only this function knows, and of `normalize`."""
     import optuna
 
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
     finally:
         optuna.logging.set_verbosity(level)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 
 from lipbench.protocols import PROTOCOLS
 from lipbench.reporting import Exhibit, Study, exhibits, published
+from lipbench.tuning.record import Objective, Parameter, Tuning
 
 ADAM = {
     "A": (1e-4, 0.5, 0.9, 5),
@@ -23,6 +26,27 @@ ADAM = {
     "F": (1e-3, 0.9, 0.999, 5),
 }
 NAMES = {"none": "none", "SN": "spectral_norm", "WGAN-GP": "wgan_gp", "WN": "weight_norm"}
+
+
+FD = Objective("fd_digits", "FD (digits)", higher_is_better=False, if_diverged=1200.0)
+SECONDS = Objective("seconds", "seconds", higher_is_better=False, if_diverged=3600.0, decimals=0)
+SHARED = (
+    Parameter("lr", "float", 1e-5, 1e-2, log=True),
+    Parameter("beta1", "float", 0.0, 0.9),
+    Parameter("n_dis", "int", 1, 5),
+    Parameter("loss", "categorical", choices=("hinge", "non_saturating")),
+)
+OWN = {
+    "SN": (Parameter("spectral_norm.power_iterations", "int", 1, 4),),
+    "WGAN-GP": (
+        Parameter("wgan_gp.weight", "float", 0.1, 100, log=True),
+        Parameter("wgan_gp.one_sided", "categorical", choices=(False, True)),
+    ),
+    "WN": (
+        Parameter("weight_norm.scale", "categorical", choices=(None, 1.0, 2.0)),
+        Parameter("weight_norm.margin", "float", 0, 1, when={"loss": ("hinge",)}),
+    ),
+}
 
 
 @dataclass
@@ -37,6 +61,83 @@ class Sketch:
     audits: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     cost: dict[str, object] | None = None
     machines: tuple[str, ...] = ()
+    tuning: Tuning | None = None
+    trials: list[dict[str, object]] = field(default_factory=list)
+
+    def search(
+        self,
+        parameters: Mapping[str, Iterable[Parameter]],
+        objectives: Iterable[Objective] = (),
+        **changes: object,
+    ) -> None:
+        """Make it a study that searched these parameters of each method, by default for FD."""
+        fields = {
+            "search": {method: tuple(search) for method, search in parameters.items()},
+            "objectives": tuple(objectives) or (FD,),
+            "sampler": "RandomSampler",
+            "pruner": "NopPruner",
+            "budget": "trials",
+            "amount": 25,
+            "seeds": (0,),
+            "configurations": 1,
+            "confirm_seeds": (100, 101, 102),
+        }
+        self.tuning = Tuning(**{**fields, **changes})
+
+    def trial(
+        self,
+        method: str,
+        value: float | str | Mapping[str, float],
+        seed: int = 0,
+        params: Mapping[str, object] | None = None,
+        **columns: object,
+    ) -> None:
+        """Add the next trial: one that completed with this value, or had this outcome."""
+        assert self.tuning is not None
+        objectives = self.tuning.objectives
+        number = sum(t["method"] == method and t["seed"] == seed for t in self.trials)
+        outcome = value if isinstance(value, str) else "completed"
+        values = dict.fromkeys([o.name for o in objectives], float("nan"))
+        if outcome == "diverged":
+            values = {o.name: o.if_diverged for o in objectives}
+        elif isinstance(value, Mapping):
+            values |= value
+        elif not isinstance(value, str):
+            values[objectives[0].name] = value
+        self.trials.append(
+            {
+                "run_id": f"{method}-trial_{number}-s{seed}",
+                "method": method,
+                "seed": seed,
+                "trial": number,
+                "outcome": outcome,
+                "cause": None,
+                **values,
+                "intermediate": float("nan"),
+                "generator_updates": 2000 if outcome == "completed" else 500,
+                "seconds": 36.0 if outcome == "completed" else 9.0,
+                "started": 0.0,
+                "ended": 36.0,
+                **{f"params_{name}": given for name, given in (params or {}).items()},
+                **columns,
+            }
+        )
+
+    def confirm(
+        self,
+        method: str,
+        trial: int,
+        values: Iterable[float | str],
+        repeat: int = 0,
+        rank: int = 1,
+    ) -> None:
+        """Add the runs, with seeds from 100, of a configuration that the search found."""
+        for seed, value in enumerate(values, 100):
+            place = {"repeat": repeat, "trial": trial}
+            name = f"tuned #{rank}"
+            if self.tuning and len(self.tuning.seeds) > 1:
+                name += f" (seed {repeat})"
+            self.run(method, name, value, seed, **place)
 
     def run(
         self, method: str, setting: str, value: float | str, seed: int = 0, **columns: object
@@ -96,6 +197,8 @@ class Sketch:
         template.run("none", "A", 1.0)
         rows = self.rows or template.rows
         columns = list(dict.fromkeys(column for row in rows for column in row))
+        columns += ["repeat", "trial"] if self.tuning and not self.rows else []
+        known = [*self.rows, *self.trials]
         runs = pd.DataFrame(self.rows, columns=columns)
         return Study(
             suite="trial",
@@ -104,13 +207,15 @@ class Sketch:
             left_out=0,
             curves=pd.DataFrame(self.curves, columns=["run_id", "update", "name", "value"]),
             samples=self.samples,
-            methods=tuple(methods) or tuple(dict.fromkeys(runs["method"])),
+            methods=tuple(methods) or tuple(dict.fromkeys(row["method"] for row in known)),
             settings=tuple(settings) or tuple(dict.fromkeys(runs["setting"])),
             protocol=protocol,
             published=published(),
             audits=self.audits,
             cost=self.cost,
             machines=self.machines,
+            tuning=self.tuning,
+            trials=pd.DataFrame(self.trials),
         )
 
     def audit(self, run_id: str, update: int = 2000, **facts: object) -> None:
@@ -183,6 +288,65 @@ class Sketch:
         self.samples[run_id] = path
 
 
+def realistic(
+    sketch: Sketch,
+    methods: Iterable[str] = ("none", "SN", "WGAN-GP", "WN"),
+    trials: int = 25,
+    seeds: Sequence[int] = (0, 1),
+    confirmed: int = 3,
+    objectives: Iterable[Objective] = (),
+    **changes: object,
+) -> None:
+    """Fill a sketch with a study: some trials were pruned, diverged or failed by the machine."""
+    draws = random.Random(0)
+    search = {method: (*SHARED, *OWN.get(method, ())) for method in methods}
+    usual = {"pruner": "MedianPruner", "configurations": 2, "seeds": tuple(seeds)}
+    sketch.search(search, objectives, **{**usual, "amount": trials, **changes})
+    for i, method in enumerate(search):
+        for seed in seeds:
+            for _ in range(trials):
+                given = drawn(search[method], draws)
+                badness = abs(math.log10(given["lr"]) + 3.5 - 0.2 * i) + given["beta1"]
+                value = 6 * math.exp(0.9 * badness) + i + draws.expovariate(0.5)
+                lost = draws.random() < 0.02
+                diverged = draws.random() < 0.5 * (given["lr"] > 3e-3) * (method != "SN")
+                pruned = value > 25 and draws.random() < 0.6
+                outcome = "failed" * lost or "diverged" * diverged or "pruned" * pruned
+                updates = 2000 if not outcome else draws.randrange(100, 1500, 100)
+                seconds = updates * 0.05 * (1 + 0.3 * i) * (1 + 0.2 * given["n_dis"])
+                cost = {"seconds": seconds, "generator_updates": updates}
+                middle = 1.3 * value if pruned else float("nan")
+                scored = {"fd_digits": value, "seconds": seconds}
+                if sketch.tuning and len(sketch.tuning.objectives) == 1:
+                    scored.pop("seconds")
+                sketch.trial(method, outcome or scored, seed, given, intermediate=middle, **cost)
+    for method in search:
+        for seed in seeds if confirmed else ():
+            own = [t for t in sketch.trials if (t["method"], t["seed"]) == (method, seed)]
+            done = [t for t in own if t["outcome"] == "completed"]
+            for rank, best in enumerate(sorted(done, key=lambda t: t["fd_digits"])[:2], 1):
+                again = [best["fd_digits"] + abs(draws.gauss(1, 0.7)) for _ in range(confirmed)]
+                sketch.confirm(method, best["trial"], again, seed, rank)
+
+
+def drawn(search: Iterable[Parameter], draws: random.Random) -> dict[str, object]:
+    """Return a random configuration."""
+    found: dict[str, object] = {}
+    for parameter in search:
+        if any(found.get(name) not in values for name, values in parameter.when.items()):
+            continue
+        if parameter.kind == "categorical":
+            found[parameter.name] = draws.choice(parameter.choices)
+        elif parameter.kind == "int":
+            found[parameter.name] = draws.randint(int(parameter.low), int(parameter.high))
+        elif parameter.log:
+            ends = math.log(parameter.low), math.log(parameter.high)
+            found[parameter.name] = math.exp(draws.uniform(*ends))
+        else:
+            found[parameter.name] = draws.uniform(parameter.low, parameter.high)
+    return found
+
+
 def layer(name: str, **facts: object) -> dict[str, object]:
     """Return the facts of a layer with a kernel at 1 and an operator at 2."""
     return {
@@ -228,3 +392,15 @@ def exhibit() -> Callable[[str], Exhibit]:
         return next(e for e in exhibits() if type(e).__module__.endswith(f".{name}"))
 
     return find
+
+
+@pytest.fixture
+def tuned() -> Callable[..., Study]:
+    """Return the maker of a study that looks like a real one."""
+
+    def make(**changes: object) -> Study:
+        sketch = Sketch()
+        realistic(sketch, **changes)
+        return sketch.study()
+
+    return make
