@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,19 +27,20 @@ COUNTING = (
 
 
 class OfTrials(Exhibit):
-    """A section on a study's search; it is nothing in another report, or before a trial ended."""
+    """A section on a study's search; it is nothing in another report."""
 
     reads = "trials"
+    waits: ClassVar[bool] = True  # until a trial completed, diverged or was pruned
 
     def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
         if study.tuning is None or study.trials.empty:
             return
-        if len(counted(study.trials, study.tuning.objectives[0])):
+        if not self.waits or len(counted(study.trials, study.tuning.objectives[0])):
             yield from self.of(study, study.tuning)
 
     @abstractmethod
     def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
-        """Yield what the trials show, of which at least one completed, diverged or was pruned."""
+        """Yield what the trials show."""
 
 
 def stated(value: float, about: Objective) -> str:
@@ -110,6 +112,11 @@ def drawn_methods(study: Study, having: pd.Series[str]) -> list[str]:
     return [method for method in study.methods if method in present]
 
 
+def place(trial: float, seed: float, tuning: Tuning) -> str:
+    """Return which trial it is: `trial 17`, or `trial 17, seed 0` where there are several seeds."""
+    return f"trial {trial:.0f}" + (f", seed {seed:.0f}" if len(tuning.seeds) > 1 else "")
+
+
 def searches(tuning: Tuning) -> str:
     """Return how many searches a method has: `1 search`, `2 searches`."""
     count = len(tuning.seeds)
@@ -129,10 +136,10 @@ def ceiling(about: Objective, off: bool = True) -> str:
 
 def resampling(tuning: Tuning) -> Iterator[str]:
     """Yield how the best of k trials is computed, and what that assumes."""
-    over = f" of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
+    over = f", of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
     yield (
-        f"Exact, for k trials drawn with replacement from all of a method's{over}: another search "
-        "of k trials, as far as these trials show. Towards the right it rests on the few best of "
+        f"Exact, for k trials drawn with replacement from all of a method's trials{over}: another "
+        "search of k trials, as far as these trials show. Towards the right it rests on the few best of "
         "them, and as many draws as there are trials miss the best one in about 37 of 100 cases. "
         "A pruned trial counts as the worst completed one of its method."
     )

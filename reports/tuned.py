@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from lipbench.tuning.record import Objective, Tuning
 
 from ._audits import text
 from ._grid import INCOMPLETE
-from ._tuning import OfTrials, better, described, searches, stated
+from ._tuning import OfTrials, better, described, place, searches, stated
 
 _NONE = Shown("—", muted=True)
 _UNCONFIRMED = "*"
@@ -27,6 +28,7 @@ class Tuned(OfTrials):
 
     title = "Tuned methods"
     order = 1
+    waits = False
 
     def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         found = _found(study, tuning)
@@ -162,8 +164,7 @@ def _searched(
     row: Mapping[Any, Any], objective: Objective, tuning: Tuning, mark: bool = False
 ) -> Shown:
     value = float(row[f"{objective.name}_search"])
-    seed = f", seed {row['repeat']:.0f}" if len(tuning.seeds) > 1 else ""
-    trial = f"trial {row['trial']:.0f}{seed}"
+    trial = place(row["trial"], row["repeat"], tuning)
     return Shown(stated(value, objective), _UNCONFIRMED if mark else "", trial)
 
 
@@ -240,19 +241,21 @@ def _marks(found: pd.DataFrame, objectives: Sequence[Objective]) -> Iterator[str
 def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
     """Return every configuration that was run again, by each objective."""
     objectives = tuning.objectives
+    several = len(objectives) > 1
     rows = []
     for row in found.to_dict("records"):
         entries: list[Shown | str] = [Shown(row["method"], detail=row["setting"])]
         for objective in objectives:
-            entries += [_searched(row, objective, tuning), _mean(row, objective)]
-            entries += [_gap(row, objective)]
+            mean, searched = _mean(row, objective), _searched(row, objective, tuning)
+            if several:  # too many columns otherwise
+                detail = f"{mean.detail}; search: {searched.text}".removeprefix("; ")
+                entries += [dataclasses.replace(mean, detail=detail)]
+            else:
+                entries += [searched, mean, _gap(row, objective)]
         rows.append((*entries, _configuration(study, tuning, row)))
-    about = [f"{o.title}, " if len(objectives) > 1 else "" for o in objectives]
-    columns = [
-        f"{title}{column}".capitalize() if not title else f"{title}{column}"
-        for title in about
-        for column in ("in the search", "confirmed", "gap")
-    ]
+    columns = [o.title for o in objectives] if several else ["In the search", "Confirmed", "Gap"]
+    below = "Mean ± standard deviation (over n - 1); below it the one run of the search."
+    gap = "Gap: confirmed minus searched, positive where the search was too optimistic."
     return Table(
         name="confirmations",
         caption="Every configuration that was run again with fresh seeds: "
@@ -261,11 +264,11 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
         rows=tuple(rows),
         raw=_raw(study, tuning, found),
         notes=(
-            "Gap: confirmed minus searched, positive where the search was too optimistic.",
+            below if several else gap,
             "Whoever picks the best of these rows selects again, by values of few runs.",
             *_marks(found, objectives),
         ),
-        align="l" + "rrr" * len(objectives) + "l",
+        align="l" + "r" * len(columns) + "l",
     )
 
 
@@ -295,7 +298,7 @@ def _trials(study: Study, tuning: Tuning) -> Table:
     made = f" ({'; '.join(study.machines)})" if study.machines else ""
     return Table(
         name="trials",
-        caption=f"The trials of each method's {searches(tuning)}, and what they took.",
+        caption=f"Each method's trials, of {searches(tuning)}, and what they took.",
         columns=("Method", "Trials", *_GROUPS, "Generator updates", "Device hours"),
         rows=tuple(rows),
         raw=pd.DataFrame(raw),

@@ -13,7 +13,7 @@ from lipbench.tuning.analysis import on_front
 from lipbench.tuning.record import Objective, Tuning
 
 from ._draw import WIDTH, groups, legend, log_axis, log_x, paper, plain, tint
-from ._tuning import OfTrials, better, described, drawn_methods, on_log_axis, stated
+from ._tuning import OfTrials, better, described, drawn_methods, on_log_axis, place, stated
 
 _PAIRS = 6  # of objectives in the figure, at most
 _COLUMNS = 2  # panels in a row
@@ -122,8 +122,7 @@ def _table(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
     front = front.sort_values("method", key=lambda m: m.map(order), kind="stable")
     rows = [
         (
-            row["method"],
-            Shown(f"{row['trial']}", detail=f"seed {row['seed']}" if tuning.seeds[1:] else ""),
+            Shown(row["method"], detail=place(row["trial"], row["seed"], tuning)),
             *[stated(row[o.name], o) for o in objectives],
             "yes" if row["on_front"] else "no",
             row["configuration"],
@@ -136,7 +135,6 @@ def _table(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
         caption=f"The trials on each method's front, the best {first.title} first{shown}.",
         columns=(
             "Method",
-            "Trial",
             *[o.title for o in objectives],
             "On the front of all",
             "Configuration",
@@ -144,7 +142,7 @@ def _table(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
         rows=tuple(rows),
         raw=front.reset_index(drop=True),
         notes=tuple(_notes(tuning)),
-        align="lr" + "r" * len(objectives) + "cl",
+        align="l" + "r" * len(objectives) + "cl",
     )
 
 

@@ -110,7 +110,7 @@ def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> 
     )
     yield (
         "The tick is the share that the parameter gets where the values are shuffled, the mean of "
-        f"{SHUFFLES} times: what chance alone gives it. Grey: not above that, so nothing was found."
+        f"{SHUFFLES} times: what chance alone gives it. Grey: not above that."
     )
     trials = [about.trials for about in found.values() if about.shares]
     many = f"{min(trials)}" if min(trials) == max(trials) else f"{min(trials)} to {max(trials)}"
@@ -122,6 +122,9 @@ def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> 
     if left:
         listed = "; ".join(f"{m}: {', '.join(names)}" for m, names in left.items())
         yield f"Left out, for some trials do not have it or all have one value: {listed}."
+    without: dict[str, list[str]] = {}
     for method, about in found.items():
         if about.reason:
-            yield f"{method}: {about.reason}."
+            without.setdefault(about.reason, []).append(f"{method} ({about.trials})")
+    for reason, methods in without.items():
+        yield f"Not shown, as {reason}: {', '.join(methods)}."

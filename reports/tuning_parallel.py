@@ -119,7 +119,8 @@ def _panel(
     axes.set_yticks([])
     axes.set_xlim(-0.25, len(search) + 0.35)
     absent = any(parameter.when for parameter in search)
-    axes.set_ylim(_ABSENT - 0.04 if absent else _DIVERGED_AT[0] - 0.04, _DIVERGED_AT[1] + 0.04)
+    low = _ABSENT if absent else _DIVERGED_AT[0] if objective.higher_is_better else 0.0
+    axes.set_ylim(low - 0.04, _DIVERGED_AT[1] + 0.04)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.vlines(places, 0, 1, color="#444444", linewidth=0.7, zorder=3)

@@ -64,7 +64,7 @@ def _figure(
         axes.set_xlabel(_TITLES[along])
         for method in methods:
             _line(axes, study, method, lines[lines["method"] == method], along, len(methods))
-    row[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    row[0].xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     row[0].set_xlim(0.5, lines["trials"].max() + 0.5)
     row[1].set_xlim(left=0)
     row[0].set_ylabel(plain(f"best {objective.title} so far"))

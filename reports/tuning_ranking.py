@@ -28,9 +28,9 @@ class Ranking(OfTrials):
             yield Omitted("several objectives give no ranking")
             return
         ranks = ranking(study.trials, tuning.objectives[0])
-        compared = ranks["method"][ranks["compared"].astype(bool)].nunique()
+        compared = ranks["method"][ranks["chance"].notna()].nunique()
         if compared < 2:
-            yield Omitted("no two methods have as many trials, some of them with a value")
+            yield Omitted("no two methods have about as many trials, some of them with a value")
         else:
             yield _table(study, tuning, ranks)
 
@@ -70,23 +70,33 @@ def _percent(chance: float) -> str:
 
 
 def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Iterator[str]:
-    compared = ranks[ranks["compared"].astype(bool)]
-    n = int(compared["trials"].iloc[0])
+    n = int(ranks["n"].iloc[0])
     yield (
         "Bold is the method that is most likely the best of those compared, drawn independently; "
         "ties share. A search's value is one run's, chosen for being the best: the confirmed ones "
         "are what methods differ by after tuning."
     )
+    first = ranks.drop_duplicates("method")
+    compared, others = first[first["chance"].notna()], first[first["chance"].isna()]
+    longer = compared[compared["trials"] > n]
+    if len(longer):
+        listed = ", ".join(_sizes(longer))
+        yield f"Methods are compared by their first {n:,} trials. Some have more: {listed}."
+    if len(others):
+        listed = ", ".join(_sizes(others))
+        yield (
+            f"Not compared, with less than half as many trials as another, or with no value among "
+            f"the first {n:,}: {listed}."
+        )
     yield from resampling(tuning)
     yield COUNTING
     if (study.trials["outcome"] == "diverged").any():
         yield ceiling(tuning.objectives[0], off=False)
-    others = ranks[~ranks["compared"].astype(bool)].drop_duplicates("method")
-    if len(others):
-        listed = ", ".join(
-            f"{m} ({t:,})" for m, t in zip(others["method"], others["trials"], strict=True)
-        )
-        yield f"Compared are the methods with {n:,} trials. Others have another number: {listed}."
     missing = [m for m in study.methods if m not in set(ranks["method"])]
     if missing:
-        yield f"No trial has a value: {', '.join(missing)}."
+        yield f"No trial has ended: {', '.join(missing)}."
+
+
+def _sizes(rows: pd.DataFrame) -> Iterator[str]:
+    for method, trials in zip(rows["method"], rows["trials"], strict=True):
+        yield f"{method} ({trials:,})"

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, MultipleLocator
 
 from lipbench.reporting import Figure, Omitted, Study, Table
 from lipbench.tuning.analysis import best_trials, configuration, counted
@@ -172,9 +172,11 @@ def _axis(axes: Axes, points: pd.DataFrame, parameter: Parameter) -> pd.Series[f
             axes.xaxis.set_major_locator(LogLocator(numticks=5))
             axes.xaxis.set_major_formatter(LogFormatterMathtext())
     else:
-        margin = 0.04 * (parameter.high - parameter.low) or 1
+        margin = 0.06 * (parameter.high - parameter.low) or 1
         axes.set_xlim(parameter.low - margin, parameter.high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(3, integer=parameter.kind == "int"))
+        whole = parameter.kind == "int"
+        few = whole and parameter.high - parameter.low < 6
+        axes.xaxis.set_major_locator(MultipleLocator() if few else MaxNLocator(3, integer=whole))
     return _values(points, parameter)
 
 

@@ -234,26 +234,26 @@ def ranking(
 ) -> pd.DataFrame:
     """Return each method's best of k trials, and how likely it is the best of all methods'.
 
-    Compared are the methods with the same number n of counted trials: of the most common number,
-    of equally common ones the largest. The others have NaN throughout. k are the budgets below n,
-    and n. Columns: `method`, `trials`, `compared`, `k`, `median` and `chance`, which ties share.
+    All methods are compared by as many trials: their first n counted ones, in the order of their
+    numbers, where n is the fewest that a compared method has. Not compared, and NaN, are methods
+    without a value among those, or with less than half as many trials as another. k are the
+    budgets below n, and n. Columns: `method`, `trials` (counted), `n`, `k`, `median` and `chance`,
+    which equals share.
     """
-    found = pools(trials, objective)
-    sizes = [len(values) for values in found.values()]
-    columns = ["method", "trials", "compared", "k", "median", "chance"]
-    if not sizes:
-        return pd.DataFrame(columns=columns)
-    n = max(set(sizes), key=lambda size: (sizes.count(size), size))
-    compared = {m: values for m, values in found.items() if len(values) == n}
+    found = counted(trials, objective)
+    sizes = found.groupby("method", sort=False).size()
+    n = int(sizes[2 * sizes >= sizes.max()].min()) if len(sizes) else 0
+    same = found[found["method"].map(sizes) >= n].sort_values(["trial", "seed"], kind="stable")
+    compared = pools(same.groupby("method", sort=False).head(n), objective)
     rows = []
-    for k in sorted({*[budget for budget in budgets if budget < n], n}):
+    for k in sorted({*[budget for budget in budgets if budget < n], n}) if compared else ():
         likely = chances_of_best(compared, k, objective.higher_is_better)
-        for method, values in found.items():
-            same = method in compared
-            median = quantile_of_best(values, k, 0.5) if same else math.nan
-            about = {"method": method, "trials": len(values), "compared": same, "k": k}
-            rows.append({**about, "median": median, "chance": likely.get(method, math.nan)})
-    return pd.DataFrame(rows, columns=columns)
+        for method, size in sizes.items():
+            values = compared.get(str(method))
+            median = math.nan if values is None else quantile_of_best(values, k, 0.5)
+            about = {"method": method, "trials": size, "n": n, "k": k, "median": median}
+            rows.append(about | {"chance": likely.get(str(method), math.nan)})
+    return pd.DataFrame(rows, columns=["method", "trials", "n", "k", "median", "chance"])
 
 
 def chances_of_best(
@@ -351,7 +351,7 @@ def importance(
     left_out = tuple(p.name for p in search if p not in shared)
     values = np.log(valued["value"]) if log else valued["value"]
     if len(rows) < FEWEST:
-        reason = f"{len(rows)} trials have a value, fewer than {FEWEST}"
+        reason = f"fewer than {FEWEST} trials have a value"
     elif len(shared) < 2:
         reason = "fewer than two parameters are searched in all of its trials"
     elif values.nunique() < 2:

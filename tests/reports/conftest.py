@@ -29,7 +29,7 @@ NAMES = {"none": "none", "SN": "spectral_norm", "WGAN-GP": "wgan_gp", "WN": "wei
 
 
 FD = Objective("fd_digits", "FD (digits)", higher_is_better=False, if_diverged=1200.0)
-SECONDS = Objective("seconds", "seconds", higher_is_better=False, if_diverged=3600.0, decimals=0)
+SPEED = Objective("seconds_per_update", "s/update", False, if_diverged=1.0, decimals=3)
 SHARED = (
     Parameter("lr", "float", 1e-5, 1e-2, log=True),
     Parameter("beta1", "float", 0.0, 0.9),
@@ -133,7 +133,7 @@ class Sketch:
     ) -> None:
         """Add the runs, with seeds from 100, of a configuration that the search found."""
         for seed, value in enumerate(values, 100):
-            place = {"repeat": repeat, "trial": trial}
+            place = {"repeat": repeat, "trial": trial, "seconds_per_update": 0.05}
             name = f"tuned #{rank}"
             if self.tuning and len(self.tuning.seeds) > 1:
                 name += f" (seed {repeat})"
@@ -316,9 +316,9 @@ def realistic(
                 seconds = updates * 0.05 * (1 + 0.3 * i) * (1 + 0.2 * given["n_dis"])
                 cost = {"seconds": seconds, "generator_updates": updates}
                 middle = 1.3 * value if pruned else float("nan")
-                scored = {"fd_digits": value, "seconds": seconds}
-                if sketch.tuning and len(sketch.tuning.objectives) == 1:
-                    scored.pop("seconds")
+                scored = {"fd_digits": value, "seconds_per_update": seconds / updates}
+                known = {o.name for o in sketch.tuning.objectives}
+                scored = {name: number for name, number in scored.items() if name in known}
                 sketch.trial(method, outcome or scored, seed, given, intermediate=middle, **cost)
     for method in search:
         for seed in seeds if confirmed else ():
