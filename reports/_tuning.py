@@ -24,6 +24,7 @@ COUNTING = (
     "Trials: completed, diverged and pruned ones. A pruned trial has no value. What the machine "
     "failed, or what has not ended, is left out."
 )
+NONE_COMPLETED = Omitted("no trial completed with a value")
 
 
 class OfTrials(Exhibit):
@@ -113,7 +114,7 @@ def drawn_methods(study: Study, having: pd.Series[str]) -> list[str]:
 
 
 def place(trial: float, seed: float, tuning: Tuning) -> str:
-    """Return which trial it is: `trial 17`, or `trial 17, seed 0` where there are several seeds."""
+    """Return which trial it is: `trial 17`, and of which seed where there are several."""
     return f"trial {trial:.0f}" + (f", seed {seed:.0f}" if len(tuning.seeds) > 1 else "")
 
 
@@ -139,7 +140,7 @@ def resampling(tuning: Tuning) -> Iterator[str]:
     over = f", of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
     yield (
         f"Exact, for k trials drawn with replacement from all of a method's trials{over}: another "
-        "search of k trials, as far as these trials show. Towards the right it rests on the few best of "
+        "search of k trials, as far as these show. At large k it rests on the few best of "
         "them, and as many draws as there are trials miss the best one in about 37 of 100 cases. "
         "A pruned trial counts as the worst completed one of its method."
     )

@@ -8,13 +8,14 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from lipbench.reporting import Figure, Omitted, Study, Table
-from lipbench.tuning.analysis import best_of_k
+from lipbench.tuning.analysis import best_of_k, best_trials
 from lipbench.tuning.record import Tuning
 
 from ._draw import WIDTH, groups, legend, paper, plain
 from ._tuning import (
     BANDS,
     COUNTING,
+    NONE_COMPLETED,
     OfTrials,
     better,
     ceiling,
@@ -36,11 +37,13 @@ class Budget(OfTrials):
             yield Omitted("of several objectives no trial is the best")
             return
         curves = best_of_k(study.trials, tuning.objectives[0])
-        if curves["k"].max() > 1:
+        if best_trials(study.trials, tuning.objectives[0]).empty:
+            yield NONE_COMPLETED
+        elif curves["k"].max() > 1:
             for number, methods in groups(drawn_methods(study, curves["method"])):
                 yield _figure(study, tuning, number, methods, curves)
         else:
-            yield Omitted("no method has several trials, one of them with a value")
+            yield Omitted("no method has several trials that ended")
 
 
 def _figure(

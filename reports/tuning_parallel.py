@@ -16,6 +16,7 @@ from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
 from ._draw import WIDTH, groups, paper, plain
 from ._tuning import (
+    NONE_COMPLETED,
     OfTrials,
     better,
     drawn_methods,
@@ -46,7 +47,7 @@ class Parallel(OfTrials):
         valued = found["method"][(found["outcome"] == "completed") & found["value"].notna()]
         methods = [m for m in drawn_methods(study, valued) if tuning.search.get(m)]
         if not methods:
-            yield Omitted(f"no trial completed with a value of {objective.title}")
+            yield NONE_COMPLETED
         for number, some in groups(methods, _PANELS):
             yield _figure(tuning, number, some, found)
 
@@ -91,7 +92,7 @@ def _figure(tuning: Tuning, number: str, methods: Sequence[str], found: pd.DataF
         f"tuning_parallel{number}",
         f"Each trial's parameters and its {objective.title}, a line a trial: {better(objective)}.",
         drawing,
-        tuple(_notes(objective, present)),
+        tuple(_notes(objective, present, any(p.when for m in methods for p in tuning.search[m]))),
         pd.DataFrame(
             {name: trial[name] for name in ("method", "seed", "trial", "outcome", "value")}
             | {k: in_csv(v) for k, v in _own(trial, tuning).items()}
@@ -189,7 +190,7 @@ def _label(axes: Axes, x: float, y: float, text: str) -> None:
     )
 
 
-def _notes(objective: Objective, present: set[str]) -> Iterator[str]:
+def _notes(objective: Objective, present: set[str], absent: bool) -> Iterator[str]:
     yield (
         f"Dark lines are better, black is the best trial of a method; axes of {objective.title} "
         "and colours are the same for all methods. Axes of parameters that were searched on a "
@@ -200,4 +201,5 @@ def _notes(objective: Objective, present: set[str]) -> Iterator[str]:
         yield f"Dashed: diverged, beyond the axis; the sampler was told {told}."
     if "pruned" in present:
         yield "Grey: pruned, so without a value."
-    yield "A line below an axis: the trial does not have this parameter."
+    if absent:
+        yield "A line below an axis: the trial does not have this parameter."

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from lipbench.reporting import Figure, Omitted, Study, Table
-from lipbench.tuning.analysis import best_so_far, over_repeats
+from lipbench.tuning.analysis import best_so_far, best_trials, over_repeats
 from lipbench.tuning.record import Tuning
 
 from ._draw import groups, legend, paper, plain
 from ._tuning import (
     BANDS,
     COUNTING,
+    NONE_COMPLETED,
     OfTrials,
     better,
     ceiling,
@@ -42,10 +43,10 @@ class Progress(OfTrials):
         if len(tuning.objectives) > 1:
             yield Omitted("of several objectives no trial is the best so far")
             return
-        lines = best_so_far(study.trials, tuning.objectives[0])
-        if lines["best"].isna().all():
-            yield Omitted("no trial has a value yet")
+        if best_trials(study.trials, tuning.objectives[0]).empty:
+            yield NONE_COMPLETED
             return
+        lines = best_so_far(study.trials, tuning.objectives[0])
         methods = drawn_methods(study, lines["method"][lines["best"].notna()])
         for number, some in groups(methods):
             yield _figure(study, tuning, number, some, lines)

@@ -9,10 +9,10 @@ import pandas as pd
 
 from lipbench.cells import leaders
 from lipbench.reporting import Figure, Omitted, Shown, Study, Table
-from lipbench.tuning.analysis import ranking
+from lipbench.tuning.analysis import best_trials, ranking
 from lipbench.tuning.record import Tuning
 
-from ._tuning import COUNTING, OfTrials, better, ceiling, resampling, stated
+from ._tuning import COUNTING, NONE_COMPLETED, OfTrials, better, ceiling, resampling, stated
 
 _NONE = Shown("—", muted=True)
 
@@ -29,7 +29,9 @@ class Ranking(OfTrials):
             return
         ranks = ranking(study.trials, tuning.objectives[0])
         compared = ranks["method"][ranks["chance"].notna()].nunique()
-        if compared < 2:
+        if best_trials(study.trials, tuning.objectives[0]).empty:
+            yield NONE_COMPLETED
+        elif compared < 2:
             yield Omitted("no two methods have about as many trials, some of them with a value")
         else:
             yield _table(study, tuning, ranks)

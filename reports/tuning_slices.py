@@ -16,8 +16,8 @@ from lipbench.reporting import Figure, Omitted, Study, Table
 from lipbench.tuning.analysis import best_trials, configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning
 
-from ._draw import INCHES_A_LETTER, WIDTH, log_axis, log_x, paper, plain
-from ._tuning import OfTrials, better, in_csv, on_log_axis, short_names
+from ._draw import INCHES_A_LETTER, WIDTH, log_x, paper, plain
+from ._tuning import OfTrials, better, in_csv, on_log_axis, short_names, stated, value_axis
 
 _COLUMNS = 6  # panels in a row
 _ROWS = 4  # in a figure, at most
@@ -83,8 +83,8 @@ def _figure(
     names_below = max(_upright(parameter) for _, search in rows for parameter in search)
     drawing = paper(0.55 + (1.6 + names_below) * len(rows), WIDTH if columns > 1 else 4.2)
     grid = drawing.subplots(len(rows), columns, sharey=True, squeeze=False)
-    if on_log_axis(objective, points["value"]):
-        log_axis(grid[0, 0])
+    measured = points["value"][points["outcome"] != "diverged"]
+    _make_room(grid[0, 0], objective, measured)
     before = ""
     for line, (method, search) in zip(grid, rows, strict=True):
         names = short_names(search)
@@ -92,7 +92,8 @@ def _figure(
             axes.set_visible(False)
         for axes, parameter in zip(line, search, strict=False):
             has = points["configuration"].map(lambda own, name=parameter.name: name in own)
-            _panel(axes, points[has.astype(bool) & points["method"].eq(method)], parameter)
+            own = points[has.astype(bool) & points["method"].eq(method)]
+            _panel(axes, own, parameter, 0.05 if objective.higher_is_better else 0.95)
             axes.set_xlabel(plain(names[parameter.name]), labelpad=2)
         title = f"{plain(method)}, continued" if method == before else plain(method)
         line[0].set_title(title, loc="left", fontweight="bold")
@@ -103,7 +104,7 @@ def _figure(
         f"tuning_slices{number}",
         f"Each trial's {objective.title} against each searched parameter: {better(objective)}.",
         drawing,
-        tuple(_notes(points)),
+        tuple(_notes(objective, points)),
         _raw(points, rows),
     )
 
@@ -121,8 +122,25 @@ def _raw(points: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
-def _panel(axes: Axes, points: pd.DataFrame, parameter: Parameter) -> None:
-    """Draw a method's trials against one parameter, the best one ringed."""
+def _make_room(axes: Axes, objective: Objective, measured: pd.Series[float]) -> None:
+    """Make the y axis one of these values, with room beyond the worst of them."""
+    log = on_log_axis(objective, measured)
+    value_axis(axes, objective, [measured], log)
+    low, high = axes.get_ylim()
+    room = (high / low) ** 0.15 if log else 0.15 * (high - low)
+    if objective.higher_is_better:
+        axes.set_ylim(bottom=low / room if log else low - room)
+    else:
+        axes.set_ylim(top=high * room if log else high + room)
+    if measured.empty:
+        axes.set_yticks([])
+
+
+def _panel(axes: Axes, points: pd.DataFrame, parameter: Parameter, edge: float) -> None:
+    """Draw a method's trials against one parameter, the best one ringed.
+
+    The diverged ones are at the edge, a share of the axis: the ceiling would squash the others.
+    """
     axes.grid()
     if points.empty:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="#555555")
@@ -136,14 +154,16 @@ def _panel(axes: Axes, points: pd.DataFrame, parameter: Parameter) -> None:
     }
     for outcome, (marker, colour, size) in styles.items():
         here = points["outcome"] == outcome
+        diverged = outcome == "diverged"
         axes.plot(
             places[here],
-            points["value"][here],
+            [edge] * int(here.sum()) if diverged else points["value"][here],
             marker,
             color=colour,
             markersize=size,
             markeredgewidth=0.9 if marker != "o" else 0,
             alpha=0.8,
+            transform=axes.get_xaxis_transform() if diverged else axes.transData,
         )
     best = points["best"].astype(bool)
     axes.plot(
@@ -208,10 +228,11 @@ def _legend(drawing: Drawing, points: pd.DataFrame) -> None:
     drawing.legend(handles, present, loc="outside lower center", ncols=len(present))
 
 
-def _notes(points: pd.DataFrame) -> Iterator[str]:
+def _notes(objective: Objective, points: pd.DataFrame) -> Iterator[str]:
     yield "Ringed is a method's best trial. Ranges are those that were searched."
     if (points["outcome"] == "diverged").any():
-        yield "A diverged trial stands at the ceiling that the sampler was told; it has no value."
+        told = stated(objective.if_diverged, objective)
+        yield f"A diverged trial stands at the edge: it has no value, the sampler was told {told}."
     if (points["outcome"] == "pruned").any():
         yield (
             "A pruned trial stands at the last value that it was judged by, on its way: it is not "

@@ -404,3 +404,11 @@ def tuned() -> Callable[..., Study]:
         return sketch.study()
 
     return make
+
+
+@pytest.fixture
+def searching(sketch: Sketch) -> Sketch:
+    """Return a study of two methods whose trials, of one parameter, are still to be added."""
+    lr = Parameter("lr", "float", 1e-4, 1e-2, log=True)
+    sketch.search({"SN": (lr,), "WN": (lr,)})
+    return sketch

@@ -10,7 +10,8 @@ from PIL import Image
 
 from lipbench.reporting import Figure, Omitted, Table, exhibits
 
-EVERY = sorted(type(e).__module__.rpartition(".")[2] for e in exhibits())
+# Those on a study's trials are nothing in another report: test_tuning.py.
+EVERY = sorted(type(e).__module__.rpartition(".")[2] for e in exhibits() if e.reads == "runs")
 
 
 def shown(exhibit, name, study):
