@@ -299,7 +299,8 @@ def on_front(values: Floats, objectives: Sequence[Objective]) -> list[bool]:
 def configuration(trial: Mapping[Any, Any], search: Sequence[Parameter]) -> dict[str, Value]:
     """Return what a trial's searched parameters were, without those that it did not have.
 
-    `trial` is a row of the frame as a mapping; a parameter exists where its `when` says so.
+    `trial` is a row of the frame as a mapping; a parameter exists where its `when` says so. A
+    choice that is no longer one is left out.
     """
     parameters = {parameter.name: parameter for parameter in search}
     read = {name: _read(p, trial.get(f"params_{name}")) for name, p in parameters.items()}
@@ -312,7 +313,9 @@ def configuration(trial: Mapping[Any, Any], search: Sequence[Parameter]) -> dict
         )
 
     def known(name: str) -> bool:
-        return read[name] is not None or None in parameters[name].choices
+        if parameters[name].kind == "categorical":
+            return read[name] in parameters[name].choices
+        return read[name] is not None
 
     return {name: read[name] for name in parameters if exists(name) and known(name)}
 

@@ -12,9 +12,9 @@ import pytest
 from lipbench.reporting import Figure, Omitted, Table, compose, exhibits, render
 from lipbench.tuning.record import Objective, Parameter
 
-OF_TRIALS = sorted(
-    type(e).__module__.rpartition(".")[2] for e in exhibits() if e.reads == "trials"
-)
+NAMES = {type(e).__module__.rpartition(".")[2]: e.reads for e in exhibits()}
+OF_TRIALS = sorted(name for name, reads in NAMES.items() if reads == "trials")
+OF_RUNS = sorted(set(NAMES) - set(OF_TRIALS))
 SPEED = Objective("seconds_per_update", "s/update", False, if_diverged=1.0, decimals=3)
 LR = {"lr": 1e-3}
 
@@ -87,6 +87,14 @@ def test_a_study_in_any_state_renders_without_a_nan(searching, tmp_path, state, 
     assert "no confirmation runs yet" in page
     assert ("no trials yet" in page) == (state == "nothing")
     assert "Robustness" not in page
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_no_exhibit_minds_that_nothing_was_run_again(searching, show, name):
+    searching.trial("SN", 7.0, params=LR)
+
+    for result in show(name, searching.study()):
+        assert isinstance(result, (Omitted, Table))
 
 
 @pytest.mark.slow
@@ -273,6 +281,7 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
     assert lines.raw["gan.margin"].isna().tolist() == [False, True, False, False]
 
 
+@pytest.mark.slow
 def test_importance_needs_trials(searching, show, tuned):
     searching.trial("SN", 7.0, params=LR)
     (omitted,) = show("tuning_importance", searching.study())

@@ -237,6 +237,7 @@ def test_a_configuration_has_the_parameters_whose_conditions_hold():
     assert type(found["sided"]) is bool
     other = analysis.configuration({**row, "params_loss": "wasserstein"}, search)
     assert list(other) == ["loss", "n_dis", "scale", "sided"]
+    assert "loss" not in analysis.configuration({**row, "params_loss": "lecam"}, search)
 
 
 SEARCH = (
@@ -264,6 +265,7 @@ def searched():
     )
 
 
+@pytest.mark.slow
 def test_what_decides_the_values_is_important_and_conditional_parameters_are_left_out(
     searched, capsys
 ):
