@@ -207,7 +207,7 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
         left_out=int((~every["planned"]).sum()),
         curves=load_curves(folder),
         samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},
-        methods=tuple(dict.fromkeys(run.method for run in plan.runs)),
+        methods=tuple(plan.tuning.search if plan.tuning else {run.method: 0 for run in plan.runs}),
         settings=settings,
         protocol=protocol,
         published=published(),

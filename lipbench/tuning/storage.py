@@ -60,14 +60,15 @@ class _Lock(JournalFileOpenLock):
     and stops the others for half a minute."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a")
+        self._path = path
 
     def acquire(self) -> bool:
+        self._file = self._path.open("a")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._file.close()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: a new one for each test process, gone with it."""
+"""Studies whose runs take no time, and a PostgreSQL server, new for each test process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,38 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lipbench import suite, sweep
+from lipbench.plugins import Registry
+from lipbench.run import Task
+from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.tuning.storage import locate
+from lipbench.tuning.study import Study, study
+from lipbench.tuning.tuner import Tuner
+
+STUDY = """
+name: tuned
+dataset: digits
+architecture: {width: 0.125}
+methods: [none, spectral_norm]
+settings: C
+budget: {generator_updates: 10, batch_size: 8, generator_batch_size: 8}
+protocol: digits
+intervals: {score: 5}
+tune:
+  search:
+    lr: {low: 1.0e-5, high: 1.0e-2, log: true}
+    n_dis: [1, 5]
+  sampler: RandomSampler
+  budget: {trials: 3}
+  confirm: {configurations: 1, seeds: [100, 101]}
+"""
 
 SECONDS = 60
 
@@ -115,3 +142,68 @@ def _await(folder: Path) -> None:
             assert "FATAL:  could not" not in log, log
             assert time.monotonic() < deadline, log
             time.sleep(0.05)
+
+
+@dataclass
+class Stage:
+    """A study's folder, and what stands in for training: the score is 1000 times the run's lr."""
+
+    folder: SuiteFolder
+    made: Study
+    location: str
+    trained: list[str] = field(default_factory=list)  # the hashes of runs, as they end
+    tuners: list[Tuner] = field(default_factory=list)
+
+    def tuner(self, **options: bool) -> Tuner:
+        """Return a process's tuner, as far as the study is concerned."""
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        plan = self.made.plan
+        self.folder.save_plan(plan, "sqlite://")
+        tuner = Tuner(
+            self.made,
+            self.folder,
+            self.location,
+            lambda run, at: sweep.task(plan, run, at, {}, Path(), None),
+            **options,
+        )
+        self.tuners.append(tuner)
+        return tuner
+
+    def train(self, task: Task, outcome: str = "completed", **scores: float) -> None:
+        """Write a run's folder as if it had been trained."""
+        run = RunFolder(task.folder)
+        run.path.mkdir(parents=True, exist_ok=True)
+        value = {"fd_digits": 1000 * task.run.spec.setting.lr, **scores}
+        if outcome == "completed":
+            about = {"protocol": task.protocol.id, "checkpoint": "last", "update": 10}
+            about |= {"collapsed": False, "floors": {}, "spreads": {}, "errors": {}}
+            run.append("scores", {**about, "scores": value})
+        update = 10 if outcome == "completed" else 5
+        run.set_status(Status(outcome, update=update, cost={"seconds_training": 36.0}))
+        self.trained.append(task.run.spec.hash)
+
+    def finish(self, tuner: Tuner, outcome: Callable[[Task], str] = lambda _: "completed") -> None:
+        """Do everything that a tuner has to do, one task after the other."""
+        while task := tuner.next():
+            self.train(task, outcome(task))
+            tuner.finished(task)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Stage]]:
+    """Yield a function that resolves a study's file, changed as `--set` would."""
+    stages = []
+
+    def stage(*assignments: str, storage: str = "journal", text: str = STUDY) -> Stage:
+        path = tmp_path / "tuned.yaml"
+        path.write_text(text)
+        read, document = suite.read(path, list(assignments))
+        folder = SuiteFolder(tmp_path / "runs" / read.name)
+        made = study(read, document, Registry("methods"), cache)
+        stages.append(Stage(folder, made, locate(storage, folder.path)))
+        return stages[-1]
+
+    yield stage
+    for made in stages:
+        for tuner in made.tuners:
+            tuner.close()
