@@ -733,11 +733,12 @@ def _watch(
     try:
         with display.live():
             for event in events:
-                display.show(event)
                 if event.kind == "finished" and event.task:
                     outcomes[event.facts["outcome"]] += 1
                     if tuner:
                         tuner.finished(event.task)
+                        display.expect(tuner.left())
+                display.show(event)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)
     finally:

@@ -36,6 +36,10 @@ class Display:
         self._start = time.monotonic()
         self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=4)
 
+    def expect(self, left: int | None) -> None:
+        """Take in how many runs are still to do, where others do some of them, too."""
+        self._total = None if left is None else sum(self._ended.values()) + left
+
     def live(self) -> AbstractContextManager[Any]:
         """Return the context in which a terminal shows progress."""
         return self._live if self.console.is_terminal else nullcontext()

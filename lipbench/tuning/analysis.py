@@ -22,7 +22,6 @@ import pandas as pd
 from lipbench.tuning.record import Objective, Parameter, Value
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 VALUED = ("completed", "diverged")
 COUNTED = (*VALUED, "pruned")
 BUDGETS = (1, 5, 25, 100)  # of trials, at which methods are ranked
-FEWEST = 20  # valued trials of a method whose parameters' importance is estimated; our choice
+FEWEST = 10  # valued trials of a method whose parameters' importance is estimated; our choice
 _TREES = 64  # of fANOVA's forest, Optuna's default
 SHUFFLES = 10  # of the values, for what chance alone would give
 _SHUFFLED_TREES = 16
@@ -391,31 +390,15 @@ def _fanova(
 
 
 def _trial(row: Mapping[str, Value], value: float, search: Sequence[Parameter]) -> FrozenTrial:
-    import optuna
+    from optuna.trial import create_trial
 
-    return optuna.trial.create_trial(
+    from lipbench.tuning.distributions import distribution
+
+    return create_trial(
         params={parameter.name: row[parameter.name] for parameter in search},
-        distributions={parameter.name: _distribution(parameter) for parameter in search},
+        distributions={parameter.name: distribution(parameter) for parameter in search},
         value=float(value),
     )
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    low, high = parameter.low, parameter.high
-    match parameter.kind:
-        case "categorical":
-            return CategoricalDistribution(parameter.choices)
-        case "int":
-            step = int(parameter.step or 1)
-            return IntDistribution(int(low), int(high), parameter.log, step)
-        case "float":
-            return FloatDistribution(low, high, parameter.log, parameter.step)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from lipbench.schema import (
 )
 
 _PRESET = "preset"
+_ALONE = ("lr", "beta1", "beta2", "n_dis")  # parameters that are nobody's
 _FRESH_SEEDS = [1000, 1001, 1002]
 
 
@@ -69,8 +70,9 @@ ParameterEntry = Annotated[
 class SearchEntry(Strict):
     """What is searched: a preset, one's own parameters, or a preset with changes.
 
-    A parameter of the preset that is null here is not searched. A preset may also stand under
-    `name`, where `--set tune.search.lr=...` puts one that was written alone.
+    A parameter of the preset that is null here is not searched. A method's may stand under its
+    name, `wgan_gp: {coefficient: ...}`, as `--set tune.search.wgan_gp.coefficient=...` puts it;
+    and a preset under `name`, where `--set tune.search.lr=...` puts one that was written alone.
     """
 
     preset: str | None = None
@@ -83,9 +85,20 @@ class SearchEntry(Strict):
             return {_PRESET: value}
         if isinstance(value, dict):
             named = {key: value[key] for key in (_PRESET, "name") if key in value}
-            parameters = {name: entry for name, entry in value.items() if name not in named}
+            parameters = {}
+            for name, entry in value.items():
+                if _is_group(name, entry):
+                    parameters |= {f"{name}.{field}": inner for field, inner in entry.items()}
+                elif name not in named:
+                    parameters[name] = entry
             return {_PRESET: next(iter(named.values()), None), "parameters": parameters}
         return value
+
+
+def _is_group(name: str, entry: Any) -> bool:
+    """Return whether an entry holds the parameters of a method, by their own names."""
+    keys = {*RangeEntry.model_fields, *ChoicesEntry.model_fields}
+    return isinstance(entry, dict) and name not in _ALONE and not keys & entry.keys()
 
 
 class ObjectiveEntry(Strict):

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lipbench import plan
 from lipbench.claims import Claim
@@ -30,7 +25,7 @@ from lipbench.plan import PlannedRun
 from lipbench.run import Task
 from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives, samplers, storage
-from lipbench.tuning.record import Parameter, Value
+from lipbench.tuning.distributions import suggest
 from lipbench.tuning.space import Candidate, walk
 from lipbench.tuning.study import Study, differences
 
@@ -59,6 +54,9 @@ class Arm:
             directions=[objective.direction for objective in self.tuning.objectives],
             load_if_exists=True,
         )
+        with warnings.catch_warnings():  # experimental in Optuna; what optuna-dashboard shows
+            warnings.simplefilter("ignore")
+            self._optuna.set_metric_names([objective.name for objective in self.tuning.objectives])
         self._settle_definition(json.loads(json.dumps(study.definition(candidate, repeat))))
 
     @property
@@ -78,7 +76,7 @@ class Arm:
         """Return a new trial with its values."""
         self._optuna.sampler = self._sampler(len(self.trials()))
         trial = self._optuna.ask()
-        walk(self.candidate.search, lambda parameter: _suggest(trial, parameter))
+        walk(self.candidate.search, lambda parameter: suggest(trial, parameter))
         return self._storage.get_trial(trial._trial_id)
 
     def is_whole(self, trial: FrozenTrial) -> bool:
@@ -430,28 +428,6 @@ class Tuner:
         if self.tuning.budget != "device_hours":
             return 0.0
         return sum(objectives.seconds(status) for status in self._running(arm)) / 3600
-
-
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return what a parameter is drawn from, in Optuna's words."""
-    if parameter.kind == "categorical":
-        return CategoricalDistribution(parameter.choices)
-    if parameter.kind == "int":
-        low, high, step = int(parameter.low), int(parameter.high), int(parameter.step or 1)
-        return IntDistribution(low, high, parameter.log, step)
-    return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
-
-
-def _suggest(trial: Trial, parameter: Parameter) -> Value:
-    """Return a trial's value of a parameter."""
-    name, space = parameter.name, distribution(parameter)
-    if isinstance(space, CategoricalDistribution):
-        value: Value = trial.suggest_categorical(name, space.choices)
-        return value
-    if isinstance(space, IntDistribution):
-        return trial.suggest_int(name, space.low, space.high, step=space.step, log=space.log)
-    assert isinstance(space, FloatDistribution)
-    return trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log)
 
 
 def _place(run: PlannedRun) -> tuple[str, int]:

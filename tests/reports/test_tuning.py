@@ -285,7 +285,7 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
 def test_importance_needs_trials(searching, show, tuned):
     searching.trial("SN", 7.0, params=LR)
     (omitted,) = show("tuning_importance", searching.study())
-    assert "fewer than 20 trials have a value" in omitted.reason
+    assert "fewer than 10 trials have a value" in omitted.reason
 
     study = tuned(methods=("SN", "WN"), confirmed=0)
     (figure,) = show("tuning_importance", study)

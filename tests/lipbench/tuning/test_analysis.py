@@ -281,8 +281,8 @@ def test_what_decides_the_values_is_important_and_conditional_parameters_are_lef
 
 
 def test_too_little_is_known_of_importance(searched):
-    few = analysis.importance(searched.head(19), SEARCH, FD)
-    assert (few.shares, few.reason) == ({}, "fewer than 20 trials have a value")
+    few = analysis.importance(searched.head(9), SEARCH, FD)
+    assert (few.shares, few.reason) == ({}, "fewer than 10 trials have a value")
     pruned = analysis.importance(searched.assign(outcome="pruned"), SEARCH, FD)
     assert (pruned.trials, pruned.shares) == (0, {})
     alone = analysis.importance(searched, SEARCH[:1], FD)

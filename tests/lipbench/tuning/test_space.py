@@ -149,6 +149,13 @@ def test_a_preset_can_be_changed_and_shortened(searched):
     assert search[0].choices == (1e-4, 2e-4)
 
 
+def test_a_methods_parameters_can_stand_under_its_name(searched):
+    flat = searched("lr: [0.1]\nwgan_gp.coefficient: {low: 1, high: 2}")["WGAN-GP"].search
+    nested = searched("lr: [0.1]\nwgan_gp: {coefficient: {low: 1, high: 2}}")["WGAN-GP"].search
+    set_ = searched("lr: [0.1]", "tune.search.wgan_gp.coefficient={low: 1, high: 2}")["WGAN-GP"]
+    assert flat == nested == set_.search
+
+
 @pytest.mark.parametrize(
     ("space", "complaint"),
     [
@@ -168,6 +175,9 @@ def test_a_preset_can_be_changed_and_shortened(searched):
         ("n_dis: [0, 1]", "greater than or equal to 1"),
         ("spectral_norm.gamma: {low: 0, high: 1}", "write its choices"),
         ("wgan_gp.coefficient: {low: -1, high: 1}", "greater than or equal to 0"),
+        ("lr: {lo: 0.1, high: 1}", "no key called 'tune.search.lr.lo'"),
+        ("lr: {lo: 0.1}", "no key called 'tune.search.lr.lo'"),
+        ("spectral_norm: {iterations: [1]}", "no parameter called 'spectral_norm.iterations'"),
         ("loss: [hinge, hing]", "no loss called 'hing'"),
         ("lr: [0.1]\nbeta1: {low: 0, high: 0.5, when: {lr: 0.2}}", "not among its choices"),
         ("beta1: {low: 0, high: 0.5, when: {beta2: 0.2}}", "no searched parameter called 'beta2'"),

@@ -1,0 +1,53 @@
+"""Who works on which run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from lipbench import claims
+
+
+def test_a_claim_keeps_others_out_until_it_is_released(tmp_path):
+    path = tmp_path / "claims" / "run"
+    first = claims.claim(path)
+    assert claims.claim(path) is None
+    assert claims.is_claimed(path)
+    first.release()
+    assert not claims.is_claimed(path)
+    assert not path.exists()
+    again = claims.claim(path)
+    assert claims.is_claimed(path)
+    again.release()
+
+
+def test_a_claim_of_a_file_that_was_deleted_meanwhile_is_no_claim(tmp_path):
+    path = tmp_path / "run"
+    stale = path.open("a")  # as of a process that opened it before the other's release
+    path.unlink()
+    assert not claims._is_there(path, stale)
+    path.touch()
+    assert not claims._is_there(path, stale)
+    stale.close()
+
+
+HOLD = """
+import signal, sys
+from pathlib import Path
+from lipbench import claims
+claim = claims.claim(Path(sys.argv[1]))
+print("held", flush=True)
+signal.pause()
+"""
+
+
+def test_a_claim_ends_with_its_process_however_that_ends(tmp_path):
+    path = tmp_path / "run"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        assert claims.claim(path) is None
+        process.kill()
+    taken = claims.claim(path)
+    assert taken is not None
+    taken.release()
