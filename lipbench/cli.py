@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.protocols import Protocol
-    from lipbench.run import Resources
+    from lipbench.run import Resources, Task
     from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
     from lipbench.suite import Suite
     from lipbench.trained import Found
-    from lipbench.tuning.tuner import Tuner
     from lipbench.yamlmarks import Document
 
 T = TypeVar("T")
@@ -151,10 +151,12 @@ def run(
         if tasks:
             sweep.prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
+        to_do = itertools.count(len(tasks) - 1, -1)
         outcomes = _watch(
             executors.execute(tasks, devices),
             (uri, folder, plan),
             _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks)),
+            lambda: next(to_do),
         )
     _conclude(folder, outcomes, len(tasks), uri)
 
@@ -221,7 +223,8 @@ def tune(
     location = locate(storage or made.storage, folder.path)
     uri = tracking_uri or default_tracking_uri(runs_dir)
     plan = made.recorded(shown(location))
-    with folder.shared():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(folder.shared())
         made_with = run.provenance()
         tuner = Tuner(
             made,
@@ -238,11 +241,13 @@ def tune(
         if left != 0:
             sweep.prepare(plan, cache, inception_weights, devices[0])
         printing.show_study(plan, folder, left)
+        stack.callback(tuner.close)
         outcomes = _watch(
             executors.execute_from(tuner, devices),
             (uri, folder, plan),
             _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base)),
-            tuner,
+            tuner.left,
+            tuner.finished,
         )
         interrupted = tuner.left() != 0 and bool(outcomes.get("interrupted"))
     _conclude_study(folder, location, uri, interrupted)
@@ -720,9 +725,13 @@ def _watch(
     events: Iterator[Event],
     mirror: tuple[str, SuiteFolder, Plan],
     display: Display,
-    tuner: Tuner | None = None,
+    left: Callable[[], int | None],
+    finished: Callable[[Task], None] = lambda _: None,
 ) -> dict[str, int]:
-    """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
+    """Show and mirror what happens; return how many runs ended how.
+
+    `finished` is told of each task's end, and after that `left` says how many runs are to do.
+    """
     from collections import Counter
 
     from lipbench.tracking import Courier
@@ -735,15 +744,12 @@ def _watch(
             for event in events:
                 if event.kind == "finished" and event.task:
                     outcomes[event.facts["outcome"]] += 1
-                    if tuner:
-                        tuner.finished(event.task)
-                        display.expect(tuner.left())
+                    finished(event.task)
+                    display.expect(left())
                 display.show(event)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)
     finally:
-        if tuner:
-            tuner.close()
         courier.close()
     if courier.problem:
         say(

@@ -26,7 +26,7 @@ class Display:
     def __init__(self, console: Console, total: int | None, images: float, primary: str) -> None:
         """Begin with how many runs there are, if that is known, and the images that they see."""
         self.console, self.primary = console, primary
-        self._total = total
+        self._total = self._to_do = total
         self._ended: Counter[str] = Counter()
         self._running: dict[str, tuple[Task, int, str]] = {}  # task, updates done, newest score
         self._work = images
@@ -37,8 +37,15 @@ class Display:
         self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=4)
 
     def expect(self, left: int | None) -> None:
-        """Take in how many runs are still to do, where others do some of them, too."""
-        self._total = None if left is None else sum(self._ended.values()) + left
+        """Take in how many runs are still to do, those under way too, if that is known.
+
+        Called before a run's end is shown; where others do some of the runs, or some end early,
+        what is left is taken for runs of the usual length.
+        """
+        if left is not None and self._to_do not in (None, left + 1):
+            usual = self._work / self._total if self._total else 0.0
+            self._work = self._done + usual * (left + 1)
+        self._to_do = left
 
     def live(self) -> AbstractContextManager[Any]:
         """Return the context in which a terminal shows progress."""
@@ -70,7 +77,8 @@ class Display:
             self._done += work(run)
             number = sum(self._ended.values())
             place = f"{run.method}  {run.setting}  seed {run.spec.seed}"
-            counted = f"[{number}]" if self._total is None else f"[{number}/{self._total}]"
+            of = "" if self._to_do is None else f"/{number + self._to_do}"
+            counted = f"[{number}{of}]"
             words = [counted, facts["outcome"], place, score]
             if "cost" in facts and "seconds_training" in facts["cost"]:
                 cost = facts["cost"]
@@ -110,7 +118,7 @@ class Display:
             )
         ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
         summary = f"{sum(self._ended.values())} runs done"
-        if self._total is not None:
-            left = max(0, self._total - sum(self._ended.values()))
-            summary = f"{left} of {self._total} runs left, about {self._left()}"
+        if self._to_do is not None:
+            total = self._to_do + sum(self._ended.values())
+            summary = f"{self._to_do} of {total} runs left, about {self._left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))

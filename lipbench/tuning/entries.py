@@ -85,7 +85,7 @@ class SearchEntry(Strict):
             return {_PRESET: value}
         if isinstance(value, dict):
             named = {key: value[key] for key in (_PRESET, "name") if key in value}
-            parameters = {}
+            parameters: dict[str, Any] = {}
             for name, entry in value.items():
                 if _is_group(name, entry):
                     parameters |= {f"{name}.{field}": inner for field, inner in entry.items()}
