@@ -19,6 +19,7 @@ import typer
 from lipbench import printing
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.printing import say
+from lipbench.urls import without_password
 
 if TYPE_CHECKING:
     from lipbench.display import Display
@@ -216,13 +217,13 @@ def tune(
 
     from lipbench import executors, outlook, run, sweep
     from lipbench.store import default_tracking_uri
-    from lipbench.tuning.storage import locate, shown
+    from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
     devices = executors.slots(device, workers, runs_per_gpu)
     location = locate(storage or made.storage, folder.path)
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    plan = made.recorded(shown(location))
+    plan = made.recorded(without_password(location))
     with contextlib.ExitStack() as stack:
         stack.enter_context(folder.shared())
         made_with = run.provenance()
@@ -763,11 +764,12 @@ def _watch(
 def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.store import ENDED, RESULTS
-    from lipbench.tuning.storage import shown
 
     outcomes = [folder.status().outcome for folder in folder.folders().values()]
     failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
-    say(f"report:  lipbench report {folder.path}\nstorage: optuna-dashboard {shown(location)}")
+    say(
+        f"report:  lipbench report {folder.path}\nstorage: optuna-dashboard {without_password(location)}"
+    )
     say(f"MLflow:  {_seen_at(uri)}")
     if failed:
         say(

@@ -32,6 +32,7 @@ from lipbench.spec import RunSpec
 from lipbench.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.suite import Intervals
 from lipbench.training import TrainState
+from lipbench.urls import without_password
 
 SAMPLES = 100  # in a grid
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
@@ -332,7 +333,7 @@ def provenance() -> dict[str, Any]:
             **{name: metadata.version(name) for name in packages},
         },
         "revision": _git_revision(),
-        "command": sys.argv,
+        "command": [without_password(argument) for argument in sys.argv],
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -11,9 +11,9 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from lipbench.errors import UserError
+from lipbench.urls import without_password
 
 _SQLITE_SECONDS = 60  # that a process waits for another one's write
 
@@ -26,16 +26,6 @@ def locate(given: str, folder: Path) -> str:
     if given == "sqlite":
         return f"sqlite:///{(folder / 'optuna.db').resolve()}"
     return given
-
-
-def shown(location: str) -> str:
-    """Return a storage's location without its password."""
-    if "://" not in location:
-        return location
-    try:
-        return make_url(location).render_as_string(hide_password=True)
-    except ArgumentError:
-        return location.partition("://")[0] + "://..."
 
 
 def opened(location: str) -> BaseStorage:
@@ -81,14 +71,14 @@ def reached(location: str) -> Iterator[None]:
     except ImportError as error:
         hint = ": pip install 'lipbench[postgresql]'" if location.startswith("postgres") else ""
         raise UserError(
-            f"the storage {shown(location)} needs a database driver that is not here{hint}"
+            f"the storage {without_password(location)} needs a database driver that is not here{hint}"
         ) from error
     except Exception as error:
         if not _is_storages(error):
             raise
         lines = [line for line in str(error.__cause__ or error).splitlines() if line.strip()]
         raise UserError(
-            f"the storage {shown(location)} cannot be used "
+            f"the storage {without_password(location)} cannot be used "
             f"({lines[0] if lines else type(error).__name__}); the runs in its folder stay, and "
             "the same command goes on"
         ) from error

@@ -28,6 +28,7 @@ from lipbench.tuning import objectives, samplers, storage
 from lipbench.tuning.distributions import suggest
 from lipbench.tuning.space import Candidate, walk
 from lipbench.tuning.study import Study, differences
+from lipbench.urls import without_password
 
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
 _DEFINITION = "lipbench"  # the attribute of an Optuna study that says what made its trials
@@ -308,7 +309,7 @@ class Tuner:
         if here <= there and over <= here:
             return
         raise UserError(
-            f"the storage {storage.shown(self._location)} has {len(over)} ended trials of "
+            f"the storage {without_password(self._location)} has {len(over)} ended trials of "
             f"{arm.name!r}, and {self.folder.path} has {len(here)} begun: one of them was "
             "deleted or replaced.\nBegin anew under another name: --set name=NAME"
         )
