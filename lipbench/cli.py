@@ -767,9 +767,8 @@ def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: b
 
     outcomes = [folder.status().outcome for folder in folder.folders().values()]
     failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
-    say(
-        f"report:  lipbench report {folder.path}\nstorage: optuna-dashboard {without_password(location)}"
-    )
+    say(f"report:  lipbench report {folder.path}")
+    say(f"storage: optuna-dashboard {without_password(location)}")
     say(f"MLflow:  {_seen_at(uri)}")
     if failed:
         say(

@@ -71,7 +71,8 @@ def reached(location: str) -> Iterator[None]:
     except ImportError as error:
         hint = ": pip install 'lipbench[postgresql]'" if location.startswith("postgres") else ""
         raise UserError(
-            f"the storage {without_password(location)} needs a database driver that is not here{hint}"
+            f"the storage {without_password(location)} needs a database driver that is not "
+            f"here{hint}"
         ) from error
     except Exception as error:
         if not _is_storages(error):
