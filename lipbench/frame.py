@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lipbench.protocols import SCORES
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives
-from lipbench.tuning.record import Objective
+from lipbench.tuning.record import Objective, Tuning
 
 _FIRST = ["run_id", "method", "setting", "seed", "outcome"]
 _TRIAL_FIRST = ["run_id", "method", "seed", "trial", "outcome", "cause"]
@@ -49,8 +49,8 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
     plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
     too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
     meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
-    machine did not give is NaN. The runs of a study have three more: `trial` (which one a run is,
-    or confirms), `repeat` (the study's seed in which it was drawn) and `confirms`.
+    machine did not give is NaN. The runs of a study have more: `trial` (which one a run is, or
+    confirms), `repeat` (the study's seed in which it was drawn), `confirms`, and each objective.
 
     Raises UserError where the folder holds no plan.
     """
@@ -63,6 +63,7 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
         {
             "suite": plan.name,
             "planned": run.spec.hash in planned,
+            **_judged(run, folders, statuses, plan.tuning),
             **_row(
                 run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status()), protocol
             ),
@@ -144,6 +145,32 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
 
 
+def _judged(
+    run: PlannedRun,
+    folders: Mapping[str, RunFolder],
+    statuses: Mapping[str, Status],
+    tuning: Tuning | None,
+) -> dict[str, float]:
+    """Return a completed run's objectives: its audit's bounds are no columns otherwise."""
+    folder = folders.get(run.spec.hash)
+    if tuning is None or folder is None or statuses[run.spec.hash].outcome != "completed":
+        return {}
+    return _told(run, folder, statuses[run.spec.hash], tuning.objectives)
+
+
+def _told(
+    run: PlannedRun, folder: RunFolder, status: Status, wanted: Sequence[Objective]
+) -> dict[str, float]:
+    """Return what a run is judged by; without a cost that its machine did not measure."""
+    told = {}
+    for objective in wanted:
+        with contextlib.suppress(UserError):
+            (told[objective.name],) = objectives.values(
+                [objective], folder, status, run.spec.budget.generator_updates
+            )
+    return told
+
+
 def _trial(
     run: PlannedRun,
     folder: RunFolder | None,
@@ -157,10 +184,7 @@ def _trial(
     if folder:
         during = objectives.intermediate(wanted[0], folder)
     if folder and status.outcome in ("completed", "diverged"):
-        with contextlib.suppress(UserError):  # a cost that was not measured
-            updates = run.spec.budget.generator_updates
-            values = objectives.values(wanted, folder, status, updates)
-            told = {o.name: value for o, value in zip(wanted, values, strict=True)}
+        told = _told(run, folder, status, wanted)
     return {
         "outcome": status.outcome,
         "cause": status.cause,

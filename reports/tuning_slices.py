@@ -132,6 +132,8 @@ def _make_room(axes: Axes, objective: Objective, measured: pd.Series[float]) -> 
         axes.set_ylim(bottom=low / room if log else low - room)
     else:
         axes.set_ylim(top=high * room if log else high + room)
+    if log and high / low > 100:  # where a panel has no place for 1, 2 and 5 of each decade
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5))
     if measured.empty:
         axes.set_yticks([])
 

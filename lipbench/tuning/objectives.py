@@ -40,8 +40,8 @@ _COSTS: Mapping[str, _About] = {
 }
 # Of a run's last audit.
 _BOUNDS: Mapping[str, _About] = {
-    "lower_bound": _About("Lipschitz constant, at least"),
-    "upper_bound": _About("Lipschitz constant, at most"),
+    "lower_bound": _About("Lipschitz lower bound"),
+    "upper_bound": _About("Lipschitz upper bound"),
 }
 
 
