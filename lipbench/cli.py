@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lipbench.store import SuiteFolder
     from lipbench.suite import Suite
     from lipbench.trained import Found
+    from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document
 
 T = TypeVar("T")
@@ -198,15 +199,8 @@ def tune(
     The same command goes on with a study that was stopped or killed, and several of them, in
     different terminals or on different machines that share RUNS_DIR, work on one together.
     """
-    from lipbench import paths
-
     suite, document, registry = _read(study, set_, plugin)
-
-    from lipbench.tuning.study import study as resolved_study
-
-    _load_own(registry)
-    cache = paths.cache_root()
-    made = resolved_study(suite, document, registry, cache)
+    made = _resolved_study(suite, document, registry)
     folder = _suite_folder(runs_dir, made.plan.name)
     begun = (folder.path / "plan.json").exists()
     if not begun and (resume or export_best):
@@ -215,17 +209,19 @@ def tune(
         _export(folder, document, export_best)
         return
 
-    from lipbench import executors, outlook, run, sweep
+    from lipbench import executors, outlook, paths, run, sweep
     from lipbench.store import default_tracking_uri
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
+    cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
     location = locate(storage or made.storage, folder.path)
     uri = tracking_uri or default_tracking_uri(runs_dir)
     plan = made.recorded(without_password(location))
     with contextlib.ExitStack() as stack:
         stack.enter_context(folder.shared())
+        folder.check_kind(plan)
         made_with = run.provenance()
         tuner = Tuner(
             made,
@@ -243,15 +239,15 @@ def tune(
             sweep.prepare(plan, cache, inception_weights, devices[0])
         printing.show_study(plan, folder, left)
         stack.callback(tuner.close)
-        outcomes = _watch(
+        display = _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base))
+        _watch(
             executors.execute_from(tuner, devices),
             (uri, folder, plan),
-            _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base)),
+            display,
             tuner.left,
             tuner.finished,
         )
-        interrupted = tuner.left() != 0 and bool(outcomes.get("interrupted"))
-    _conclude_study(folder, location, uri, interrupted)
+    _conclude_study(folder, location, uri, display.stopped)
 
 
 @app.command()
@@ -264,15 +260,12 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a suite would run, or how a study would search, without running it."""
-    read, document, registry = _read(suite, set_, plugin)
-    if read.tune:
-        from lipbench import paths
-        from lipbench.tuning.study import study as resolved_study
-
-        study = resolved_study(read, document, registry, paths.cache_root())
+    read = _read(suite, set_, plugin)
+    if read[0].tune:
+        study = _resolved_study(*read)
         printing.show_study(study.plan, _suite_folder(runs_dir, study.plan.name))
         return
-    made, _, chosen = _plan(suite, set_, only, plugin)
+    made, _, chosen = _planned(read, only)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
@@ -619,11 +612,15 @@ def _plan(
     given: str, set_: list[str] | None, only: str, files: list[Path] | None
 ) -> tuple[Plan, Registry, list[PlannedRun]]:
     """Return a suite's plan, its methods (also from beside its file), and the runs asked for."""
-    from lipbench import paths, plan
+    return _planned(_read(given, set_, files), only)
 
-    suite, document, registry = _read(given, set_, files)
 
-    from lipbench import resolve  # imports torch, after the mistakes that can be told without
+def _planned(
+    read: tuple[Suite, Document, Registry], only: str
+) -> tuple[Plan, Registry, list[PlannedRun]]:
+    from lipbench import paths, plan, resolve
+
+    suite, document, registry = read
 
     _load_own(registry)
     made = resolve.plan(suite, document, registry, paths.cache_root())
@@ -641,6 +638,14 @@ def _read(
     suite, document = suites.read(path, set_ or [])
     beside = sorted((path.parent / "methods").glob("[!_]*.py"))
     return suite, document, Registry("methods", [*(files or []), *beside])
+
+
+def _resolved_study(suite: Suite, document: Document, registry: Registry) -> Study:
+    from lipbench import paths
+    from lipbench.tuning.study import study
+
+    _load_own(registry)
+    return study(suite, document, registry, paths.cache_root())
 
 
 def _load_own(registry: Registry) -> None:

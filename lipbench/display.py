@@ -26,6 +26,7 @@ class Display:
     def __init__(self, console: Console, total: int | None, images: float, primary: str) -> None:
         """Begin with how many runs there are, if that is known, and the images that they see."""
         self.console, self.primary = console, primary
+        self.stopped = False  # whether somebody asked to
         self._total = self._to_do = total
         self._ended: Counter[str] = Counter()
         self._running: dict[str, tuple[Task, int, str]] = {}  # task, updates done, newest score
@@ -54,6 +55,7 @@ class Display:
     def show(self, event: Event) -> None:
         """Take in an event."""
         if event.kind == "stopping":
+            self.stopped = True
             running = event.facts["running"]
             self._line(f"stopping: {running} running are saved; the same command resumes")
         if event.task is None:

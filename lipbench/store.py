@@ -242,17 +242,22 @@ class SuiteFolder:
 
         Raises UserError where a study would replace a suite, or the other way round.
         """
+        self.check_kind(given)
         self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / "plan.json").exists():
-            kinds = ["a study's" if p.tuning else "a suite's" for p in (self.plan(), given)]
-            if kinds[0] != kinds[1]:
-                raise UserError(
-                    f"{self.path} holds {kinds[0]} results, not {kinds[1]}; give this one another "
-                    "name: --set name=NAME"
-                )
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
         tracking = json.dumps({"uri": tracking_uri}) + "\n"
         atomic.replace_text(self.path / "tracking.json", tracking)
+
+    def check_kind(self, given: Plan) -> None:
+        """Raise UserError where a study's results are here and a suite is given, or vice versa."""
+        if not (self.path / "plan.json").exists():
+            return
+        here, wanted = ("a study's" if p.tuning else "a suite's" for p in (self.plan(), given))
+        if here != wanted:
+            raise UserError(
+                f"{self.path} holds {here} results, not {wanted}; give this one another name: "
+                "--set name=NAME"
+            )
 
     def tracking_uri(self) -> str:
         """Return where `lipbench run` mirrored these results, or would by default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 
@@ -481,3 +482,25 @@ def test_what_is_left_counts_trials_and_confirming_runs(stage):
     assert tuner.left() == 9
     made.finish(tuner)
     assert tuner.left() == 0
+
+
+def test_a_study_and_a_suite_do_not_share_a_folder(stage):
+    made = stage("methods=none")
+    made.tuner()
+    suite = dataclasses.replace(made.made.plan, tuning=None)
+    with pytest.raises(UserError, match="holds a study's results, not a suite's"):
+        made.folder.save_plan(suite, "sqlite://")
+
+
+def test_a_studys_runs_have_its_objectives_as_columns(stage):
+    made = stage("methods=none", "intervals.audit=5", "tune.objective=[lower_bound, seconds]")
+    tuner = made.tuner()
+    while task := tuner.next():
+        row = {"update": 10, "lower_bound": 2.5, "upper_bound": None}
+        made.train(task)
+        RunFolder(task.folder).append("audits", row)
+        tuner.finished(task)
+    frame = load_runs(made.folder.path)
+    assert set(frame["lower_bound"]) == {2.5}
+    assert set(load_trials(made.folder.path)["lower_bound"]) == {2.5}
+    assert "upper_bound" not in frame
