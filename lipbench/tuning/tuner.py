@@ -31,6 +31,7 @@ from lipbench.tuning.study import Study, differences
 from lipbench.urls import without_password
 
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
+_PRUNED_AT = "pruned_at"  # the attribute of a trial that the pruner has ended
 _DEFINITION = "lipbench"  # the attribute of an Optuna study that says what made its trials
 _IDLE_SECONDS = 1.0  # between looks for what others left, where nothing else is to do
 
@@ -130,13 +131,24 @@ class Arm:
             one = self.candidate.base.budget.generator_updates
         return self.spent() + one <= self.tuning.amount
 
-    def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> bool:
-        """Tell intermediate values by update, those that are new; return whether to prune."""
+    def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> None:
+        """Tell intermediate values by update, those that are new."""
         # By the storage and the pruner: an optuna.Trial of one that is there would draw again.
         for update, value in values.items():
             if update not in trial.intermediate_values:
                 self._storage.set_trial_intermediate_value(trial._trial_id, update, value)
-        return self.tuning.prunes and self._optuna.pruner.prune(self._optuna, self.fresh(trial))
+
+    def prunes(self, trial: FrozenTrial, update: int) -> bool:
+        """Return whether the pruner ends a trial at an update whose value it has been told.
+
+        What it said is kept: asked again after a kill, it may say otherwise.
+        """
+        if self.fresh(trial).user_attrs.get(_PRUNED_AT) == update:
+            return True
+        prunes = self._optuna.pruner.prune(self._optuna, self.fresh(trial))
+        if prunes:
+            self.note(trial, **{_PRUNED_AT: update})
+        return prunes
 
     def tell(
         self, trial: FrozenTrial, outcome: str, told: Sequence[float], facts: Mapping[str, Any]
@@ -255,10 +267,12 @@ class Tuner:
         if held.arm is None or held.trial is None:
             return True
         value = objectives.proxy(self.tuning.objectives[0], facts["scores"])
+        update = facts["update"]
         with storage.reached(self._location):
-            trial = held.arm.fresh(held.trial)
-            prune = held.arm.report(trial, {facts["update"]: value})
-        return not prune or facts["update"] >= task.run.spec.budget.generator_updates
+            held.arm.report(held.arm.fresh(held.trial), {update: value})
+            if update >= task.run.spec.budget.generator_updates:
+                return True
+            return not held.arm.prunes(held.trial, update)
 
     def finished(self, task: Task) -> None:
         """Take in how a task ended, and give its run up."""

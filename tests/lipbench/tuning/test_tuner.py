@@ -321,6 +321,26 @@ def test_a_trial_that_went_on_after_a_kill_reports_each_update_once(stage):
     assert tuner.arms[0].trials()[0].intermediate_values == {5: 100.0}
 
 
+@pytest.mark.parametrize("pruner", ["MedianPruner", "SuccessiveHalvingPruner"])
+def test_a_trial_that_was_to_end_and_was_killed_before_ends_after_it(stage, pruner):
+    options = {"MedianPruner": "{n_startup_trials: 1}"}
+    options["SuccessiveHalvingPruner"] = "{min_resource: 5, reduction_factor: 2}"
+    made = stage("methods=none", f"tune.pruner={{{pruner}: {options[pruner]}}}")
+    killed = made.tuner()
+    first = killed.next()
+    killed.goes_on(first, {"update": 5, "scores": {"fd_digits": 1.0}})
+    made.train(first)
+    killed.finished(first)
+    second = killed.next()
+    worse = {"update": 5, "scores": {"fd_digits": 100.0}}
+    assert not killed.goes_on(second, worse)
+    killed.close()
+    tuner = made.tuner()
+    again = tuner.next()
+    assert again.run.spec.hash == second.run.spec.hash
+    assert not tuner.goes_on(again, worse)
+
+
 def test_confirming_runs_are_not_pruned(stage):
     made = stage(*PRUNED, "tune.budget.trials=1")
     tuner = made.tuner()
