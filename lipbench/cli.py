@@ -71,7 +71,7 @@ RunsArgument = Annotated[
     typer.Argument(metavar="RUN...", help="Runs' folders, or suites' results: all their runs."),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
+    str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
@@ -89,7 +89,7 @@ class Checkpoint(enum.Enum):
 CheckpointOption = Annotated[Checkpoint, typer.Option(help="Which generator is scored.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Runs at a time. [default: one a core, or what the GPUs offer]"),
+    typer.Option(min=1, help="Runs at a time. Default: one a core, or what the GPUs offer."),
 ]
 SharersOption = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
@@ -99,7 +99,7 @@ KeepOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TrackingOption = Annotated[
     str | None,
-    typer.Option(metavar="URI", help="MLflow store. [default: sqlite:///RUNS_DIR/mlflow.db]"),
+    typer.Option(metavar="URI", help="MLflow store. Default: sqlite:///RUNS_DIR/mlflow.db."),
 ]
 
 
@@ -181,7 +181,7 @@ def tune(
         typer.Option(
             metavar="URL",
             envvar="LIPBENCH_STORAGE",
-            help="journal, sqlite, or a database's URL. [default: the study's tune.storage]",
+            help="journal, sqlite, or a database's URL. Default: the study's tune.storage.",
         ),
     ] = None,
     resume: Annotated[
@@ -340,7 +340,7 @@ def evaluate(
     runs: RunsArgument,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME_OR_FILE", help="A protocol. [default: each suite's own]"),
+        typer.Option(metavar="NAME_OR_FILE", help="A protocol. Default: each suite's own."),
     ] = None,
     checkpoint: CheckpointOption = Checkpoint.LAST,
     device: DeviceOption = None,
@@ -401,7 +401,7 @@ def sample(
     ] = Path("samples.png"),
     count: Annotated[int, typer.Option(min=1, help="Images.")] = 100,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of latents. [default: the run's]")
+        int | None, typer.Option(min=0, help="Of latents. Default: the run's.")
     ] = None,
     checkpoint: Annotated[Checkpoint, typer.Option(help="Which generator draws.")] = (
         Checkpoint.LAST
@@ -437,25 +437,25 @@ def cost(
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
     image_size: Annotated[
-        list[int] | None, typer.Option(metavar="PIXELS", help="[default: 32 and 48]")
+        list[int] | None, typer.Option(metavar="PIXELS", help="Default: 32 and 48.")
     ] = None,
     n_dis: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Updates of D for each of G. [default: 1 and 5]"),
+        typer.Option(min=1, help="Updates of D for each of G. Default: 1 and 5."),
     ] = None,
     power_iterations: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Of methods that take their number. [default: 1 and 5]"),
+        typer.Option(min=1, help="Of methods that take their number. Default: 1 and 5."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each case is timed.")] = 3,
     width: Annotated[
         float | None, typer.Option(help="In place of the suite's architecture.width.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N. [default: cuda if there is one]")
+        str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the CPU. [default: 1, as a run has]")
+        int | None, typer.Option(min=1, help="Of the CPU. Default: 1, as a run has.")
     ] = None,
 ) -> None:
     """Time the suite's methods side by side, on random images; nothing is trained to an end."""
