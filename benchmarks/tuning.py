@@ -68,12 +68,13 @@ def measure(methods: tuple[str, ...], trials: int, storage: str) -> None:
         location = locate(storage, folder.path)
         seconds: list[float] = []
         with folder.shared():
-            tuner = Tuner(
-                made,
-                folder,
-                location,
-                lambda run, at: sweep.task(made.plan, run, at, {}, Path(), None),
-            )
+            with folder.deciding():
+                tuner = Tuner(
+                    made,
+                    folder,
+                    location,
+                    lambda run, at: sweep.task(made.plan, run, at, {}, Path(), None),
+                )
             start = time.perf_counter()
             last = start
             while task := tuner.next():

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import IO
+
+_ATTEMPTS = 5
+_PAUSE = 0.005
 
 
 class Claim:
@@ -26,16 +30,19 @@ class Claim:
 def claim(path: Path) -> Claim | None:
     """Return the claim to what a path stands for, or None where another one holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
+    for attempt in range(_ATTEMPTS):
         file = path.open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            return None
+            if attempt + 1 < _ATTEMPTS:  # who only asks, holds it for an instant
+                time.sleep(_PAUSE)
+            continue
         if _is_there(path, file):
             return Claim(path, file)
         file.close()  # released, and with that deleted, between the opening and the lock
+    return None
 
 
 def is_claimed(path: Path) -> bool:

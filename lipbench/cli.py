@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.protocols import Protocol
-    from lipbench.run import Resources, Task
+    from lipbench.run import Resources
     from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
     from lipbench.suite import Suite
     from lipbench.trained import Found
     from lipbench.tuning.study import Study
+    from lipbench.tuning.tuner import Tuner
     from lipbench.yamlmarks import Document
 
 T = TypeVar("T")
@@ -153,13 +153,8 @@ def run(
         if tasks:
             sweep.prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
-        to_do = itertools.count(len(tasks) - 1, -1)
-        outcomes = _watch(
-            executors.execute(tasks, devices),
-            (uri, folder, plan),
-            _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks)),
-            lambda: next(to_do),
-        )
+        display = _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks))
+        outcomes = _watch(executors.execute(tasks, devices), (uri, folder, plan), display)
     _conclude(folder, outcomes, len(tasks), uri)
 
 
@@ -204,9 +199,9 @@ def tune(
     folder = _suite_folder(runs_dir, made.plan.name)
     begun = (folder.path / "plan.json").exists()
     if not begun and (resume or export_best):
-        raise UserError(f"no study is in {folder.path}; without this option one begins")
+        raise UserError(f"no study is in {folder.path} yet")
     if export_best:
-        _export(folder, document, export_best)
+        _export(folder, made, document, export_best)
         return
 
     from lipbench import executors, outlook, paths, run, sweep
@@ -216,21 +211,23 @@ def tune(
 
     cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
+    made.check_device(devices[0])
     location = locate(storage or made.storage, folder.path)
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    plan = made.recorded(without_password(location))
+    plan = made.recorded(without_password(storage or made.storage))
     with contextlib.ExitStack() as stack:
         stack.enter_context(folder.shared())
         folder.check_kind(plan)
         made_with = run.provenance()
-        tuner = Tuner(
-            made,
-            folder,
-            location,
-            lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
-            retry_failed,
-        )
         with folder.deciding():
+            _check_storage(folder, plan)
+            tuner = Tuner(
+                made,
+                folder,
+                location,
+                lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
+                retry_failed,
+            )
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
             sweep.check_unchanged(runs, folder, registry, keep_changed)
@@ -240,13 +237,7 @@ def tune(
         printing.show_study(plan, folder, left)
         stack.callback(tuner.close)
         display = _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base))
-        _watch(
-            executors.execute_from(tuner, devices),
-            (uri, folder, plan),
-            display,
-            tuner.left,
-            tuner.finished,
-        )
+        _watch(executors.execute_from(tuner, devices), (uri, folder, plan), display, tuner)
     _conclude_study(folder, location, uri, display.stopped)
 
 
@@ -307,7 +298,11 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
         printing.show_trials(made.tuning, load_trials(results))
         confirming = [row for row, run in zip(rows, made.runs, strict=True) if _confirms(run)]
         done = sum(row["outcome"] in RESULTS for row in confirming)
-        say(f"best configurations again, with fresh seeds: {done} of {len(confirming)} runs")
+        searches = len(made.tuning.search) * len(made.tuning.seeds)
+        a_search = made.tuning.configurations * len(made.tuning.confirm_seeds)
+        wanted = max(len(confirming), searches * a_search)
+        if wanted:
+            say(f"best configurations again, with fresh seeds: {done} of {wanted} runs")
     printing.show_status(made.name, rows, others, studied=made.tuning is not None)
 
 
@@ -728,16 +723,12 @@ def _display(plan: Plan, total: int | None, images: float) -> Display:
 
 
 def _watch(
-    events: Iterator[Event],
+    events: Generator[Event],
     mirror: tuple[str, SuiteFolder, Plan],
     display: Display,
-    left: Callable[[], int | None],
-    finished: Callable[[Task], None] = lambda _: None,
+    tuner: Tuner | None = None,
 ) -> dict[str, int]:
-    """Show and mirror what happens; return how many runs ended how.
-
-    `finished` is told of each task's end, and after that `left` says how many runs are to do.
-    """
+    """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
     from collections import Counter
 
     from lipbench.tracking import Courier
@@ -746,12 +737,13 @@ def _watch(
     courier = Courier(*mirror)
     outcomes: Counter[str] = Counter()
     try:
-        with display.live():
+        with contextlib.closing(events), display.live():  # whatever happens here ends the workers
             for event in events:
                 if event.kind == "finished" and event.task:
                     outcomes[event.facts["outcome"]] += 1
-                    finished(event.task)
-                    display.expect(left())
+                    if tuner:
+                        tuner.finished(event.task)
+                        display.expect(tuner.left())
                 display.show(event)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)
@@ -770,7 +762,9 @@ def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: b
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.store import ENDED, RESULTS
 
-    outcomes = [folder.status().outcome for folder in folder.folders().values()]
+    statuses = folder.statuses()
+    planned = {run.spec.hash for run in folder.plan().runs}
+    outcomes = [status.outcome for h, status in statuses.items() if h in planned]
     failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
     say(f"report:  lipbench report {folder.path}")
     say(f"storage: optuna-dashboard {without_password(location)}")
@@ -786,20 +780,33 @@ def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: b
         raise typer.Exit(130)
 
 
-def _export(folder: SuiteFolder, document: Document, target: Path) -> None:
+def _check_storage(folder: SuiteFolder, plan: Plan) -> None:
+    """Raise UserError where a study was begun in another storage."""
+    if not (folder.path / "plan.json").exists():
+        return
+    begun, now = folder.plan().tuning, plan.tuning
+    if begun and now and begun.storage != now.storage:
+        raise UserError(
+            f"{folder.path} was begun with the storage {begun.storage}, not {now.storage}; give "
+            "--storage as it was then"
+        )
+
+
+def _export(folder: SuiteFolder, made: Study, document: Document, target: Path) -> None:
     """Write what a study found as a suite's file."""
     from lipbench import atomic
     from lipbench.frame import load_runs, load_trials
     from lipbench.tuning import export
 
+    if target.exists():
+        raise UserError(f"{target} is there already; name another file")
+    if not target.parent.is_dir():
+        raise UserError(f"there is no folder {target.parent}")
+    folder.check_kind(made.plan)
     plan = folder.plan()
-    if plan.tuning is None:
-        raise UserError(f"{folder.path} holds a suite's results, and no study's")
-    runs, trials = load_runs(folder.path), load_trials(folder.path)
-    chosen = export.best(plan, runs, trials)
-    confirmed = bool(runs["confirms"].eq(True).any()) if "confirms" in runs else False
-    how = "the mean over fresh seeds" if confirmed else "one run each, chosen for being best"
-    atomic.replace_text(target, export.suite(document.data, plan, chosen, how))
+    chosen = export.best(plan, load_runs(folder.path), load_trials(folder.path))
+    export.check(made, chosen)
+    atomic.replace_text(target, export.suite(document, plan, chosen))
     say(f"{target}: {', '.join(chosen)}\nlipbench run {target}")
 
 

@@ -27,7 +27,9 @@ class Display:
         """Begin with how many runs there are, if that is known, and the images that they see."""
         self.console, self.primary = console, primary
         self.stopped = False  # whether somebody asked to
-        self._total = self._to_do = total
+        self._total = total
+        self._to_do: int | None = None  # as a study says; a sweep counts for itself
+        self._usual = images / total if total else 0.0
         self._ended: Counter[str] = Counter()
         self._running: dict[str, tuple[Task, int, str]] = {}  # task, updates done, newest score
         self._work = images
@@ -40,12 +42,12 @@ class Display:
     def expect(self, left: int | None) -> None:
         """Take in how many runs are still to do, those under way too, if that is known.
 
-        Called before a run's end is shown; where others do some of the runs, or some end early,
-        what is left is taken for runs of the usual length.
+        Where others do some of them, or some end early, what is left is taken for runs of the
+        usual length. Called before the end of a run is shown.
         """
-        if left is not None and self._to_do not in (None, left + 1):
-            usual = self._work / self._total if self._total else 0.0
-            self._work = self._done + usual * (left + 1)
+        if self._total is not None and left is not None:
+            self._total = max(self._total, left)
+            self._work = self._done + self._usual * (left + 1)
         self._to_do = left
 
     def live(self) -> AbstractContextManager[Any]:
@@ -77,16 +79,20 @@ class Display:
             facts = event.facts
             self._ended[facts["outcome"]] += 1
             self._done += work(run)
-            number = sum(self._ended.values())
             place = f"{run.method}  {run.setting}  seed {run.spec.seed}"
-            of = "" if self._to_do is None else f"/{number + self._to_do}"
-            counted = f"[{number}{of}]"
-            words = [counted, facts["outcome"], place, score]
+            of = "" if self._total is None else f"/{self._total}"
+            words = [f"[{self._number()}{of}]", facts["outcome"], place, score]
             if "cost" in facts and "seconds_training" in facts["cost"]:
                 cost = facts["cost"]
                 words.append(duration(cost["seconds_training"] + cost["seconds_scoring"]))
             words.append(facts["cause"] or "")
             self._line("  ".join(word for word in words if word))
+
+    def _number(self) -> int:
+        """Return how many runs are done; of a study those that others did, too."""
+        if self._total is not None and self._to_do is not None:
+            return self._total - self._to_do
+        return sum(n for outcome, n in self._ended.items() if outcome != "interrupted")
 
     def _score(self, scores: dict[str, float]) -> str:
         return f"{self.primary} {scores[self.primary]:.3g}" if self.primary in scores else ""
@@ -119,8 +125,8 @@ class Display:
                 score,
             )
         ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
-        summary = f"{sum(self._ended.values())} runs done"
-        if self._to_do is not None:
-            total = self._to_do + sum(self._ended.values())
-            summary = f"{self._to_do} of {total} runs left, about {self._left()}"
+        summary = f"{self._number()} runs done"
+        if self._total is not None:
+            left = self._total - self._number()
+            summary = f"{left} of {self._total} runs left, about {self._left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -101,7 +101,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
+def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event]:
     """Do all tasks, telling what happens. Ctrl-C (or SIGTERM) lets each run checkpoint and stop.
 
     A second one ends the workers at once. Raises UserError where no run can go on (a full disk).
@@ -110,7 +110,7 @@ def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Iterator[Event]:
         yield from execute_from(_Listed(tasks), devices[: len(tasks)])
 
 
-def execute_from(source: Source, devices: Sequence[str]) -> Iterator[Event]:
+def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
     """Do what a source says until it has no more, telling what happens, as `execute` does.
 
     It is asked for a task only after whoever listens has heard how the ones before ended.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Ledger:
         return (*self.trials(), *confirming)
 
     def first(self, run: PlannedRun) -> PlannedRun:
-        """Return the first trial that is the same run as this one; it may be this one."""
+        """Return the first planned run that is the same run as this one; it may be this one."""
         self._update()
         return self._first.get(run.spec.hash, run)
 
@@ -60,6 +61,8 @@ class Ledger:
         with self._path.open("ab") as file:
             file.truncate(self._read)  # a line that a killed process left unfinished
             file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._update()
 
     def _update(self) -> None:
@@ -82,7 +85,9 @@ class Ledger:
         if "trial" in row:
             run = plan.run_from_json(row["trial"])
             self._trials.append(run)
-            self._first.setdefault(run.spec.hash, run)
+            runs = [run]
         else:
             runs = [plan.run_from_json(run) for run in row["confirmations"]]
             self._confirmations[row["method"], row["repeat"]] = runs
+        for run in runs:
+            self._first.setdefault(run.spec.hash, run)

@@ -127,13 +127,13 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
     for method, parameters in tuning.search.items():
         spaces.setdefault("; ".join(map(str, parameters)), []).append(method)
     seeds = ", ".join(map(str, tuning.seeds))
-    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
     to_do = "" if left is None else f"; {left} runs to do"
     say(f"{plan.name}: a study of {len(tuning.search)} methods{to_do} in {folder.path}")
     for space, methods in spaces.items():
         say(f"  {', '.join(methods)}: {space}")
     wanted = ", ".join(f"{o.name} ({o.direction}d)" for o in tuning.objectives)
-    say(f"  {wanted}; {tuning.sampler}, {tuning.pruner}; {amount} for each method, seed {seeds}")
+    each = f"{tuning.amount_text} for each method, seed {seeds}"
+    say(f"  {wanted}; {tuning.sampler}, {tuning.pruner}; {each}")
     if tuning.configurations:
         fresh = ", ".join(map(str, tuning.confirm_seeds))
         say(f"  then the best {tuning.configurations} of each again with seeds {fresh}")
@@ -144,18 +144,24 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
 def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     """Print for each method how its trials ended, and the best value so far."""
     first = tuning.objectives[0]
-    ways = ("completed", "pruned", "diverged", "failed", "running", "left")
-    table = table_of("method", "seed", "trials", *ways, f"best {first.name}")
+    ways = ("completed", "pruned", "diverged", "failed", "running", "interrupted")
+    spends = {"generator_updates": "generator_updates", "device_hours": "seconds"}
+    spent = spends.get(tuning.budget)
+    more = [] if spent is None else [f"{tuning.budget.replace('_', ' ')}"]
+    table = table_of("method", "seed", "trials", *ways, *more, f"best {first.name}")
     for method in tuning.search:
         for seed in tuning.seeds:
             rows = trials[trials["method"].eq(method) & trials["seed"].eq(seed)]
             outcomes = rows["outcome"].replace(
-                {"out_of_memory": "failed", "interrupted": "left", "queued": "left"}
+                {"out_of_memory": "failed", "queued": "interrupted"}
             )
             values = rows.loc[rows["outcome"].eq("completed"), first.name]
             best = values.max() if first.higher_is_better else values.min()
             shown = "" if values.empty else f"{best:,.{first.decimals}f}"
             counts = [str(outcomes.eq(way).sum() or "") for way in ways]
+            if spent is not None:
+                total = rows[spent].sum() / (3600 if spent == "seconds" else 1)
+                counts.append(f"{total:,.4g}" if spent == "seconds" else f"{total:,.0f}")
             table.add_row(method, str(seed), str(len(rows)), *counts, shown)
     show(table)
 

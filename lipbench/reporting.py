@@ -509,7 +509,7 @@ def _search(tuning: Tuning) -> list[tuple[str, str]]:
             searched.append(("", also + "; ".join(rest)))
     if searched:
         searched[0] = ("Searched", searched[0][1])
-    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
+    amount = tuning.amount_text
     again = "none is run again"
     if tuning.configurations:
         many = tuning.configurations

@@ -183,7 +183,7 @@ def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) ->
         return validator.validate_json(json.dumps(params, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        where = str(first["loc"][0])
+        where = str(first["loc"][0]) if first["loc"] else "its values together"
         message = first["msg"][0].lower() + first["msg"][1:]
         raise UserError(f"{what}: {where}: got {first['input']!r}; {message}") from error
 

@@ -29,6 +29,8 @@ def name_and_params(value: Any) -> Any:
     if isinstance(value, dict) and len(value) == 1:
         ((name, params),) = value.items()
         return {"name": name, "params": {} if params is None else params}
+    if isinstance(value, dict) and "name" not in value:
+        raise ValueError("write one name, alone or with its parameters: NAME: {key: value}")
     return {"name": value} if isinstance(value, str) else value
 
 

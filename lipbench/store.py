@@ -17,6 +17,7 @@ import json
 import math
 import os
 import time
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -222,14 +223,15 @@ class SuiteFolder:
         except OSError as error:
             raise UserError(
                 f"{self.path} is not a suite's results: it has no plan.json; "
-                "`lipbench run SUITE` makes them"
+                "`lipbench run SUITE` makes them, of a study `lipbench tune`"
             ) from error
         try:
             stored = plan.from_json(text)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{self.path / 'plan.json'} is damaged, or of a newer lipbench "
-                f"({str(error).splitlines()[0]}); `lipbench run` of its suite writes it anew"
+                f"({str(error).splitlines()[0]}); `lipbench run` of its suite, or `lipbench tune` "
+                "of its study, writes it anew"
             ) from error
         return replace(stored, runs=self.ledger().runs()) if stored.tuning else stored
 
@@ -338,6 +340,13 @@ class SuiteFolder:
         with (self.path / ".deciding").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def identity(self) -> str:
+        """Return what tells these results from all others, made at the first time."""
+        path = self.path / "identity"
+        if not path.exists():
+            atomic.replace_text(path, uuid.uuid4().hex)
+        return path.read_text()
 
     def claim(self, hash_: str) -> Claim | None:
         """Return the claim to a run, or None where another process works on it."""

@@ -216,6 +216,8 @@ def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]
     except ValidationError as error:
         complaints = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         raise _user_error(complaints[0], document) from error
+    if "tune" in suite.model_fields_set and suite.tune is None:
+        raise UserError("tune is empty; it needs search and budget", document.mark(("tune",)))
     if "name" not in suite.model_fields_set:
         suite = suite.model_copy(update={"name": path.stem})
     return suite, document
@@ -237,7 +239,8 @@ def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
         return UserError(unknown("key", where, _siblings(error["loc"], path)), mark)
     if error["type"] == "missing":
         return UserError(f"{where} needs {error['loc'][-1]!r}", mark)
-    expected = error["msg"][0].lower() + error["msg"][1:]
+    expected = error["msg"].removeprefix("Value error, ")
+    expected = expected[0].lower() + expected[1:]
     if error["type"] == "model_type":
         expected = "it should be a mapping of names to values"
     return UserError(f"{where}: got {value!r}; {expected}", mark)

@@ -196,7 +196,7 @@ class Mirror:
                 self._client.log_batch(parent, metrics=[Metric(*point[1:]) for point in chunk])
             self._points |= points
             # A tag: parameters are final in MLflow, and a study can go on with a larger budget.
-            budget = f"{tuning.amount:.10g} {tuning.budget.replace('_', ' ')}"
+            budget = tuning.amount_text
             self._client.log_batch(parent, tags=[RunTag("budget", budget)])
             if trials and all(status.ended for _, status, _ in trials):
                 last = max(status.heartbeat for _, status, _ in trials)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
+_PASSWORD = re.compile(r"(:/+[^:/@\s]*):[^/\s]*@")
+_QUERY = re.compile(r"([?&]password=)[^&\s]*")
 
 
 def without_password(text: str) -> str:
@@ -13,4 +14,4 @@ def without_password(text: str) -> str:
     >>> without_password("--storage=postgresql://me:p@ss@host/db")
     '--storage=postgresql://me:***@host/db'
     """
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

@@ -142,7 +142,8 @@ def resampling(tuning: Tuning) -> Iterator[str]:
         f"Exact, for k trials drawn with replacement from all of a method's trials{over}: another "
         "search of k trials, as far as these show. At large k it rests on the few best of "
         "them, and as many draws as there are trials miss the best one in about 37 of 100 cases. "
-        "A pruned trial counts as the worst completed one of its method."
+        "A pruned trial counts as the worst completed one of all methods: how bad it would have "
+        "been is not known."
     )
     if tuning.sampler not in EXCHANGEABLE:
         yield (

@@ -155,18 +155,20 @@ def over_repeats(lines: pd.DataFrame, along: str) -> pd.DataFrame:
 def pools(trials: pd.DataFrame, objective: Objective) -> dict[str, Floats]:
     """Return the values of each method's counted trials over all its searches, best first.
 
-    A trial without a value, a pruned one, stands with the worst value of the method's completed
+    A trial without a value, a pruned one, stands with the worst value of all methods' completed
     trials, or with the ceiling where none completed: it was stopped for being worse than others,
-    and can't be the best. Methods without any valued trial are left out.
+    and how much worse is unknown. With the worst of its own method, pruning would flatter.
+    Methods without any valued trial are left out.
     """
     found = {}
-    for method, of_method in counted(trials, objective).groupby("method", sort=False):
+    every = counted(trials, objective)
+    completed = _sign(objective) * every.loc[every["outcome"] == "completed", "value"].dropna()
+    ceiling = _sign(objective) * objective.if_diverged
+    worst = ceiling if completed.empty else float(completed.max())
+    for method, of_method in every.groupby("method", sort=False):
         signed = _sign(objective) * of_method["value"]
         if signed.isna().all():
             continue
-        completed = signed[of_method["outcome"] == "completed"].dropna()
-        ceiling = _sign(objective) * objective.if_diverged
-        worst = ceiling if completed.empty else float(completed.max())
         found[str(method)] = _sign(objective) * np.sort(signed.fillna(worst).to_numpy(float))
     return found
 

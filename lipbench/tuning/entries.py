@@ -89,8 +89,12 @@ class SearchEntry(Strict):
             for name, entry in value.items():
                 if _is_group(name, entry):
                     parameters |= {f"{name}.{field}": inner for field, inner in entry.items()}
-                elif name not in named:
+                elif name in named:
+                    continue
+                elif entry is None or isinstance(entry, (dict, list)):
                     parameters[name] = entry
+                else:
+                    raise ValueError(f"{name}: write choices, [a, b], or a range, {{low, high}}")
             return {_PRESET: next(iter(named.values()), None), "parameters": parameters}
         return value
 
@@ -112,7 +116,9 @@ class ObjectiveEntry(Strict):
     def _forms(cls, value: Any) -> Any:
         """Take `fid` and `{fid: {if_diverged: 300}}`."""
         named = name_and_params(value)
-        if isinstance(named, dict) and isinstance(named.get("params"), dict):
+        if isinstance(named, dict) and "params" in named:
+            if not isinstance(named["params"], dict):
+                raise ValueError(f"write {named['name']}, or {{if_diverged: NUMBER}} under it")
             return {"name": named["name"], **named["params"]}
         return named
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ import yaml
 from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun
 from lipbench.tuning.record import Tuning
+from lipbench.tuning.study import Study, differences
+from lipbench.yamlmarks import Document
 
 
 def best(plan: Plan, runs: pd.DataFrame, trials: pd.DataFrame) -> dict[str, PlannedRun]:
@@ -45,6 +48,7 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
     ended = runs["outcome"].isin(["completed", "diverged"]).all()
     if runs.empty or not ended or objective.name not in runs:
         return None
+    runs = runs[runs["planned"]]
     values = runs[objective.name].where(runs["outcome"].eq("completed"), objective.if_diverged)
     means = (
         pd.DataFrame(
@@ -63,7 +67,7 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
 
 def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
     objective = tuning.objectives[0]
-    done = trials[trials["outcome"].eq("completed")]
+    done = trials[trials["outcome"].eq("completed") & trials[objective.name].notna()]
     if done.empty:
         return None
     values = done[objective.name]
@@ -71,20 +75,37 @@ def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
     return int(done["seed"].iloc[row]), int(done["trial"].iloc[row])
 
 
-def suite(
-    given: Mapping[str, Any], plan: Plan, chosen: Mapping[str, PlannedRun], source: str
-) -> str:
+def check(made: Study, chosen: Mapping[str, PlannedRun]) -> None:
+    """Raise UserError where a study's file says otherwise now than its trials were run."""
+    candidates = {candidate.label: candidate for candidate in made.candidates}
+    for label, run in chosen.items():
+        assert run.trial is not None
+        here = candidates.get(label)
+        now = here.spec(run.trial.params, run.spec.seed) if here else None
+        if now != run.spec:
+            changes = differences(run.spec.to_json(), now.to_json()) if now else ["it is gone"]
+            raise UserError(
+                f"{label} was tuned otherwise than the file says now: {'; '.join(changes)}. Undo "
+                "that, or give --set as it was then"
+            )
+
+
+def suite(document: Document, plan: Plan, chosen: Mapping[str, PlannedRun]) -> str:
     """Return the text of a suite's file that runs each method at its best configuration.
 
-    `given` is the study's file as plain values: what is not searched stays as it is there. The
-    seeds are as many as confirmed, and others: what chose a configuration does not report it.
-    Raises UserError where no trial has completed.
+    What is not searched stays as the study's document has it. The seeds are as many as
+    confirmed, and others: what chose a configuration does not report it. Raises UserError where
+    no trial has completed.
     """
     tuning = plan.tuning
     assert tuning is not None
     if not chosen:
         raise UserError("no trial of this study has completed yet")
-    kept = {k: v for k, v in given.items() if k not in ("tune", "loss", "settings", "methods")}
+    left_out = ("tune", "loss", "settings", "methods")
+    kept = {k: v for k, v in document.data.items() if k not in left_out}
+    if isinstance(kept["protocol"], str):
+        beside = Path(document.source).parent / kept["protocol"]
+        kept["protocol"] = str(beside.resolve()) if beside.is_file() else kept["protocol"]
     used = max((*tuning.seeds, *tuning.confirm_seeds))
     content = {
         **kept,
@@ -95,9 +116,10 @@ def suite(
         "seeds": [used + 1 + i for i in range(max(1, len(tuning.confirm_seeds)))],
     }
     missing = [label for label in tuning.search if label not in chosen]
-    amount = f"{tuning.amount:,g} {tuning.budget.replace('_', ' ')}"
+    amount = tuning.amount_text
     lines = [
-        f"Each method as the study {plan.name} found it best, by {source}.",
+        f"Each method as the study {plan.name} found it best: the mean over fresh seeds chose",
+        "where all runs that confirm have ended, elsewhere one run, for being best.",
         f"{tuning.sampler} had {amount} for each method and seed, by {tuning.objectives[0].name}.",
         *([f"Without a completed trial: {', '.join(missing)}."] if missing else []),
     ]

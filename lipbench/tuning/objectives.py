@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lipbench.resolve import Resolved
 
 _WORST_COST = 1e12  # of a diverged trial, in any unit: above every cost; our choice
-_WORST_BOUND = 1e6  # of a diverged trial, or one without a bound; our choice
+_WORST_BOUND = 1e9  # of a diverged trial, or one without a bound; our choice
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class _About:
 
 # Columns of `lipbench.load_runs`, of a run's status.
 _COSTS: Mapping[str, _About] = {
-    "seconds": _About("seconds"),
     "seconds_training": _About("seconds of training"),
     "seconds_per_update": _About("seconds per update", decimals=4),
     "images_per_second": _About("images per second", higher_is_better=True, decimals=0),
@@ -92,12 +91,20 @@ def values(
 ) -> list[float]:
     """Return what a trial is told as; its run is completed or has diverged.
 
-    A score or bound that is not a number, or not finite, counts as a diverged trial's. Raises
-    UserError for a cost that the machine did not measure.
+    A score or bound that is not a number, or that is not there, counts as a diverged trial's, and
+    so does what is worse than that: diverging never pays. Raises UserError for a cost that the
+    machine did not measure.
     """
     if status.outcome == "diverged":
         return [objective.if_diverged for objective in wanted]
-    return [_value(objective, folder, status, updates) for objective in wanted]
+    return [_bounded(o, _value(o, folder, status, updates)) for o in wanted]
+
+
+def _bounded(objective: Objective, value: float) -> float:
+    if not math.isfinite(value):
+        return objective.if_diverged
+    worst = max if objective.higher_is_better else min
+    return worst(value, objective.if_diverged)
 
 
 def _value(objective: Objective, folder: RunFolder, status: Status, updates: int) -> float:
@@ -108,24 +115,23 @@ def _value(objective: Objective, folder: RunFolder, status: Status, updates: int
     last = [
         row for row in rows if row.get("checkpoint", "last") == "last" and row["update"] == updates
     ]
-    if not last:
-        raise UserError(f"{folder.path} has no {name} of update {updates:,}")
+    if not last:  # no audit is kept of networks that are not finite
+        return math.nan
     found = last[-1][name] if name in _BOUNDS else last[-1]["scores"].get(name)
-    value = math.nan if found is None else float(found)
-    return value if math.isfinite(value) else objective.if_diverged
+    return math.nan if found is None else float(found)
 
 
 def _cost(name: str, status: Status) -> float:
-    parts = {k: v for k, v in status.cost.items() if k.startswith("seconds_") and "per" not in k}
-    cost = sum(parts.values()) if name == "seconds" else status.cost.get(name, math.nan)
+    cost = status.cost.get(name, math.nan)
     if not math.isfinite(cost):
-        raise UserError(f"this machine does not measure {name}, which the study's trials need")
+        raise UserError(f"{name} was not measured, which the study's trials are judged by")
     return float(cost)
 
 
 def seconds(status: Status) -> float:
     """Return how long a run has had a device: training, scoring and audits."""
-    return _cost("seconds", status) if status.cost else 0.0
+    parts = ("seconds_training", "seconds_scoring", "seconds_auditing")
+    return sum(float(status.cost.get(part, 0.0)) for part in parts)
 
 
 def intermediate(objective: Objective, folder: RunFolder) -> dict[int, float]:
@@ -143,5 +149,4 @@ def intermediate(objective: Objective, folder: RunFolder) -> dict[int, float]:
 
 def proxy(objective: Objective, scores: Mapping[str, float]) -> float:
     """Return what a pruner is told of scores during training: always a finite number."""
-    value = float(scores[objective.name])
-    return value if math.isfinite(value) else objective.if_diverged
+    return _bounded(objective, float(scores[objective.name]))

@@ -74,6 +74,12 @@ class Tuning:
     notes: tuple[str, ...] = ()  # what a reader should know, e.g. what the sampler doesn't model
 
     @property
+    def amount_text(self) -> str:
+        """Return the budget as people read it: `25 trials`, `0.5 device hours`."""
+        unit = self.budget.replace("_", " ")
+        return f"{self.amount:,.10g} {unit.removesuffix('s') if self.amount == 1 else unit}"
+
+    @property
     def prunes(self) -> bool:
         """Return whether trials can end early."""
         return self.pruner != "NopPruner"

@@ -97,6 +97,22 @@ def check_pruner(resolved: Resolved, objectives: tuple[Objective, ...]) -> None:
             f"there: {resolved.protocol.id} measures {', '.join(chosen)}",
             mark,
         )
+    _rehearse(given, range(every, updates + 1, every), mark)
+
+
+def _rehearse(given: Named, steps: Iterable[int], mark: Mark) -> None:
+    """Refuse options that only show to be wrong when a pruner is asked."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(pruner=pruner(given.name, given.params))
+    try:
+        for number in range(3):
+            trial = study.ask()
+            for step in steps:
+                trial.report(float(number), step)
+                trial.should_prune()
+            study.tell(trial, float(number))
+    except Exception as error:  # Optuna raises what it likes for a value that does not do
+        raise UserError(f"{given.name}: {type(error).__name__}: {error}", mark) from error
 
 
 def notes(sampler: str, search: Iterable[tuple[Parameter, ...]]) -> tuple[str, ...]:
@@ -113,7 +129,8 @@ def notes(sampler: str, search: Iterable[tuple[Parameter, ...]]) -> tuple[str, .
     )
     if not drawn:
         return ()
-    return (f"{sampler} does not model {', '.join(drawn)}: they are drawn at random.",)
+    verb = "they are" if len(drawn) > 1 else "it is"
+    return (f"{sampler} does not model {', '.join(drawn)}: {verb} drawn at random.",)
 
 
 def sampler(

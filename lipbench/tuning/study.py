@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import resolve, yamlmarks
+from lipbench.clock import WARM_UP_UPDATES
 from lipbench.errors import UserError
 from lipbench.plan import Plan
 from lipbench.plugins import Registry
@@ -31,6 +32,12 @@ class Study:
         """Return the plan, with the storage that is in use."""
         return replace(self.plan, tuning=replace(self.tuning, storage=storage))
 
+    def check_device(self, device: str) -> None:
+        """Raise UserError for an objective that such a device does not measure."""
+        for objective in self.tuning.objectives:
+            if device == "cpu" and objective.name in ("peak_device_bytes", "energy_joules"):
+                raise UserError(f"the objective {objective.name} is measured on a GPU only")
+
     def definition(self, candidate: Candidate, repeat: int) -> dict[str, Any]:
         """Return all that decides the trials of one method in one repeat, as plain values.
 
@@ -47,7 +54,10 @@ class Study:
             "search": {
                 parameter["name"]: parameter for parameter in tuning["search"][candidate.label]
             },
-            "objectives": tuning["objectives"],
+            "objectives": {
+                objective.name: {"if_diverged": objective.if_diverged}
+                for objective in self.tuning.objectives
+            },
             "sampler": {"name": self.tuning.sampler, **self.tuning.sampler_options},
             "pruner": {"name": self.tuning.pruner, **self.tuning.pruner_options},
             "repeat": repeat,
@@ -97,6 +107,13 @@ def _check_budget(suite: Suite, document: yamlmarks.Document) -> None:
             f"a budget of {tune.budget.generator_updates:,} generator updates is less than one "
             f"trial's {one:,}",
             document.mark(("tune", "budget")),
+        )
+    paces = {"seconds_per_update", "images_per_second"}
+    paces &= {entry.name for entry in tune.objective or []}
+    if paces and one <= WARM_UP_UPDATES:
+        raise UserError(
+            f"{min(paces)} is measured from update {WARM_UP_UPDATES + 1} on; a trial has {one}",
+            document.mark(("tune", "objective")),
         )
     shared = set(tune.confirm.seeds) & set(suite.seeds)
     if shared and tune.confirm.configurations:

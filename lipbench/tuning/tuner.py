@@ -7,6 +7,7 @@ claimed, was left by a process that ended: whoever finds it goes on with it.
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 import warnings
@@ -31,6 +32,9 @@ from lipbench.tuning.study import Study, differences
 from lipbench.urls import without_password
 
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
+_IN_A_ROW = 3  # failed trials, after which a search asks for no more; our choice
+_ATTEMPTS = "attempts"  # the attribute of a trial that says how often the machine failed its run
+_FOLDER = "folder"  # the attribute of an Optuna study that says in which results its runs are
 _PRUNED_AT = "pruned_at"  # the attribute of a trial that the pruner has ended
 _DEFINITION = "lipbench"  # the attribute of an Optuna study that says what made its trials
 _IDLE_SECONDS = 1.0  # between looks for what others left, where nothing else is to do
@@ -42,9 +46,12 @@ class Arm:
     """One method in one repeat of the study: an Optuna study of its own."""
 
     def __init__(
-        self, study: Study, candidate: Candidate, repeat: int, opened: BaseStorage
+        self, study: Study, candidate: Candidate, repeat: int, opened: BaseStorage, folder: str
     ) -> None:
-        """Open it, or make it. Raises UserError where it was made by another definition."""
+        """Open it, or make it.
+
+        Raises UserError where it was made by another definition, or for another folder.
+        """
         self.tuning, self.candidate, self.repeat = study.tuning, candidate, repeat
         self.name = f"{study.plan.name}/{candidate.label}/seed {repeat}"
         self._storage = opened
@@ -59,6 +66,7 @@ class Arm:
         with warnings.catch_warnings():  # experimental in Optuna; what optuna-dashboard shows
             warnings.simplefilter("ignore")
             self._optuna.set_metric_names([objective.name for objective in self.tuning.objectives])
+        self._settle_folder(folder)
         self._settle_definition(json.loads(json.dumps(study.definition(candidate, repeat))))
 
     @property
@@ -76,7 +84,8 @@ class Arm:
 
     def ask(self) -> FrozenTrial:
         """Return a new trial with its values."""
-        self._optuna.sampler = self._sampler(len(self.trials()))
+        # Without those that were dropped: what a kill cost shifts no draw.
+        self._optuna.sampler = self._sampler(len(self.trials(*_OVER, TrialState.RUNNING)))
         trial = self._optuna.ask()
         walk(self.candidate.search, lambda parameter: suggest(trial, parameter))
         return self._storage.get_trial(trial._trial_id)
@@ -84,7 +93,7 @@ class Arm:
     def is_whole(self, trial: FrozenTrial) -> bool:
         """Return whether a trial has all of its values; a killed process may have left some."""
         try:
-            self.run(trial)
+            walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
         except KeyError:
             return False
         return True
@@ -145,7 +154,10 @@ class Arm:
         """
         if self.fresh(trial).user_attrs.get(_PRUNED_AT) == update:
             return True
-        prunes = self._optuna.pruner.prune(self._optuna, self.fresh(trial))
+        judged = copy.copy(self.fresh(trial))  # as it was then: later ones are from before a kill
+        known = judged.intermediate_values
+        judged.intermediate_values = {step: known[step] for step in known if step <= update}
+        prunes = self._optuna.pruner.prune(self._optuna, judged)
         if prunes:
             self.note(trial, **{_PRUNED_AT: update})
         return prunes
@@ -176,11 +188,18 @@ class Arm:
             for trial in self.trials(TrialState.COMPLETE)
             if trial.user_attrs.get("outcome") == "completed"
         ]
-        if len(self.tuning.objectives) > 1:
-            front = {trial.number for trial in self._optuna.best_trials}
-            complete = [trial for trial in complete if trial.number in front]
-        sign = -1 if self.tuning.objectives[0].higher_is_better else 1
-        ranked = sorted(complete, key=lambda trial: sign * trial.values[0])
+        signs = [-1 if objective.higher_is_better else 1 for objective in self.tuning.objectives]
+        losses = {
+            trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+            for trial in complete
+        }
+        front = [
+            trial
+            for trial in complete
+            if not any(_dominates(other, losses[trial.number]) for other in losses.values())
+        ]
+        kept = complete if len(signs) == 1 else front
+        ranked = sorted(kept, key=lambda trial: losses[trial.number])
         different: dict[str, FrozenTrial] = {}
         for trial in ranked:
             different.setdefault(json.dumps(trial.params, sort_keys=True), trial)
@@ -191,6 +210,16 @@ class Arm:
         return samplers.sampler(
             tuning.sampler, tuning.sampler_options, self.name, self.repeat, number
         )
+
+    def _settle_folder(self, folder: str) -> None:
+        stored = self._optuna.user_attrs.get(_FOLDER)
+        if stored is None:
+            self._optuna.set_user_attr(_FOLDER, folder)
+        elif stored != folder:
+            raise UserError(
+                f"the storage has another study {self.name!r}, whose runs are in other results; "
+                "give this one another name: --set name=NAME"
+            )
 
     def _settle_definition(self, definition: dict[str, Any]) -> None:
         stored = self._optuna.user_attrs.get(_DEFINITION)
@@ -226,7 +255,7 @@ class Tuner:
         make: MakeTask,
         retry_failed: bool = False,
     ) -> None:
-        """Open the study's parts in the storage at a location.
+        """Open the study's parts in the storage at a location; to be called while deciding.
 
         Raises UserError where that cannot be used, or the file is not what began the study.
         """
@@ -234,13 +263,14 @@ class Tuner:
         self._make, self._retry_failed = make, retry_failed
         self._ledger = folder.ledger()
         self._held: dict[str, _Held] = {}
-        self._attempts: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}  # at runs that failed here
+        self._forgiven: dict[str, int] = {}  # attempts of trials before, that are tried again
         self._elsewhere = False  # whether others work on what this one may have to go on with
         self._looked = 0.0
-        with folder.deciding(), storage.reached(location):
+        with storage.reached(location):
             opened = storage.opened(location)
             self.arms = [
-                Arm(study, candidate, repeat, opened)
+                Arm(study, candidate, repeat, opened, folder.identity())
                 for repeat in self.tuning.seeds
                 for candidate in study.candidates
             ]
@@ -277,7 +307,7 @@ class Tuner:
     def finished(self, task: Task) -> None:
         """Take in how a task ended, and give its run up."""
         hash_ = task.run.spec.hash
-        held = self._held.pop(hash_)
+        held = self._held[hash_]
         folder = RunFolder(task.folder)
         status = folder.status()
         with storage.reached(self._location):
@@ -285,9 +315,12 @@ class Tuner:
                 if held.arm and held.trial:
                     self._settle(held.arm, held.arm.fresh(held.trial), task.run, folder, status)
             elif status.outcome in ENDED:
-                self._attempts[hash_] = self._attempts.get(hash_, 0) + 1
+                attempts = self._tried(task.run, held.arm, held.trial) + 1
+                self._attempts[hash_] = attempts
                 if held.arm and held.trial:
-                    held.arm.note(held.trial, outcome=status.outcome, cause=status.cause)
+                    facts = {"outcome": status.outcome, "cause": status.cause}
+                    held.arm.note(held.trial, **facts, **{_ATTEMPTS: attempts})
+        del self._held[hash_]
         held.claim.release()
 
     def close(self) -> None:
@@ -303,7 +336,8 @@ class Tuner:
         planned = self._ledger.confirmations()
         left = 0
         for arm in self.arms:
-            left += max(0, int(self.tuning.amount) - len(arm.trials(*_OVER)))
+            if not self._fails(arm):
+                left += max(0, int(self.tuning.amount) - len(arm.trials(*_OVER)))
             if arm.key in planned:
                 statuses = [self._folder(run).status() for run in planned[arm.key]]
                 left += sum(status.outcome not in RESULTS for status in statuses)
@@ -313,11 +347,7 @@ class Tuner:
 
     def _check_folder(self, arm: Arm) -> None:
         """Raise UserError where the storage and the folder are not of one study."""
-        here = {
-            run.trial.number
-            for run in self._ledger.trials()
-            if run.trial and _place(run) == arm.key
-        }
+        here = {number for *key, number in self._planned() if tuple(key) == arm.key}
         there = {trial.number for trial in arm.trials()}
         over = {trial.number for trial in arm.trials(*_OVER)}
         if here <= there and over <= here:
@@ -330,9 +360,7 @@ class Tuner:
 
     def _left(self) -> Task | None:
         """Return a trial that some process left unfinished."""
-        known = {
-            (*_place(run), run.trial.number): run for run in self._ledger.trials() if run.trial
-        }
+        known = self._planned()
         for arm in self.arms:
             for trial in arm.trials(TrialState.RUNNING):
                 run = known.get((*arm.key, trial.number))
@@ -340,24 +368,33 @@ class Tuner:
                     if not arm.is_whole(trial):
                         arm.drop(trial)
                         continue
-                    run = arm.run(trial)
-                    self._ledger.add_trial(run)
+                    run = self._add(arm, trial)
                 if task := self._take(run, arm, trial):
                     return task
         return None
 
     def _new(self) -> Task | None:
         """Return a new trial of the method that had the fewest so far."""
-        while True:
-            able = [arm for arm in self.arms if arm.affords(self._under_way(arm))]
-            if not able:
-                return None
+        while able := [arm for arm in self.arms if self._affords(arm) and not self._waits(arm)]:
             arm = min(able, key=lambda arm: len(arm.trials(*_OVER, TrialState.RUNNING)))
             trial = arm.ask()
-            run = arm.run(trial)
-            self._ledger.add_trial(run)
-            if task := self._take(run, arm, trial):
+            if task := self._take(self._add(arm, trial), arm, trial):
                 return task
+        return None
+
+    def _add(self, arm: Arm, trial: FrozenTrial) -> PlannedRun:
+        """Put a trial into the ledger; return its run.
+
+        One that its method refuses, which single values could not tell, is dropped. Raises
+        UserError for that.
+        """
+        try:
+            run = arm.run(trial)
+        except UserError as error:
+            arm.drop(trial)
+            raise UserError(f"trial {trial.number} of {arm.name!r}: {error}") from error
+        self._ledger.add_trial(run)
+        return run
 
     def _confirming(self) -> Task | None:
         """Return a run that confirms a configuration of a method whose search is over."""
@@ -365,27 +402,80 @@ class Tuner:
             if not self._is_over(arm):
                 continue
             wanted = list(arm.confirmations())
-            if [r.spec.hash for r in self._ledger.confirmations().get(arm.key, [])] != [
-                run.spec.hash for run in wanted
-            ]:
+            planned = self._ledger.confirmations().get(arm.key)
+            if planned is None or [r.spec.hash for r in planned] != [r.spec.hash for r in wanted]:
                 self._ledger.set_confirmations(*arm.key, wanted)
             for run in wanted:
                 if task := self._take(run):
                     return task
         return None
 
-    def _is_over(self, arm: Arm) -> bool:
-        """Return whether a method's search is: failed trials wait for a user, not for us."""
-        under_way = [s for s in self._running(arm) if s.outcome not in ENDED]
-        return not under_way and not arm.affords()
+    def _affords(self, arm: Arm) -> bool:
+        """Return whether a search asks for one more trial."""
+        promised = 0.0
+        if self.tuning.budget == "device_hours":
+            statuses = [self._folder(run).status() for run in self._running(arm).values()]
+            promised = sum(objectives.seconds(status) for status in statuses) / 3600
+        return arm.affords(promised) and not self._fails(arm)
 
-    def _running(self, arm: Arm) -> list[Status]:
-        """Return how the runs of a method's running trials stand, by their own account."""
-        runs = {
+    def _waits(self, arm: Arm) -> bool:
+        """Return whether a trial of a search waits for the run of another one, of equal values.
+
+        Until that has ended, asking for more could give nothing but further such trials.
+        """
+        return any(
+            self._ledger.first(run) is not run and not self._folder(run).status().ended
+            for run in self._running(arm).values()
+        )
+
+    def _fails(self, arm: Arm) -> bool:
+        """Return whether the machine failed a search's last trials, all of them for good."""
+        last = arm.trials(*_OVER, TrialState.RUNNING)[-_IN_A_ROW:]
+        running = self._running(arm)
+        return len(last) == _IN_A_ROW and all(
+            trial.number in running and self._failed(running[trial.number], arm, trial)
+            for trial in last
+        )
+
+    def _is_over(self, arm: Arm) -> bool:
+        """Return whether a search is: trials that failed for good wait for a user, not for us."""
+        if self._affords(arm):
+            return False
+        running = self._running(arm)
+        for trial in arm.trials(TrialState.RUNNING):
+            run = running.get(trial.number)
+            if run is None or not self._failed(run, arm, trial):
+                self._elsewhere = self._elsewhere or not self._held
+                return False
+        return True
+
+    def _failed(self, run: PlannedRun, arm: Arm, trial: FrozenTrial) -> bool:
+        """Return whether a trial's run failed as often as it may."""
+        outcome = self._folder(run).status().outcome
+        failed = outcome in ENDED and outcome not in RESULTS
+        return failed and self._tried(run, arm, trial) > self.tuning.retries
+
+    def _tried(self, run: PlannedRun, arm: Arm | None, trial: FrozenTrial | None) -> int:
+        """Return how often a run has failed, since somebody last asked to retry it."""
+        if arm is None or trial is None:
+            return self._attempts.get(run.spec.hash, 0)
+        attempts = int(arm.fresh(trial).user_attrs.get(_ATTEMPTS, 0))
+        if self._retry_failed:
+            before = self._forgiven.setdefault(run.spec.hash, attempts)
+            return attempts - before
+        return attempts
+
+    def _running(self, arm: Arm) -> dict[int, PlannedRun]:
+        """Return the runs of a search's running trials, by number."""
+        known = self._planned()
+        numbers = [trial.number for trial in arm.trials(TrialState.RUNNING)]
+        return {n: known[*arm.key, n] for n in numbers if (*arm.key, n) in known}
+
+    def _planned(self) -> dict[tuple[str, int, int], PlannedRun]:
+        """Return every trial's run by method, repeat and number."""
+        return {
             (*_place(run), run.trial.number): run for run in self._ledger.trials() if run.trial
         }
-        keys = [(*arm.key, trial.number) for trial in arm.trials(TrialState.RUNNING)]
-        return [self._folder(runs[key]).status() for key in keys if key in runs]
 
     def _folder(self, run: PlannedRun) -> RunFolder:
         """Return a run's folder, which it shares with an earlier trial of the same values."""
@@ -409,15 +499,19 @@ class Tuner:
                 self._settle(arm, trial, run, folder, status)
             claim.release()
             return None
-        attempts = self._attempts.get(hash_, 0)
-        tried = attempts > self.tuning.retries if attempts else not self._retry_failed
-        if status.outcome in ENDED and tried:
+        if status.outcome in ENDED and self._tried(run, arm, trial) > self._patience(arm, hash_):
             claim.release()
             return None
         folder.check_checkpoint()
         self._held[hash_] = _Held(claim, arm, trial)
         task = self._make(run, folder)
         return replace(task, consults=arm is not None and self.tuning.prunes)
+
+    def _patience(self, arm: Arm | None, hash_: str) -> int:
+        """Return how many failures a run may have; one that confirms, only in this process."""
+        if arm is None and hash_ not in self._attempts and not self._retry_failed:
+            return -1
+        return self.tuning.retries
 
     def _settle(
         self, arm: Arm, trial: FrozenTrial, run: PlannedRun, folder: RunFolder, status: Status
@@ -438,11 +532,11 @@ class Tuner:
         }
         arm.tell(trial, status.outcome, told, facts)
 
-    def _under_way(self, arm: Arm) -> float:
-        """Return the hours that a method's running trials have had so far."""
-        if self.tuning.budget != "device_hours":
-            return 0.0
-        return sum(objectives.seconds(status) for status in self._running(arm)) / 3600
+
+def _dominates(other: Sequence[float], losses: Sequence[float]) -> bool:
+    """Return whether other losses are nowhere greater, and somewhere less."""
+    pairs = list(zip(other, losses, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _place(run: PlannedRun) -> tuple[str, int]:

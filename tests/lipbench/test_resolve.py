@@ -318,13 +318,17 @@ def test_a_hyperparameter_that_a_method_gained_since_takes_its_default(write, pl
 def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_of, cache):
     assert path.read_text().startswith("# ")
     read, document = suite.read(path, [])
+
+    def planned():
+        if read.tune:
+            return studies.study(read, document, Registry("methods"), cache).candidates
+        return plan_of(path).runs
+
     if read.dataset.name == "images":  # the user's own
         with pytest.raises(UserError, match=r"--set dataset.path=PATH"):
-            plan_of(path)
-    elif read.tune:
-        assert studies.study(read, document, Registry("methods"), cache).candidates
+            planned()
     else:
-        assert plan_of(path).runs
+        assert planned()
 
 
 def test_methods_digits_trains_every_built_in_method(plan_of):

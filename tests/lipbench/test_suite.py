@@ -52,7 +52,7 @@ from lipbench.errors import UserError
         (
             "name: tiny",
             "loss: {hinge: {}, wasserstein: {}}",
-            r":2: no key called 'loss.hinge'; .*There are loss.name, loss.params",
+            r":2: loss: got .*; write one name, alone or with its parameters",
         ),
         (
             "[none,",
@@ -71,7 +71,7 @@ from lipbench.errors import UserError
         (
             "[none,",
             "[{none: {}, loss: {hinge: {}, wasserstein: {}}},",
-            r":5: no key called 'methods.0.loss.hinge'; .*There are methods.0.loss.name",
+            r":5: methods.0.loss: got .*; write one name, alone or with its parameters",
         ),
     ],
 )

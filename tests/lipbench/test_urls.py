@@ -15,6 +15,11 @@ from lipbench.urls import without_password
             "--storage=postgresql+psycopg2://me:s@c:r@host/db",
             "--storage=postgresql+psycopg2://me:***@host/db",
         ),
+        ("postgresql:/me:secret@host/db", "postgresql:/me:***@host/db"),
+        (
+            "postgresql://host/db?user=me&password=secret",
+            "postgresql://host/db?user=me&password=***",
+        ),
         ("http://me@host:80/a:b@c", "http://me@host:80/a:b@c"),
         ("sqlite:////tmp/a:b/c@d.db", "sqlite:////tmp/a:b/c@d.db"),
         ("runs/x/optuna.journal", "runs/x/optuna.journal"),

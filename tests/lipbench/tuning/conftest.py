@@ -159,13 +159,14 @@ class Stage:
         self.folder.path.mkdir(parents=True, exist_ok=True)
         plan = self.made.plan
         self.folder.save_plan(plan, "sqlite://")
-        tuner = Tuner(
-            self.made,
-            self.folder,
-            self.location,
-            lambda run, at: sweep.task(plan, run, at, {}, Path(), None),
-            **options,
-        )
+        with self.folder.deciding():
+            tuner = Tuner(
+                self.made,
+                self.folder,
+                self.location,
+                lambda run, at: sweep.task(plan, run, at, {}, Path(), None),
+                **options,
+            )
         self.tuners.append(tuner)
         return tuner
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import yaml
+import pytest
 
-from lipbench import resolve, suite
+from lipbench import resolve, suite, yamlmarks
+from lipbench.errors import UserError
 from lipbench.frame import load_runs, load_trials
 from lipbench.plugins import Registry
 from lipbench.tuning import export
@@ -13,8 +14,9 @@ from lipbench.tuning import export
 def exported(made):
     plan = made.folder.plan()
     chosen = export.best(plan, load_runs(made.folder.path), load_trials(made.folder.path))
-    given = yaml.safe_load((made.folder.path.parents[1] / "tuned.yaml").read_text())
-    return plan, chosen, export.suite(given, plan, chosen, "test")
+    export.check(made.made, chosen)
+    document = yamlmarks.read(made.folder.path.parents[1] / "tuned.yaml")
+    return plan, chosen, export.suite(document, plan, chosen)
 
 
 def test_the_suite_has_each_methods_best_configuration_and_seeds_that_chose_nothing(
@@ -59,3 +61,12 @@ def test_a_method_without_a_completed_trial_is_named_and_left_out(stage):
     _, chosen, text = exported(made)
     assert list(chosen) == ["none"]
     assert "# Without a completed trial: SN." in text
+
+
+def test_a_file_that_says_otherwise_than_the_study_is_not_exported(stage):
+    made = stage("methods=none")
+    made.finish(made.tuner())
+    _, chosen, _ = exported(made)
+    changed = stage("methods=none", "budget.generator_updates=20")
+    with pytest.raises(UserError, match=r"budget\.generator_updates was 10, is 20"):
+        export.check(changed.made, chosen)

@@ -43,30 +43,38 @@ def test_a_score_is_that_of_the_last_checkpoint_and_not_of_one_that_was_selected
 
 
 def test_costs_and_bounds_are_those_at_the_end(stage, run):
-    objectives = wanted(stage, "fd_digits", "seconds", "seconds_per_update", "lower_bound")
-    assert values(objectives, run, DONE, 10) == [60.0, 4.5, 0.3, 2.0]
+    objectives = wanted(stage, "fd_digits", "seconds_training", "lower_bound")
+    assert values(objectives, run, DONE, 10) == [60.0, 3.0, 2.0]
     assert seconds(DONE) == 4.5
 
 
 def test_a_trial_without_a_bound_counts_as_one_that_diverged(stage, run):
-    assert values(wanted(stage, "upper_bound"), run, DONE, 10) == [1e6]
+    assert values(wanted(stage, "upper_bound"), run, DONE, 10) == [1e9]
+    assert values(wanted(stage, "upper_bound"), run, DONE, 20) == [1e9]  # not audited at all
 
 
 def test_a_diverged_trial_has_the_ceiling_of_each_objective(stage, run):
-    objectives = wanted(
-        stage, "fd_digits", "images_per_second", "{lower_bound: {if_diverged: 50}}"
-    )
-    assert values(objectives, run, Status("diverged", update=3), 10) == [1200.0, 0.0, 50.0]
+    objectives = wanted(stage, "fd_digits", "extra_parameters", "{lower_bound: {if_diverged: 50}}")
+    assert values(objectives, run, Status("diverged", update=3), 10) == [1200.0, 1e12, 50.0]
+
+
+def test_diverging_never_pays(stage, run):
+    ceiling = "{fd_digits: {if_diverged: 50}}"
+    assert values(wanted(stage, ceiling), run, DONE, 10) == [50.0]  # the score is 60
+    (objective,) = wanted(stage, ceiling)
+    assert intermediate(objective, run) == {5: 50.0, 10: 50.0}
 
 
 def test_a_cost_that_the_machine_does_not_measure_is_refused(stage, run):
-    with pytest.raises(UserError, match="does not measure energy_joules"):
+    with pytest.raises(UserError, match="energy_joules was not measured"):
         values(wanted(stage, "energy_joules"), run, DONE, 10)
 
 
-def test_a_score_of_another_update_is_no_result(stage, run):
-    with pytest.raises(UserError, match="has no fd_digits of update 20"):
-        values(wanted(stage, "fd_digits"), run, DONE, 20)
+def test_an_objective_that_only_a_gpu_has_is_refused_before_anything_is_trained(stage):
+    made = stage("tune.objective=energy_joules").made
+    with pytest.raises(UserError, match="measured on a GPU only"):
+        made.check_device("cpu")
+    made.check_device("cuda:0")
 
 
 def test_a_pruner_hears_the_selections_scores_and_never_the_protocols(stage, run):
@@ -81,8 +89,13 @@ def test_a_pruner_hears_the_selections_scores_and_never_the_protocols(stage, run
         (["tune.objective=[fd_digits, fd_digits]"], "there twice"),
         (["tune.objective=parzen_pixels"], "nothing bounds parzen_pixels"),
         (["tune.objective=lower_bound"], r"set intervals\.audit"),
-        (["tune.objective=[fd_digits, seconds]", "tune.pruner=MedianPruner"], "cannot prune"),
-        (["tune.objective=seconds", "tune.pruner=MedianPruner"], "seconds is none there"),
+        (
+            ["tune.objective=[fd_digits, extra_parameters]", "tune.pruner=MedianPruner"],
+            "cannot prune",
+        ),
+        (["tune.objective=recall_digits", "tune.pruner=MedianPruner"], "recall_digits is none"),
+        (["tune.objective=seconds_per_update"], "measured from update 11 on; a trial has 10"),
+        (["tune.pruner={HyperbandPruner: {min_resource: 0}}"], "HyperbandPruner: ZeroDivision"),
         (["intervals.score=10", "tune.pruner=MedianPruner"], r"set intervals\.score below"),
         (["intervals.score=null", "tune.pruner=MedianPruner"], r"set intervals\.score below"),
         (["tune.sampler=TPE"], "no sampler called 'TPE'"),
@@ -92,7 +105,7 @@ def test_a_pruner_hears_the_selections_scores_and_never_the_protocols(stage, run
         (["tune.pruner=Median"], "no pruner called 'Median'; did you mean 'MedianPruner'"),
         (["tune.pruner={MedianPruner: {n_startup_trials: -1}}"], "cannot be negative"),
         (
-            ["tune.sampler=CmaEsSampler", "tune.objective=[fd_digits, seconds]"],
+            ["tune.sampler=CmaEsSampler", "tune.objective=[fd_digits, cs_digits]"],
             "CmaEsSampler takes one objective",
         ),
         (["tune.budget={trials: 1, device_hours: 1}"], "one of trials, generator_updates"),

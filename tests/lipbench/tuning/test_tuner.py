@@ -156,14 +156,21 @@ def test_a_killed_study_draws_what_it_would_have_drawn(stage):
     assert len(set(drawn)) == 28
 
 
-def test_a_trial_without_values_is_dropped_and_another_one_drawn(stage):
+def test_a_trial_without_values_is_dropped_and_shifts_no_draw(stage):
+    whole = stage("methods=none")
+    tuner = whole.tuner()
+    whole.finish(tuner)
+    ((_, drawn),) = told(tuner).items()
     made = stage("methods=none")
-    killed = made.tuner()
-    (arm,) = killed.arms
+    made.folder.path = whole.folder.path.parent / "killed"
+    made.location = str(made.folder.path / "optuna.journal")
+    (arm,) = made.tuner().arms
     arm._optuna.ask()  # and killed before its values were there
     tuner = made.tuner()
     made.finish(tuner)
-    assert states(tuner) == {"FAIL": 1, "COMPLETE": 3}
+    ((_, again),) = told(tuner).items()
+    assert again[0][0] == "FAIL"
+    assert again[1:] == drawn
     assert len(load_trials(made.folder.path)) == 3
 
 
@@ -513,7 +520,9 @@ def test_a_study_and_a_suite_do_not_share_a_folder(stage):
 
 
 def test_a_studys_runs_have_its_objectives_as_columns(stage):
-    made = stage("methods=none", "intervals.audit=5", "tune.objective=[lower_bound, seconds]")
+    made = stage(
+        "methods=none", "intervals.audit=5", "tune.objective=[lower_bound, seconds_training]"
+    )
     tuner = made.tuner()
     while task := tuner.next():
         row = {"update": 10, "lower_bound": 2.5, "upper_bound": None}
@@ -524,3 +533,153 @@ def test_a_studys_runs_have_its_objectives_as_columns(stage):
     assert set(frame["lower_bound"]) == {2.5}
     assert set(load_trials(made.folder.path)["lower_bound"]) == {2.5}
     assert "upper_bound" not in frame
+
+
+def test_a_search_is_not_over_while_a_trial_that_ended_is_not_told(stage):
+    made = stage("methods=none", "tune.budget.trials=2")
+    one, other = made.tuner(), made.tuner()
+    first, second = one.next(), other.next()
+    made.train(second)
+    other.finished(second)
+    made.train(first)  # its process has not told it yet
+    other._looked = -math.inf
+    assert other.next() is None
+    assert other.expects_more()
+    one.finished(first)
+    other._looked = -math.inf
+    assert other.next().run.trial.confirms
+
+
+def test_a_search_is_not_over_while_a_trial_will_be_tried_again(stage):
+    made = stage("methods=none", "tune.budget.trials=1", "tune.retries=1")
+    one, other = made.tuner(), made.tuner()
+    task = one.next()
+    made.train(task, "failed")
+    one.finished(task)
+    again = other.next()  # the count of attempts is the study's, not a process's
+    assert again.run.spec.hash == task.run.spec.hash
+    made.train(again, "failed")
+    other.finished(again)
+    assert other.next() is None
+    assert made.tuner().next() is None
+
+
+def test_processes_together_keep_to_a_budget_of_updates(stage):
+    made = stage("methods=none", "tune.budget={generator_updates: 30}")
+    one, other = made.tuner(), made.tuner()
+    held = [tuner.next() for tuner in (one, other, one, other)]
+    assert [task is not None for task in held] == [True, True, True, False]
+
+
+def test_a_higher_score_is_better_where_it_is(stage):
+    made = stage("methods=none", "tune.objective=cs_digits", "tune.confirm.seeds=[100]")
+    tuner = made.tuner()
+    seen = []
+    while task := tuner.next():
+        if not task.run.trial.confirms:
+            seen.append(task.run.spec.setting.lr)
+        made.train(task, cs_digits=1.0 + task.run.spec.setting.lr)
+        tuner.finished(task)
+    (confirming,) = [r for r in made.folder.plan().runs if r.trial.confirms]
+    assert confirming.spec.setting.lr == max(seen)
+
+
+def test_configurations_that_are_confirmed_differ(stage):
+    made = stage(
+        "methods=none",
+        "tune.search={n_dis: [1, 2]}",
+        "tune.budget.trials=8",
+        "tune.confirm={configurations: 3, seeds: [100]}",
+    )
+    made.finish(made.tuner())
+    confirming = [r.spec for r in made.folder.plan().runs if r.trial.confirms]
+    assert [spec.setting.n_dis for spec in confirming] in ([1, 2], [2, 1])
+
+
+def test_a_confirming_run_that_changes_its_rank_is_not_trained_again(stage):
+    several = "tune.confirm={configurations: 2, seeds: [100, 101]}"
+    made = stage("methods=none", several)
+    made.finish(made.tuner())
+    more = stage("methods=none", several, "tune.budget.trials=12")
+    more.finish(more.tuner())
+    trained = made.trained + more.trained
+    assert len(trained) == len(set(trained))
+
+
+def test_a_search_that_the_machine_keeps_failing_stops_asking(stage):
+    made = stage("methods=none", "tune.budget={device_hours: 1}", "tune.retries=0")
+    tuner = made.tuner()
+    made.finish(tuner, lambda task: "failed")
+    assert len(load_trials(made.folder.path)) == 3
+    retried = made.tuner(retry_failed=True)
+    task = retried.next()
+    made.train(task)
+    retried.finished(task)
+    assert retried.next() is not None
+
+
+def test_hours_of_a_failed_trial_do_not_keep_a_search_from_its_end(stage):
+    made = stage("methods=none", "tune.budget={device_hours: 0.02}", "tune.retries=0")
+    tuner = made.tuner()
+    outcomes = iter(["failed", *["completed"] * 9])
+    made.finish(tuner, lambda task: next(outcomes))
+    assert [r.trial.confirms for r in made.folder.plan().runs].count(True) == 2
+
+
+def test_equal_values_that_wait_for_one_run_are_not_asked_for_without_end(stage):
+    made = stage("methods=none", "tune.search={n_dis: [1, 2]}", "tune.budget={device_hours: 1}")
+    tuner = made.tuner()
+    held = [task for task in (tuner.next() for _ in range(5)) if task]
+    assert 1 <= len(held) <= 2
+    assert len(made.folder.ledger().trials()) <= len(held) + 1
+
+
+def test_a_settled_trial_has_every_value_on_its_way(stage):
+    made = stage(*PRUNED, "tune.budget.trials=1")
+    tuner = made.tuner()
+    task = tuner.next()
+    row = {"checkpoint": "selection", "update": 5, "scores": {"fd_digits": 70.0}}
+    made.train(task)
+    RunFolder(task.folder).append("scores", row)
+    tuner.finished(task)  # as of a run whose process did not hear of the selection
+    assert tuner.arms[0].trials()[0].intermediate_values == {5: 70.0}
+
+
+def test_another_folders_study_in_one_storage_is_refused(stage):
+    made = stage("methods=none")
+    made.tuner()
+    other = stage("methods=none")
+    other.folder.path = made.folder.path.parent / "other"
+    other.location = made.location
+    with pytest.raises(UserError, match="whose runs are in other results"):
+        other.tuner()
+
+
+def test_a_storage_that_fails_keeps_the_claim_until_the_process_gives_it_up(stage, monkeypatch):
+    made = stage("methods=none")
+    tuner = made.tuner()
+    task = tuner.next()
+    made.train(task)
+
+    def away(*_):
+        raise optuna.exceptions.StorageInternalError("it is away")
+
+    monkeypatch.setattr(tuner.arms[0], "tell", away)
+    with pytest.raises(UserError, match=r"cannot be used \(it is away\)"):
+        tuner.finished(task)
+    assert made.folder.claim(task.run.spec.hash) is None
+    tuner.close()
+    claim = made.folder.claim(task.run.spec.hash)
+    assert claim is not None
+    claim.release()
+
+
+def test_a_journals_unfinished_line_is_cut(stage):
+    made = stage("methods=none")
+    made.finish(made.tuner())
+    journal = made.folder.path / "optuna.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 4, "wor')
+    more = stage("methods=none", "tune.budget.trials=5")
+    tuner = more.tuner()
+    more.finish(tuner)
+    assert states(tuner) == {"COMPLETE": 5}
