@@ -72,7 +72,7 @@ class Display:
                 self._resumed[id_] = update
                 self._skipped += self._share(task, update)
             if event.kind == "scored":
-                score = self._score(event.facts["scores"])
+                score = self._score(event.facts)
             self._running[id_] = (task, update, score)
         elif event.kind == "finished":
             _, _, score = self._running.pop(id_)
@@ -94,8 +94,12 @@ class Display:
             return self._total - self._to_do
         return sum(n for outcome, n in self._ended.items() if outcome != "interrupted")
 
-    def _score(self, scores: dict[str, float]) -> str:
-        return f"{self.primary} {scores[self.primary]:.3g}" if self.primary in scores else ""
+    def _score(self, facts: dict[str, Any]) -> str:
+        """Return the newest primary score; one of a selection is of other images."""
+        if self.primary not in facts["scores"]:
+            return ""
+        of = " (selection)" if facts["checkpoint"] == "selection" else ""
+        return f"{self.primary} {facts['scores'][self.primary]:.3g}{of}"
 
     def _share(self, task: Task, update: int) -> float:
         return work(task.run) * update / task.run.spec.budget.generator_updates

@@ -315,11 +315,12 @@ class Tuner:
                 if held.arm and held.trial:
                     self._settle(held.arm, held.arm.fresh(held.trial), task.run, folder, status)
             elif status.outcome in ENDED:
-                attempts = self._tried(task.run, held.arm, held.trial) + 1
-                self._attempts[hash_] = attempts
+                self._attempts[hash_] = self._attempts.get(hash_, 0) + 1
                 if held.arm and held.trial:
+                    owner = self._owner(task.run, held.arm, held.trial)
+                    attempts = owner.user_attrs.get(_ATTEMPTS, 0) + 1
                     facts = {"outcome": status.outcome, "cause": status.cause}
-                    held.arm.note(held.trial, **facts, **{_ATTEMPTS: attempts})
+                    held.arm.note(owner, **facts, **{_ATTEMPTS: attempts})
         del self._held[hash_]
         held.claim.release()
 
@@ -459,11 +460,17 @@ class Tuner:
         """Return how often a run has failed, since somebody last asked to retry it."""
         if arm is None or trial is None:
             return self._attempts.get(run.spec.hash, 0)
-        attempts = int(arm.fresh(trial).user_attrs.get(_ATTEMPTS, 0))
+        attempts = int(self._owner(run, arm, trial).user_attrs.get(_ATTEMPTS, 0))
         if self._retry_failed:
-            before = self._forgiven.setdefault(run.spec.hash, attempts)
-            return attempts - before
+            return attempts - self._forgiven.setdefault(run.spec.hash, attempts)
         return attempts
+
+    def _owner(self, run: PlannedRun, arm: Arm, trial: FrozenTrial) -> FrozenTrial:
+        """Return the first trial of a search with this run, where its attempts are counted."""
+        first = self._ledger.first(run)
+        if first.trial is None or _place(first) != arm.key:
+            return arm.fresh(trial)
+        return arm.trials()[first.trial.number]
 
     def _running(self, arm: Arm) -> dict[int, PlannedRun]:
         """Return the runs of a search's running trials, by number."""

@@ -564,6 +564,23 @@ def test_a_search_is_not_over_while_a_trial_will_be_tried_again(stage):
     assert made.tuner().next() is None
 
 
+def test_a_retry_that_is_asked_for_has_as_many_attempts_as_the_first(stage):
+    made = stage("methods=none", "tune.budget.trials=1", "tune.retries=1")
+    made.finish(made.tuner(), lambda task: "failed")
+    assert len(made.trained) == 2
+    made.finish(made.tuner(retry_failed=True), lambda task: "failed")
+    assert len(made.trained) == 4
+    made.finish(made.tuner(), lambda task: "failed")
+    assert len(made.trained) == 4
+
+
+def test_a_trial_of_a_run_that_has_failed_for_good_is_not_one_more_attempt(stage):
+    made = stage("methods=none", "tune.search={n_dis: [1, 2]}", "tune.budget.trials=6")
+    tuner = made.tuner()
+    made.finish(tuner, lambda task: "failed")
+    assert len(made.trained) == 3 * len(set(made.trained))  # each run and its two retries
+
+
 def test_processes_together_keep_to_a_budget_of_updates(stage):
     made = stage("methods=none", "tune.budget={generator_updates: 30}")
     one, other = made.tuner(), made.tuner()
