@@ -360,7 +360,7 @@ class SuiteFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"cannot make the folder {self.path}: {error.strerror}") from error
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         with (self.path / ".lock").open("w") as file:
             for attempt in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
                 try:
