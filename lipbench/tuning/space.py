@@ -315,10 +315,12 @@ def _check(candidate: Candidate, resolved: Resolved) -> None:
         for value in _extremes(parameter):
             mark = _mark(resolved, parameter.name)
             params = {**_least(candidate.search), parameter.name: value}
+            choice = replace(candidate.choice, mark=mark)
             try:
-                _try(candidate, parameter, params, resolved)
+                _try(replace(candidate, choice=choice), parameter, params, resolved)
             except UserError as error:
-                raise UserError(str(error), mark) from error
+                marked = str(error).startswith(f"{mark}: ")
+                raise UserError(str(error), None if marked else mark) from error
             except (TypeError, ValueError, KeyError) as error:
                 raise UserError(f"{parameter.name}: {value!r} is not possible", mark) from error
 

@@ -509,8 +509,8 @@ class Tuner:
         if status.outcome in ENDED and self._tried(run, arm, trial) > self._patience(arm, hash_):
             claim.release()
             return None
-        folder.check_checkpoint()
         self._held[hash_] = _Held(claim, arm, trial)
+        folder.check_checkpoint()
         task = self._make(run, folder)
         return replace(task, consults=arm is not None and self.tuning.prunes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 
@@ -29,6 +30,21 @@ def test_a_claim_of_a_file_that_was_deleted_meanwhile_is_no_claim(tmp_path):
     path.touch()
     assert not claims._is_there(path, stale)
     stale.close()
+
+
+def test_a_claim_is_of_the_file_that_is_there(tmp_path, monkeypatch):
+    path, lock = tmp_path / "run", fcntl.flock
+    released = []
+
+    def flock(file, kind):
+        lock(file, kind)
+        if not released:  # by another one, between our opening of the file and our lock
+            released.append(path.unlink())
+
+    monkeypatch.setattr(claims.fcntl, "flock", flock)
+    taken = claims.claim(path)
+    assert claims.is_claimed(path)
+    taken.release()
 
 
 HOLD = """

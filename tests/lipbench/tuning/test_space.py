@@ -131,6 +131,22 @@ def test_conditions_chain(searched):
     assert walk(search, lambda p: values[p.name]) == values
 
 
+def test_what_the_suite_says_of_the_loss_stays_where_it_is_not_searched(searched):
+    given = "loss={non_saturating: {real_target: 0.9}}"
+    candidate = searched("lr: [0.1]", given, "methods=none")["none"]
+    assert candidate.spec({"lr": 0.1}, 0).loss.params == {"real_target": 0.9}
+    both = searched("loss: [non_saturating, hinge]", given, "methods=none")["none"]
+    assert both.spec({"loss": "non_saturating"}, 0).loss.params == {"real_target": 0.9}
+    assert both.spec({"loss": "hinge"}, 0).loss.params == {}
+
+
+def test_a_choice_that_does_not_fit_the_networks_is_refused(searched):
+    with pytest.raises(
+        UserError, match=r"searched\.yaml:\d+: GroupNorm: .*7 groups do not divide"
+    ):
+        searched("group_norm.groups: [1, 7]", "methods=group_norm")
+
+
 def test_presets_have_the_ranges_of_their_studies(searched):
     kurach = {p.name: p for p in searched("preset: kurach2019")["WGAN-GP"].search}
     assert (kurach["lr"].low, kurach["lr"].high, kurach["lr"].log) == (1e-5, 1e-2, True)

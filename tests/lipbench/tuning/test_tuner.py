@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections import Counter
 
 import optuna
@@ -700,3 +701,36 @@ def test_a_journals_unfinished_line_is_cut(stage):
     tuner = more.tuner()
     more.finish(tuner)
     assert states(tuner) == {"COMPLETE": 5}
+
+
+def test_deciding_waits_for_another_process_that_decides(stage):
+    made = stage("methods=none")
+    tuner = made.tuner()
+    tasks = []
+    thread = threading.Thread(target=lambda: tasks.append(tuner.next()))
+    with made.folder.deciding():
+        thread.start()
+        thread.join(0.3)
+        assert not tasks
+    thread.join(60)
+    assert tasks
+
+
+def test_hours_of_trials_under_way_count(stage):
+    made = stage("methods=none", "tune.budget={device_hours: 0.01}")
+    tuner = made.tuner()
+    task = tuner.next()
+    running = Status("running", update=5, cost={"seconds_training": 36.0})
+    RunFolder(task.folder).set_status(running)
+    assert tuner.next() is None
+
+
+def test_a_damaged_checkpoint_is_named_before_its_run_goes_on(stage):
+    made = stage("methods=none")
+    killed = made.tuner()
+    task = killed.next()
+    RunFolder(task.folder).set_status(Status("running", update=5))
+    (task.folder / "checkpoint.pt").write_bytes(b"PK")
+    killed.close()
+    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):
+        made.tuner().next()
