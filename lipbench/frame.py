@@ -155,20 +155,8 @@ def _judged(
     folder = folders.get(run.spec.hash)
     if tuning is None or folder is None or statuses[run.spec.hash].outcome != "completed":
         return {}
-    return _told(run, folder, statuses[run.spec.hash], tuning.objectives)
-
-
-def _told(
-    run: PlannedRun, folder: RunFolder, status: Status, wanted: Sequence[Objective]
-) -> dict[str, float]:
-    """Return what a run is judged by; without a cost that its machine did not measure."""
-    told = {}
-    for objective in wanted:
-        with contextlib.suppress(UserError):
-            (told[objective.name],) = objectives.values(
-                [objective], folder, status, run.spec.budget.generator_updates
-            )
-    return told
+    updates = run.spec.budget.generator_updates
+    return objectives.known(tuning.objectives, folder, statuses[run.spec.hash], updates)
 
 
 def _trial(
@@ -184,7 +172,8 @@ def _trial(
     if folder:
         during = objectives.intermediate(wanted[0], folder)
     if folder and status.outcome in ("completed", "diverged"):
-        told = _told(run, folder, status, wanted)
+        updates = run.spec.budget.generator_updates
+        told = objectives.known(wanted, folder, status, updates)
     return {
         "outcome": status.outcome,
         "cause": status.cause,

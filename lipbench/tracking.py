@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun, Trial
 from lipbench.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives
@@ -212,7 +211,10 @@ class Mirror:
             if run.trial and run.method == method:
                 folder = folders.get(run.spec.hash)
                 status = folder.status() if folder else Status()
-                values = _values(run, folder, status, wanted) if folder else {}
+                updates = run.spec.budget.generator_updates
+                values = {}
+                if folder and status.outcome == "completed":
+                    values = objectives.known(wanted, folder, status, updates)
                 trials.append((run.trial, status, values))
                 self._summarised[run.spec.hash] = status
         return trials
@@ -344,21 +346,6 @@ def _searched(tuning: Tuning, method: str) -> dict[str, str]:
         "pruner": tuning.pruner,
         **{parameter.name: str(parameter) for parameter in tuning.search.get(method, ())},
     }
-
-
-def _values(
-    run: PlannedRun, folder: RunFolder, status: Status, wanted: Sequence[Objective]
-) -> dict[str, float]:
-    """Return what a completed trial is judged by, as far as its folder has it."""
-    if status.outcome != "completed":
-        return {}
-    found = {}
-    for objective in wanted:
-        with contextlib.suppress(UserError):
-            (found[objective.name],) = objectives.values(
-                [objective], folder, status, run.spec.budget.generator_updates
-            )
-    return found
 
 
 def _progress(

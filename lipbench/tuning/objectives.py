@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,17 @@ def values(
     if status.outcome == "diverged":
         return [objective.if_diverged for objective in wanted]
     return [_bounded(o, _value(o, folder, status, updates)) for o in wanted]
+
+
+def known(
+    wanted: Sequence[Objective], folder: RunFolder, status: Status, updates: int
+) -> dict[str, float]:
+    """Return `values` by the objectives' names, without costs that were not measured."""
+    found = {}
+    for objective in wanted:
+        with contextlib.suppress(UserError):
+            (found[objective.name],) = values([objective], folder, status, updates)
+    return found
 
 
 def _bounded(objective: Objective, value: float) -> float:
