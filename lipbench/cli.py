@@ -316,9 +316,10 @@ def report(
     tracking_uri: TrackingOption = None,
 ) -> None:
     """Render tables and figures to RESULTS/report/, also while the suite is running."""
-    from lipbench import protocols, reporting
+    from lipbench import reporting
+    from lipbench.store import SuiteFolder
 
-    by = protocols.find(protocol) if protocol else None
+    by = _found(protocol, SuiteFolder(results).plan()) if protocol else None
     page = reporting.render(
         reporting.study(results, by), results / (f"report-{by.id}" if by else "report")
     )
@@ -343,16 +344,17 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score trained runs again, under another protocol too; `report --protocol` shows it."""
-    from lipbench import paths, protocols, revisit, trained
+    from lipbench import paths, revisit, trained
 
     found = trained.find(runs)
-    used = protocols.find(protocol) if protocol else None
+    used = {run.plan.dataset: _found(protocol, run.plan) for run in found} if protocol else {}
     wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
     resources, cache = _resources(device), paths.cache_root()
     rows = []
 
     def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
-        return revisit.evaluate(run, used, wanted, resources, cache, inception_weights)
+        by = used.get(run.plan.dataset)
+        return revisit.evaluate(run, by, wanted, resources, cache, inception_weights)
 
     with _locked(found):
         for run, records in _each(found, score):
@@ -601,6 +603,14 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     except Exception as error:
         raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
     say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
+
+
+def _found(protocol: str, plan: Plan) -> Protocol:
+    """Return the protocol that a user names, for the dataset of a plan."""
+    from lipbench import protocols
+
+    sizes = protocols.Sizes(plan.dataset.n_train, plan.dataset.n_test)
+    return protocols.find(protocol, sizes)
 
 
 def _plan(

@@ -46,6 +46,16 @@ class UserError(Exception):
         super().__init__(message if mark is None else f"{mark}: {message}")
 
 
+def shortened(value: object, length: int = 80) -> str:
+    """Return the repr of a value, cut to a length: a message repeats no page of text.
+
+    >>> shortened("a" * 100, 12)
+    "'aaaaaaaa..."
+    """
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does.
 

@@ -20,7 +20,7 @@ from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
-from lipbench.protocols import Protocol
+from lipbench.protocols import Protocol, Sizes
 from lipbench.schema import Named
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.suite import (
@@ -121,7 +121,7 @@ def resolve(
     """Return what a suite names. Raises UserError for what does not exist or does not fit."""
     info = _dataset(suite, document, cache)
     _check_names(suite, document)
-    protocol = _protocol(suite, document)
+    protocol = _protocol(suite, document, info)
     _check_sizes(suite, document, info, protocol)
     choices = []
     for choice in _methods(suite, document, registry):
@@ -218,16 +218,14 @@ def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
             raise UserError(unknown("combination", name, rules), document.mark(("allow", index)))
 
 
-def _protocol(suite: Suite, document: yamlmarks.Document) -> Protocol:
+def _protocol(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> Protocol:
     """Return the protocol that a suite names, or writes out; a file may stand beside the suite."""
     given = suite.protocol
-    if isinstance(given, str):
+    if isinstance(given, str) and Path(given).suffix in (".yaml", ".yml"):
         beside = Path(document.source).parent / given
         given = str(beside) if beside.is_file() else given
-    try:
-        return protocols.find(given)
-    except UserError as error:
-        raise UserError(str(error), document.mark(("protocol",))) from error
+    sizes = Sizes(info.n_train, info.n_test)
+    return protocols.find(given, sizes, lambda keys: document.mark(("protocol", *keys)))
 
 
 def _check_sizes(

@@ -153,7 +153,7 @@ def draw(protocol: Protocol, dataset: Dataset) -> Draws:
         order = streams.generator(_INDEX_SEED, "real images", "order of the floor")
         floor = floor[torch.randperm(len(floor), generator=order)]
     labels = dataset.train.labels.cpu()
-    training = stratified_index(labels, protocol.n_training, "training")
+    training = stratified_index(labels, protocol.training_images, "training")
     return Draws(real, selection, training, floor)
 
 

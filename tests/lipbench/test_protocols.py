@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from lipbench.errors import UserError
-from lipbench.protocols import PROTOCOLS, SCORES, Use, check, find, from_json, protocol
+from lipbench.protocols import (
+    PROTOCOLS,
+    SCORES,
+    Sizes,
+    Use,
+    check,
+    custom,
+    find,
+    from_json,
+    protocol,
+)
 
 
 def test_importing_protocols_imports_neither_torch_nor_numpy() -> None:
@@ -124,7 +134,19 @@ def test_a_primary_score_must_be_one_of_the_protocols() -> None:
         ({"real_split": "tset"}, "no split called 'tset'; did you mean 'test'"),
         ({"selection": {"split": "val"}}, "no split called 'val'; there are"),
         ({"selection": {"n_real": 0}}, "selection.n_real: got 0"),
-        ({"selection": {"nreal": 9}}, "nreal"),
+        ({"selection": {"nreal": 9}}, "selection: no key called 'nreal'; did you mean 'n_real'"),
+        (
+            {"selection": {"scores": {"fd_effnetlite0": {"subsets": 5}}}},
+            "selection.scores: got .*; it is a list of different names.* stand under `scores`",
+        ),
+        ({"selection": {"scores": "fd_effnetlite0"}}, "selection.scores: got 'fd_eff"),
+        ({"selection": {"scores": ["fd_effnetlite0"] * 2}}, "list of different names"),
+        ({"selection": {"scores": [3]}}, r"selection.scores: got \[3\]"),
+        ({"scores": {3: {}}}, "no score called '3'"),
+        ({7: 1}, "no field called '7'"),
+        ({"name": "m" * 300}, r"at most 64; got 'm{70,80}\.\.\.$"),
+        ({"name": None}, "a protocol's name is of letters.*got None"),
+        ({"name": "offline_small_160_40"}, "'offline_small_160_40' exists"),
         ({"selection": ["train"]}, "selection: got .*; it is a mapping"),
         ({"scores": ["fd_effnetlite0"]}, "scores: got .*; it is a mapping"),
         ({"scores": {"fd_effnetlite0": {"sets": 0}}}, "fd_effnetlite0.sets: got 0"),
@@ -198,3 +220,77 @@ def test_the_digits_protocol_scores_only_digits() -> None:
     with pytest.raises(UserError, match="scores the dataset 'digits' only, not 'cifar10'"):
         check(protocol("digits"), 50_000, 10_000, "cifar10")
     check(protocol("digits"), 1_198, 599, "digits")
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "told"),
+    [
+        (3, "nfake: 9", "no field called 'nfake'"),
+        (3, "n_fake: -1", "n_fake: got -1"),
+        (4, "selection:\n  n_real: 0", "selection.n_real: got 0"),
+        (4, "scores:\n  fd_efnetlite0: {}", "no score called 'fd_efnetlite0'"),
+        (5, "scores:\n  kd_effnetlite0:\n    subsets: 1.5", "subsets: got 1.5"),
+        (4, "selection:\n  scores: {fd_effnetlite0: {}}", "selection.scores: got"),
+        (3, "real_split: tset", "no split called 'tset'"),
+        (3, "collapse_ratio: 1", "collapse_ratio: got 1"),
+        (3, "bootstrap: 1", "1 replicate has no spread"),
+        (3, "n_fake: 1280", "at least 1,281"),
+    ],
+)
+def test_a_wrong_value_of_a_protocols_file_is_named_with_file_and_line(
+    tmp_path: Path, line: int, text: str, told: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\nbased_on: offline\n{text}\n")
+    with pytest.raises(UserError, match=told) as caught:
+        find(str(file))
+    # A count that a score cannot bear is the fault of the score's line where it has one.
+    expected = f"{file}:" if "1,281" in told else f"{file}:{line}: "
+    assert str(caught.value).startswith(expected)
+    assert "\n" not in str(caught.value)
+
+
+def test_training_images_are_asked_for_only_where_a_score_compares_with_them() -> None:
+    without = find({"name": "mine", "based_on": "offline", "scores": {"kd_effnetlite0": {}}})
+    assert (without.n_training, without.training_images) == (10_000, 0)
+    check(without, n_train=100, n_test=10_000)
+    assert "copies are looked for" not in without.sentence()
+    scores = {"kd_effnetlite0": {}, "authenticity_effnetlite0": {}}
+    with_copies = find({"name": "mine", "based_on": "offline", "scores": scores})
+    with pytest.raises(UserError, match="10,000 training images; the dataset has 10,000 and 100"):
+        check(with_copies, n_train=100, n_test=10_000)
+
+
+@pytest.mark.parametrize("images", [200, 300, 1_000, 9_999, 10_000, 60_000])
+def test_a_small_dataset_has_a_protocol_whose_counts_are_its_own(images: int) -> None:
+    test = images // 5
+    fitted = protocol("offline_small", Sizes(images - test, test))
+    check(fitted, images - test, test)
+    most = 5_000
+    assert (fitted.n_real, fitted.n_fake) == (min(test, most), min(images - test, most))
+    assert fitted.options(fitted.primary)["subset_size"] == min(test, 1_000)
+    assert fitted.id == f"offline_small_{images - test}_{test}@1"
+    assert from_json(json.loads(json.dumps(dataclasses.asdict(fitted)))) == fitted
+    assert f"{fitted.n_real:,} of the test split" in fitted.sentence()
+
+
+@pytest.mark.parametrize("sizes", [Sizes(159, 40), Sizes(190, 19), Sizes(99, 200), Sizes(0, 0)])
+def test_too_few_images_for_any_protocol_are_refused_with_the_least(sizes: Sizes) -> None:
+    with pytest.raises(UserError, match="needs 200 images, 100 of them training and 20 test"):
+        protocol("offline_small", sizes)
+
+
+def test_a_refused_small_dataset_is_told_of_the_protocol_that_takes_it() -> None:
+    with pytest.raises(UserError, match="`--set protocol=offline_small` takes its counts from"):
+        check(protocol("offline"), n_train=240, n_test=60)
+    with pytest.raises(UserError, match=r"the dataset has 10 and 90$"):
+        check(protocol("offline"), n_train=90, n_test=10)
+
+
+def test_a_protocol_of_ones_own_can_differ_from_a_fitted_one() -> None:
+    record = {"name": "mine", "based_on": "offline_small", "n_fake": 100}
+    mine = custom(record, Sizes(240, 60))
+    assert (mine.n_fake, mine.n_real, mine.primary) == (100, 60, "kd_effnetlite0")
+    assert "based on offline_small_240_60@1" in mine.source
+    with pytest.raises(UserError, match="follow from a dataset's sizes"):
+        custom(record)
