@@ -43,7 +43,8 @@ def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetIn
 def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
     """Return CIFAR-10's arrays, and no notes.
 
-    It is downloaded to `path` (the cache if None) if it isn't there. Raises UserError, saying what to do, where it is missing and cannot be downloaded.
+    It is downloaded to `path` (the cache if None) if it isn't there. Raises UserError, saying
+    what to do, where it is missing and cannot be downloaded.
     """
     root = path or cache / "data"
     train, test = (_split(root, train) for train in (True, False))

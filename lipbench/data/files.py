@@ -93,7 +93,7 @@ def notes(files: Files) -> tuple[str, ...]:
     if not files.others:
         return ()
     count = len(files.others)
-    return (f"{count:,} files are left out, being no images: {_kinds(files.others)}",)
+    return (f"{count:,} files are no images and left out: {_kinds(files.others)}",)
 
 
 def shown(name: object) -> str:
@@ -139,11 +139,11 @@ def _in_folder(root: Path) -> Files:
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:
     """Yield (name, real path) of all that is no folder; folders are entered once."""
-    seen: dict[str, str] = {}
-    pending = [("", os.path.realpath(root))]
-    seen[pending[0][1]] = "the folder itself"
+    real_root = os.path.realpath(root)
+    seen = {real_root: "the folder itself"}
+    pending = [("", real_root)]
     while pending:
-        folder, real_folder = pending.pop()
+        folder, real_folder = pending.pop(0)
         try:
             entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -270,6 +270,7 @@ def _signature(marks: Iterable[str]) -> str:
 
 def _kinds(names: Iterable[str]) -> str:
     """Return the suffixes of some files with their counts, the most frequent ones first."""
-    counts = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
+    suffixes = (PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
+    counts = Counter(sorted(suffixes))
     listed = [f"{shown(suffix)} ({count:,})" for suffix, count in counts.most_common(5)]
     return ", ".join([*listed, "..."] if len(counts) > len(listed) else listed)

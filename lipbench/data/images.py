@@ -97,8 +97,8 @@ def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tup
     if read is None:
         if info.version != decoding.VERSION:
             raise UserError(
-                f"these runs' images were decoded by an older lipbench (version {info.version}, now "
-                f"{decoding.VERSION}), and {stored} is missing or damaged; run the suite anew"
+                f"these runs' images were decoded by an older lipbench (version {info.version}, "
+                f"now {decoding.VERSION}), and {stored} is missing or damaged; run the suite anew"
             )
         read = _make(info, _given(path), cache)
         _write(stored, *read)

@@ -119,5 +119,5 @@ def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
     bank_of: Callable[..., Bank], tmp_path: Path
 ) -> None:
     (tmp_path / "features").write_text("a file stands in the way")
-    with pytest.raises(UserError, match="cannot write real features to"):
+    with pytest.raises(UserError, match="cannot write to the cache"):
         bank_of().features("test", torch.arange(3))
