@@ -19,10 +19,14 @@ from lipbench.errors import UserError
 
 def refusal(path: Path) -> str:
     """Return the message of a path that is refused when its files are listed or read."""
-    with pytest.raises(UserError) as refused:
+
+    def read() -> None:
         found = files.find(path)
         for name in found.names:
             found.read(name)
+
+    with pytest.raises(UserError) as refused:
+        read()
     message = str(refused.value)
     assert "\n" not in message
     assert " object at 0x" not in message
@@ -58,8 +62,8 @@ ROOT = (
         ("c", "a", "c and a are the same"),
         ("_c", "a", "a and _c are the same"),  # the link is listed first
         ("b/copy.png", "../a/0.png", "b/copy.png and a/0.png are the same"),
-        ("a/_copy.png", "0.png", "a/0.png and a/_copy.png are the same"),
-        ("up", "../..", "up/set and the folder itself are the same"),
+        ("a/_copy.png", "0.png", "a/_copy.png and a/0.png are the same"),
+        ("up", "../..", "up/outer/set and the folder itself are the same"),
         ("a/x.png", "nowhere.png", r"a/x.png is a link to nowhere.png, which cannot be read"),
         ("c", "/nowhere", r"c is a link to /nowhere, which cannot be read"),
         ("x.png", "x.png", r"x.png is a link to x.png, which cannot be read"),
@@ -92,13 +96,7 @@ def test_two_links_to_one_file_are_refused(root: Path, tmp_path: Path) -> None:
     for split in ("test", "train"):
         (farm / split).mkdir(parents=True)
         (farm / split / f"of_{split}.png").symlink_to(root / "a" / "0.png")
-    assert (
-        "test/of_test.png and train/of_train.png are the same"
-        in " and ".join(
-            sorted(refusal(farm).replace(f"{farm}: ", "").split(" are the same")[0].split(" and "))
-        )
-        + " are the same"
-    )
+    assert "train/of_train.png and test/of_test.png are the same" in refusal(farm)
 
 
 def test_a_changed_target_of_a_link_changes_the_signature(root: Path, tmp_path: Path) -> None:
@@ -185,7 +183,7 @@ def test_files_that_are_no_images_are_counted_and_hidden_ones_passed_over(root: 
     found = files.find(root)
     assert found.names == ROOT
     assert files.notes(found) == (
-        "4 files are left out, being no images: .heic (2), .db (1), without a suffix (1)",
+        "4 files are no images and left out: .heic (2), .db (1), without a suffix (1)",
     )
 
 
@@ -324,20 +322,21 @@ def test_a_zip_with_damage_anywhere_is_read_right_or_refused_in_one_line(
         (small / "a" / name).write_bytes(content)
     path = archive(small, tmp_path / "x.zip")
     sound = path.read_bytes()
-    refused = 0
+    outcomes: list[list[str] | list[bytes]] = []
     for at in range(len(sound)):
         damaged = bytearray(sound)
         damaged[at] ^= 1 << at % 8
         path.write_bytes(damaged)
         try:
             found = files.find(path)
-            read = [found.read(name) for name in found.names]
+            outcomes.append([found.read(name) for name in found.names])
         except UserError as error:
-            assert len(str(error).splitlines()) == 1
-            refused += 1
-        else:
-            assert all(part in (content, b"") for part in read)
-    assert refused > len(sound) / 3  # dates and attributes decide nothing
+            outcomes.append(str(error).splitlines())
+    refused = [lines for lines in outcomes if isinstance(lines[0], str)]
+    read = [contents for contents in outcomes if not isinstance(contents[0], str)]
+    assert {len(lines) for lines in refused} == {1}
+    assert {part for contents in read for part in contents} == {content}
+    assert len(refused) > len(sound) / 3  # dates and attributes decide nothing
 
 
 @pytest.mark.parametrize("kept", [0, 10, 300, -1])
