@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lipbench.data.files import Files, formats, shown
 
@@ -84,7 +84,7 @@ def _picture(files: Files, name: str) -> Picture:
     content = files.read(name)
     try:
         image = Image.open(io.BytesIO(content), formats=sorted(set(formats().values())))
-    except Image.UnidentifiedImageError as error:  # its text names an object in memory
+    except UnidentifiedImageError as error:  # its text names an object in memory
         why = "it is empty" if not content else "no image format that Pillow reads"
         raise files.refuse(name, f"is not a readable image ({why})") from error
     except Exception as error:  # Pillow's readers raise nearly everything for damaged files

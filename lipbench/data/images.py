@@ -22,6 +22,7 @@ import numpy as np
 from lipbench import atomic, cached
 from lipbench.data import Arrays, DatasetInfo, decoding, fingerprints
 from lipbench.data import files as files_
+from lipbench.data.decoding import Decoded
 from lipbench.data.files import Files, shown
 from lipbench.data.layout import Layout, layout
 from lipbench.errors import UserError
@@ -136,34 +137,29 @@ def _make(info: DatasetInfo, path: Path, cache: Path) -> tuple[Arrays, Findings]
         "test_images": test.images,
         "test_labels": _labels(made, made.test),
     }
-    shared, example, *repeated = _identical(made, train.images, test.images)
-    findings = Findings(
-        shared,
-        example,
-        *repeated,
-        train.with_frames + test.with_frames,
-        train.cropped + test.cropped,
-    )
-    return arrays, findings
+    return arrays, _found(made, train, test)
 
 
 def _labels(made: Layout, names: tuple[str, ...]) -> np.ndarray:
     return np.array([made.labels[name] for name in names], np.int64)
 
 
-def _identical(
-    made: Layout, train: np.ndarray, test: np.ndarray
-) -> tuple[int, tuple[str, str] | None, int, int]:
-    """Return how many test images are in train, one pair, and repeats within train and test."""
+def _found(made: Layout, train: Decoded, test: Decoded) -> Findings:
     of_train, of_test = (
-        [hashlib.sha256(x.tobytes()).digest() for x in part] for part in (train, test)
+        [hashlib.sha256(pixels.tobytes()).digest() for pixels in part.images]
+        for part in (train, test)
     )
-    first = dict(zip(reversed(of_train), reversed(made.train), strict=True))
-    shared = [
-        (name, first[key]) for name, key in zip(made.test, of_test, strict=True) if key in first
-    ]
-    repeats = (len(part) - len(set(part)) for part in (of_train, of_test))
-    return len(shared), shared[0] if shared else None, *repeats
+    twins = dict(zip(reversed(of_train), reversed(made.train), strict=True))
+    pairs = zip(made.test, of_test, strict=True)
+    shared = [(name, twins[picture]) for name, picture in pairs if picture in twins]
+    return Findings(
+        shared=len(shared),
+        example=shared[0] if shared else None,
+        repeated_train=len(of_train) - len(set(of_train)),
+        repeated_test=len(of_test) - len(set(of_test)),
+        with_frames=train.with_frames + test.with_frames,
+        cropped=train.cropped + test.cropped,
+    )
 
 
 def _notes(info: DatasetInfo, findings: Findings, path: Path | None) -> tuple[str, ...]:
