@@ -83,7 +83,7 @@ def find(path: Path) -> Files:
             raise found.refuse(name, "has a name that is not UTF-8; rename it")
     if not found.names:
         holds = _kinds(found.others)
-        instead = f"its {len(found.others)} files are {holds}" if holds else "it has no files"
+        instead = f"its files are {holds}" if holds else "it has no files"
         raise UserError(f"dataset.path {shown(path)} holds no images that Pillow reads: {instead}")
     return found
 
@@ -93,7 +93,7 @@ def notes(files: Files) -> tuple[str, ...]:
     if not files.others:
         return ()
     count = len(files.others)
-    return (f"{count:,} files are no images and left out: {_kinds(files.others)}",)
+    return (f"files left out because they are no images: {count:,}, {_kinds(files.others)}",)
 
 
 def shown(name: object) -> str:

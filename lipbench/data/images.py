@@ -168,8 +168,8 @@ def _notes(info: DatasetInfo, findings: Findings, path: Path | None) -> tuple[st
     if findings.example:
         twin = " and ".join(map(shown, findings.example))
         told = (
-            f"{findings.shared:,} of {info.n_test:,} test images are in the train split too, "
-            f"e.g. {twin}"
+            f"test images that are in the train split too: {findings.shared:,} of "
+            f"{info.n_test:,}, e.g. {twin}"
         )
         if findings.shared > LARGEST_SHARED * info.n_test:
             raise UserError(
@@ -179,15 +179,15 @@ def _notes(info: DatasetInfo, findings: Findings, path: Path | None) -> tuple[st
     repeated = findings.repeated_train + findings.repeated_test
     if repeated:
         notes.append(
-            f"{repeated:,} images repeat another one of their split "
+            f"images that repeat another one of their split: {repeated:,} "
             f"({findings.repeated_train:,} in train, {findings.repeated_test:,} in test)"
         )
     if findings.with_frames:
         notes.append(
-            f"of {findings.with_frames:,} files with several frames, the first one is used"
+            f"files with several frames, of which the first is used: {findings.with_frames:,}"
         )
     if findings.cropped:
-        notes.append(f"{findings.cropped:,} images that are not square are cropped to the middle")
+        notes.append(f"images that are not square, cropped to the middle: {findings.cropped:,}")
     return tuple(notes)
 
 

@@ -67,7 +67,7 @@ def layout(files: Files) -> Layout:
         notes.append(f"the test split is {by_split['val']}/")
     elif "val" in of_split:
         left_out = len(of_split["val"])
-        notes.append(f"{by_split['val']}/ is left out ({left_out:,} images)")
+        notes.append(f"{by_split['val']}/ is left out; images in it: {left_out:,}")
     of_train, of_test = ({classes_of[name] for name in part} for part in (train, test))
     if unknown := sorted(of_test - of_train):
         raise UserError(
@@ -133,8 +133,8 @@ def _drawn(names: Iterable[str], classes_of: dict[str, str], why: str) -> Layout
     made = _made(members[train].tolist(), members[test].tolist(), classes_of, [note])
     if not made.test:
         raise UserError(
-            f"a fifth of each class leaves no test image: the {len(members)} images are of "
-            f"{len(classes)} classes, and a class needs 3; or give a train and a test folder"
+            "a fifth of each class is the test split, and no class has the 3 images that it needs "
+            f"(images: {len(members)}, classes: {len(classes)}); give a train and a test folder"
         )
     return made
 

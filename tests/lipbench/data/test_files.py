@@ -183,14 +183,14 @@ def test_files_that_are_no_images_are_counted_and_hidden_ones_passed_over(root: 
     found = files.find(root)
     assert found.names == ROOT
     assert files.notes(found) == (
-        "4 files are no images and left out: .heic (2), .db (1), without a suffix (1)",
+        "files left out because they are no images: 4, .heic (2), .db (1), without a suffix (1)",
     )
 
 
 def test_a_folder_without_images_says_which_files_it_has(tmp_path: Path) -> None:
     assert "holds no images that Pillow reads: it has no files" in refusal(tmp_path)
     (tmp_path / "x.npy").write_text("x")
-    assert "holds no images that Pillow reads: its 1 files are .npy (1)" in refusal(tmp_path)
+    assert "holds no images that Pillow reads: its files are .npy (1)" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

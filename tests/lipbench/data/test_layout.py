@@ -48,7 +48,7 @@ def test_split_folders_are_the_splits_in_any_case(train: str, test: str, above: 
 def test_of_train_val_and_test_val_is_left_out_and_that_is_said() -> None:
     made = layout.layout(files("train/a", "val/a", "test/a"))
     assert shape(made) == ({"train/a": 5}, {"test/a": 5})
-    assert made.notes == ("val/ is left out (5 images)",)
+    assert made.notes == ("val/ is left out; images in it: 5",)
 
 
 def test_of_train_alone_a_fifth_of_each_class_is_the_test_split() -> None:
@@ -125,5 +125,5 @@ def test_folders_that_are_not_clear_are_refused(folders: tuple[str, ...], messag
 
 @pytest.mark.parametrize(("folders", "count"), [(("a",), 1), (("a",), 2), (("a", "b", "c"), 2)])
 def test_too_few_images_for_a_test_split_are_refused(folders: tuple[str, ...], count: int) -> None:
-    with pytest.raises(UserError, match="leaves no test image"):
+    with pytest.raises(UserError, match="no class has the 3 images"):
         layout.layout(files(*folders, count=count))
