@@ -150,8 +150,9 @@ def run(
         sweep.adopt(plan, folder, registry)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         say(_summary(plan, folder, len(tasks)))
+        printing.show_notes(plan.dataset.notes)
         if tasks:
-            sweep.prepare(plan, cache, inception_weights, devices[0])
+            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
         folder.save_plan(plan, uri)
         display = _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks))
         outcomes = _watch(executors.execute(tasks, devices), (uri, folder, plan), display)
@@ -233,7 +234,7 @@ def tune(
             sweep.check_unchanged(runs, folder, registry, keep_changed)
         left = tuner.left()
         if left != 0:
-            sweep.prepare(plan, cache, inception_weights, devices[0])
+            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
         printing.show_study(plan, folder, left)
         stack.callback(tuner.close)
         display = _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base))

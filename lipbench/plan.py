@@ -112,7 +112,9 @@ def from_json(stored: str) -> Plan:
         fields["name"],
         fields["description"],
         tuple(run_from_json(run) for run in fields["runs"]),
-        data.DatasetInfo(**{**info, "classes": tuple(info["classes"])}),
+        data.DatasetInfo(
+            **{**info, "classes": tuple(info["classes"]), "notes": tuple(info.get("notes", ()))}
+        ),
         Path(fields["dataset_path"]) if fields["dataset_path"] else None,
         protocols.from_json(fields["protocol"]),
         Intervals(**fields["intervals"]),

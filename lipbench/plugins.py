@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
+from lipbench import paths
 from lipbench.errors import Mark, UserError, unknown
 
 # What no plugin of a kind can be called: a suite's methods entry has these keys beside a method.
@@ -225,7 +226,7 @@ def _installed(group: str) -> list[Plugin]:
 
 
 def _from_file(path: Path) -> Plugin:
-    path = path.expanduser().resolve()
+    path = paths.expanded(path).resolve()
     if path.suffix != ".py" or not path.is_file():
         raise UserError("not a plugin: no such Python file", Mark(str(path)))
     if not path.stem.isidentifier():

@@ -30,7 +30,14 @@ def say(text: str, error: bool = False) -> None:
     print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def show_notes(notes: Iterable[str]) -> None:
+    """Print notes on the dataset, a line each."""
+    for note in notes:
+        say(f"dataset: {note}")
+
+
 def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from lipbench import outlook
@@ -55,6 +62,8 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
         f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
         f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
     )
+    for note in info.notes:
+        table.add_row("", escape(note))
     table.add_row(
         "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
     )
@@ -139,6 +148,7 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
         say(f"  then the best {tuning.configurations} of each again with seeds {fresh}")
     for note in tuning.notes:
         say(f"  {note}")
+    show_notes(plan.dataset.notes)
 
 
 def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from lipbench import combinations, data, protocols, spec, yamlmarks
+from lipbench import combinations, data, paths, protocols, spec, yamlmarks
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.losses import LOSSES, Loss
 from lipbench.method import Method
@@ -91,7 +91,7 @@ class Resolved:
             self.suite.description,
             tuple(runs),
             self.info,
-            Path(path).expanduser().resolve() if path else None,
+            paths.expanded(path).resolve() if path else None,
             self.protocol,
             self.suite.intervals,
             tuple(self.registry.files()),
@@ -190,13 +190,12 @@ def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) ->
 
 def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
     entry = suite.dataset
-    path = Path(entry.path).expanduser() if entry.path else None
     try:
+        path = paths.expanded(entry.path) if entry.path else None
         return data.inspect(entry.name, path, entry.image_size, cache)
     except UserError as error:
-        raise UserError(
-            str(error), document.mark(("dataset", "path" if path else "name"))
-        ) from error
+        mark = document.mark(("dataset", "path" if entry.path else "name"))
+        raise UserError(str(error), mark) from error
 
 
 def _check_names(suite: Suite, document: yamlmarks.Document) -> None:

@@ -120,15 +120,17 @@ def task(
     )
 
 
-def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
+def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> tuple[str, ...]:
     """Make once, before any worker needs them: weights, dataset and real statistics.
 
-    Raises UserError where the weights or the dataset are missing or cannot be read.
+    Returns the notes on the dataset that the plan has not. Raises UserError where the weights or
+    the dataset are missing or cannot be read, or the dataset's splits share pictures.
     """
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
     scoring.Scorer(plan.protocol, dataset, on, cache, weights)
+    return tuple(note for note in dataset.notes if note not in plan.dataset.notes)
 
 
 def check_unchanged(

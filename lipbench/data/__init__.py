@@ -1,7 +1,7 @@
 """Datasets: real images as uint8 arrays, with a train and a test split.
 
-Each module here is one source with two functions: `inspect` tells what a suite's dataset is
-(its content's fingerprint, its sizes) without decoding it, and `load` gives the arrays.
+Each source is a module with two functions: `inspect` returns the facts of a suite's dataset (its
+content's fingerprint, its sizes) without decoding it, and `load` the arrays, with notes on them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class DatasetInfo:
     n_train: int
     n_test: int
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what was chosen or left out, a sentence each, for the user
+    version: int = 1  # of the source's decoding; part of the fingerprint
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Dataset:
     train: Split
     test: Split
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what decoding found, a sentence each, for the user
 
 
 def inspect(name: str, path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
@@ -66,10 +69,14 @@ def inspect(name: str, path: Path | None, image_size: int | None, cache: Path) -
 
 
 def load(info: DatasetInfo, path: Path | None, cache: Path, device: torch.device) -> Dataset:
-    """Return the dataset on a device, decoding it at its first use."""
+    """Return the dataset on a device, decoding it at its first use.
+
+    Raises UserError where it is missing or cannot be read, or its splits share pictures.
+    """
     import torch
 
-    arrays: Arrays = _source(info.name).load(info, path, cache)
+    arrays: Arrays
+    arrays, notes = _source(info.name).load(info, path, cache)
 
     def split(which: str) -> Split:
         images, labels = (
@@ -77,7 +84,8 @@ def load(info: DatasetInfo, path: Path | None, cache: Path, device: torch.device
         )
         return Split(images.to(device), labels.to(device))
 
-    return Dataset(info.name, info.fingerprint, split("train"), split("test"), info.classes)
+    train, test = split("train"), split("test")
+    return Dataset(info.name, info.fingerprint, train, test, info.classes, notes)
 
 
 def _source(name: str) -> ModuleType:

@@ -40,19 +40,21 @@ def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetIn
     return DatasetInfo("cifar10", fingerprint, 32, 3, 50_000, 10_000, _CLASSES)
 
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> Arrays:
-    """Return CIFAR-10's arrays, downloading it to `path` (the cache if None) if it isn't there.
+def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Return CIFAR-10's arrays, and no notes.
 
-    Raises UserError, saying what to do, where it is missing and cannot be downloaded.
+    It is downloaded to `path` (the cache if None) if it isn't there. Raises UserError, saying
+    what to do, where it is missing and cannot be downloaded.
     """
     root = path or cache / "data"
     train, test = (_split(root, train) for train in (True, False))
-    return {
+    arrays = {
         "train_images": train[0],
         "train_labels": train[1],
         "test_images": test[0],
         "test_labels": test[1],
     }
+    return arrays, ()
 
 
 def _split(root: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:

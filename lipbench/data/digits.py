@@ -43,9 +43,9 @@ def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetIn
     return DatasetInfo("digits", fingerprint, size, 1, *_COUNTS, tuple("0123456789"))
 
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> Arrays:
-    """Return the digits' arrays."""
-    return _arrays(info.image_size)
+def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Return the digits' arrays, and no notes."""
+    return _arrays(info.image_size), ()
 
 
 @functools.cache

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-from lipbench import atomic
+from lipbench import cached
 
 
 def remembered(cache: Path, signature: str, compute: Callable[[], str]) -> str:
     """Return the fingerprint of whatever has this signature, computed at the first time only.
 
-    The signature must change whenever the content can have.
+    The signature must change whenever the content can have. A damaged memo is computed again.
+    Raises UserError where the cache cannot be written.
     """
-    memo = cache / "fingerprints" / f"{hashlib.sha256(signature.encode()).hexdigest()}.json"
-    if memo.exists():
-        return str(json.loads(memo.read_text())["fingerprint"])
+    key = hashlib.sha256(signature.encode()).hexdigest()
+    memo = cache / "fingerprints" / f"{key}.json"
+    stored = cached.read(memo, key)
+    if isinstance(stored, str):
+        return stored
     fingerprint = compute()
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace_text(memo, json.dumps({"fingerprint": fingerprint}))
+    cached.write(memo, key, fingerprint)
     return fingerprint

@@ -1,55 +1,59 @@
-"""Any folder, or zip, of images: `train/` and `test/` folders of class folders, or class folders.
+"""Any folder, or zip, of images: which files (`files`), splits and classes (`layout`), pixels.
 
-Images are decoded once and cached as one array, named by the content of the files. Without a
-`train/` and a `test/` folder, a fifth of each class becomes the test split (our choice).
+Images are decoded once (`decoding`) and cached as one array, named by the content of the files.
+A change of the decoding makes another dataset; the arrays of an older one are read as long as the
+cache has them. Pictures of the test split that are in the train split too, pixel by pixel after
+decoding and scaling, are counted; more than 1% of the test images are refused (our choice).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import os
-import threading
+import json
+import lzma
 import zipfile
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from lipbench import atomic
-from lipbench.data import Arrays, DatasetInfo, fingerprints, splits
+from lipbench import atomic, cached
+from lipbench.data import Arrays, DatasetInfo, decoding, fingerprints
+from lipbench.data import files as files_
+from lipbench.data.decoding import Decoded
+from lipbench.data.files import Files, shown
+from lipbench.data.layout import Layout, layout
 from lipbench.errors import UserError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
-_TEST_FRACTION = 1 / 5
-_VERSION = 1  # of the decoding below; a change of it is another dataset
-_GRAY_MODES = {"1", "L"}
-_MODES = {
-    *_GRAY_MODES,
-    "P",
-    "LA",
-    "PA",
-    "RGB",
-    "RGBA",
-    "RGBX",
-    "CMYK",
-    "YCbCr",
-}  # 8 bits a channel
+LARGEST_SHARED = 0.01  # of the test images
+# A damaged array file shows as any of these; what np.load reads is covered by zip's checksums.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @dataclass(frozen=True)
-class _Files:
-    """The image files of a folder or a zip: names relative to it, and how to read one."""
+class Findings:
+    """Facts of a dataset that only its decoded images show."""
 
-    root: Path
-    names: tuple[str, ...]
-    signature: str  # changes when a file does, as told by names, sizes and times
-    read: Callable[[str], bytes]
+    shared: int  # test images that are in the train split too
+    example: tuple[str, str] | None  # one of them, and its twin in the train split
+    repeated_train: int  # images of the split that are there before
+    repeated_test: int
+    with_frames: int  # files with more frames than the one decoded
+    cropped: int  # images that were not square
 
 
 def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
@@ -58,162 +62,191 @@ def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetIn
     Raises UserError where it is missing, holds no images or is not square and `image_size` (the
     side, in pixels, to crop and scale to) is not given.
     """
-    files = _find(path)
-    train, test, classes = _layout(files)
-    with _open(files, files.names[0]) as image:
-        channels = 1 if image.mode in _GRAY_MODES else 3
-        size = image_size or image.width
-        if image_size is None and image.width != image.height:
+    files = files_.find(_given(path))
+    made = layout(files)
+    first = decoding.picture(files, files.names[0]).image
+    if image_size is None and first.width != first.height:
+        raise files.refuse(
+            files.names[0],
+            f"is {first.width} x {first.height}, not square; give dataset.image_size to crop and "
+            "scale the images",
+        )
+    info = DatasetInfo(
+        "images",
+        _fingerprint(files, cache),
+        image_size or first.width,
+        1 if first.mode == "L" else 3,
+        len(made.train),
+        len(made.test),
+        made.classes,
+        (*made.notes, *files_.notes(files)),
+        decoding.VERSION,
+    )
+    findings = _read_findings(_stored(info, cache))  # of images that were decoded before
+    found = _notes(info, findings, files.root) if findings else ()
+    return replace(info, notes=(*info.notes, *found))
+
+
+def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Return the arrays and what they show, decoding all images at the first use of this content.
+
+    Raises UserError where an image cannot be decoded, where the splits share too many pictures,
+    and where the images are of an older decoding and no longer in the cache.
+    """
+    stored = _stored(info, cache)
+    read = _read(stored, info)
+    if read is None:
+        if info.version != decoding.VERSION:
             raise UserError(
-                f"{files.root}: {files.names[0]} is {image.width} x {image.height}, not square; "
-                "give dataset.image_size to crop and scale the images"
+                f"these runs' images were decoded by an older lipbench (version {info.version}, "
+                f"now {decoding.VERSION}), and {stored} is missing or damaged; run the suite anew"
             )
-    fingerprint = _fingerprint(files, cache)
-    return DatasetInfo("images", fingerprint, size, channels, len(train), len(test), classes)
+        read = _make(info, _given(path), cache)
+        _write(stored, *read)
+    arrays, findings = read
+    return arrays, _notes(info, findings, path) if findings else ()
 
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> Arrays:
-    """Return the arrays, decoding all images at the first use of this content and size."""
-    stored = cache / "datasets" / f"{info.fingerprint[:32]}-{info.image_size}-{info.channels}.npz"
-    if stored.exists():
-        # A file cut short, by a disk that was full, is as good as none.
-        damage = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-        with contextlib.suppress(*damage), stored.open("rb") as file:
-            return dict(np.load(file, allow_pickle=False))
-    files = _find(path)
-    if _fingerprint(files, cache) != info.fingerprint:
-        raise UserError(f"{files.root} has changed since this command read it; run it again")
-    train, test, classes = _layout(files)
-    decoded: Arrays = {}
-    for split, names in (("train", train), ("test", test)):
-        decoded[f"{split}_images"] = _decode(files, names, info)
-        decoded[f"{split}_labels"] = np.array([classes.index(_label(n)) for n in names], np.int64)
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace(stored, lambda file: np.savez(file, **decoded))  # type: ignore[arg-type]
-    return decoded
+def _stored(info: DatasetInfo, cache: Path) -> Path:
+    name = f"{info.fingerprint[:32]}-{info.image_size}-{info.channels}.npz"
+    return cache / "datasets" / name
 
 
-def _find(path: Path | None) -> _Files:
-    """Return the image files under a path, sorted by name."""
+def _given(path: Path | None) -> Path:
     if path is None:
         raise UserError(
             "the dataset 'images' needs a folder or zip of class folders: --set dataset.path=PATH"
         )
-    root = path.expanduser()
-    if root.is_dir():
-        names, marks, read = _in_folder(root)
-    elif root.is_file():
-        names, marks, read = _in_zip(root)
-    else:
-        raise UserError(f"dataset.path {path} does not exist; give a folder or zip of images")
-    if not names:
-        raise UserError(f"dataset.path {path} holds no images ({', '.join(sorted(_SUFFIXES))})")
-    signature = "\n".join([f"images {_VERSION}", str(root.resolve()), *marks])
-    return _Files(root, tuple(sorted(names)), signature, read)
+    return path
 
 
-def _is_image(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in _SUFFIXES and not hidden
+def _make(info: DatasetInfo, path: Path, cache: Path) -> tuple[Arrays, Findings]:
+    files = files_.find(path)
+    if _fingerprint(files, cache) != info.fingerprint:
+        raise UserError(
+            f"{shown(files.root)} has changed since this command read it; run it again"
+        )
+    made = layout(files)
+    train, test = (
+        decoding.decode(files, names, info.image_size, info.channels)
+        for names in (made.train, made.test)
+    )
+    arrays = {
+        "train_images": train.images,
+        "train_labels": _labels(made, made.train),
+        "test_images": test.images,
+        "test_labels": _labels(made, made.test),
+    }
+    return arrays, _found(made, train, test)
 
 
-def _in_folder(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
-    names, marks = [], []
-    for folder, folders, files in os.walk(root, followlinks=True):
-        folders.sort()
-        for entry in sorted(files):
-            name = (Path(folder) / entry).relative_to(root).as_posix()
-            if _is_image(name):
-                stat = os.stat(root / name)
-                names.append(name)
-                marks.append(f"{name} {stat.st_size} {stat.st_mtime_ns}")
-    return names, marks, lambda name: (root / name).read_bytes()
+def _labels(made: Layout, names: tuple[str, ...]) -> np.ndarray:
+    return np.array([made.labels[name] for name in names], np.int64)
 
 
-def _in_zip(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
+def _found(made: Layout, train: Decoded, test: Decoded) -> Findings:
+    of_train, of_test = (
+        [hashlib.sha256(pixels.tobytes()).digest() for pixels in part.images]
+        for part in (train, test)
+    )
+    twins = dict(zip(reversed(of_train), reversed(made.train), strict=True))
+    pairs = zip(made.test, of_test, strict=True)
+    shared = [(name, twins[picture]) for name, picture in pairs if picture in twins]
+    return Findings(
+        shared=len(shared),
+        example=shared[0] if shared else None,
+        repeated_train=len(of_train) - len(set(of_train)),
+        repeated_test=len(of_test) - len(set(of_test)),
+        with_frames=train.with_frames + test.with_frames,
+        cropped=train.cropped + test.cropped,
+    )
+
+
+def _notes(info: DatasetInfo, findings: Findings, path: Path | None) -> tuple[str, ...]:
+    """Return what decoding found, a sentence each; raise UserError for splits that overlap."""
+    notes = []
+    if findings.example:
+        twin = " and ".join(map(shown, findings.example))
+        told = (
+            f"test images that are in the train split too: {findings.shared:,} of "
+            f"{info.n_test:,}, e.g. {twin}"
+        )
+        if findings.shared > LARGEST_SHARED * info.n_test:
+            raise UserError(
+                f"{shown(path)}: {told}; at most {LARGEST_SHARED:.0%} may be: remove the copies"
+            )
+        notes.append(told)
+    repeated = findings.repeated_train + findings.repeated_test
+    if repeated:
+        notes.append(
+            f"images that repeat another one of their split: {repeated:,} "
+            f"({findings.repeated_train:,} in train, {findings.repeated_test:,} in test)"
+        )
+    if findings.with_frames:
+        notes.append(
+            f"files with several frames, of which the first is used: {findings.with_frames:,}"
+        )
+    if findings.cropped:
+        notes.append(f"images that are not square, cropped to the middle: {findings.cropped:,}")
+    return tuple(notes)
+
+
+def _read(path: Path, info: DatasetInfo) -> tuple[Arrays, Findings | None] | None:
+    """Return stored arrays and findings (older files have none); None without a sound file."""
     try:
-        archive = zipfile.ZipFile(root)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"dataset.path {root} is neither a folder nor a zip file") from error
-    entries = [
-        info for info in archive.infolist() if not info.is_dir() and _is_image(info.filename)
-    ]
-    stat = root.stat()
-    lock = threading.Lock()
-
-    def read(name: str) -> bytes:
-        try:
-            with lock:  # one file handle, several decoding threads
-                return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"{root}: {name} is corrupt ({error})") from error
-
-    return [info.filename for info in entries], [f"{stat.st_size} {stat.st_mtime_ns}"], read
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        kept = arrays.pop("findings", None)
+        findings = None if kept is None else _findings(kept)
+        sound = all(_fits(arrays, split, n, info) for split, n in _sizes(info))
+    except _DAMAGE:
+        return None
+    return (arrays, findings) if sound and (findings or info.version == 1) else None
 
 
-def _label(name: str) -> str:
-    return PurePosixPath(name).parent.name
+def _read_findings(path: Path) -> Findings | None:
+    """Return the findings of a stored file, without its arrays; None where it has none."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return _findings(stored["findings"])
+    except _DAMAGE:
+        return None
 
 
-def _layout(files: _Files) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """Return the names of the train and the test images, and the classes."""
-    classes = tuple(sorted({_label(name) for name in files.names}))
-
-    def under(split: str) -> list[str]:
-        return [name for name in files.names if split in PurePosixPath(name).parts[:-1]]
-
-    train, test = under("train"), under("test")
-    if train and test:
-        return train, test, classes
-    labels = np.array([classes.index(_label(name)) for name in files.names])
-    train_index, test_index = splits.stratified(labels, _TEST_FRACTION)
-    names = np.array(files.names)
-    return names[train_index].tolist(), names[test_index].tolist(), classes
+def _findings(kept: np.ndarray) -> Findings:
+    facts: dict[str, Any] = json.loads(kept.tobytes())
+    return Findings(**{**facts, "example": tuple(facts["example"]) if facts["example"] else None})
 
 
-def _fingerprint(files: _Files, cache: Path) -> str:
+def _sizes(info: DatasetInfo) -> tuple[tuple[str, int], ...]:
+    return ("train", info.n_train), ("test", info.n_test)
+
+
+def _fits(arrays: Arrays, split: str, count: int, info: DatasetInfo) -> bool:
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    shape = (count, info.image_size, info.image_size, info.channels)
+    right_images = images.shape == shape and images.dtype == np.uint8
+    return right_images and labels.shape == (count,) and labels.dtype == np.int64
+
+
+def _write(path: Path, arrays: Arrays, findings: Findings) -> None:
+    kept = np.frombuffer(json.dumps(asdict(findings)).encode(), np.uint8)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # numpy's type of an open file is wider than BinaryIO.
+        atomic.replace(path, lambda file: np.savez(file, findings=kept, **arrays))  # type: ignore[arg-type]
+    except OSError as error:
+        raise cached.refusal(path, error) from error
+
+
+def _fingerprint(files: Files, cache: Path) -> str:
     """Return the sha256 of all names and contents."""
+    version = decoding.VERSION
 
     def compute() -> str:
-        digest = hashlib.sha256(f"images version {_VERSION}".encode())
+        digest = hashlib.sha256(f"images version {version}".encode())
         for name in files.names:
             digest.update(f"{name}\0{hashlib.sha256(files.read(name)).hexdigest()}\n".encode())
         return digest.hexdigest()
 
-    return fingerprints.remembered(cache, files.signature, compute)
-
-
-def _open(files: _Files, name: str) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(files.read(name)))
-        image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{files.root}: {name} is not a readable image ({error})") from error
-    if image.mode not in _MODES:
-        raise UserError(f"{files.root}: {name} has the mode {image.mode}, not 8 bits a channel")
-    return image
-
-
-def _decode(files: _Files, names: list[str], info: DatasetInfo) -> np.ndarray:
-    """Return the images as uint8 (N, H, W, C)."""
-    shape = (len(names), info.image_size, info.image_size, info.channels)
-    images = np.empty(shape, dtype=np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for index, pixels in enumerate(pool.map(lambda n: _pixels(files, n, info), names)):
-            images[index] = pixels
-    return images
-
-
-def _pixels(files: _Files, name: str, info: DatasetInfo) -> np.ndarray:
-    image = _open(files, name)
-    if info.channels == 1 and image.mode not in _GRAY_MODES:
-        raise UserError(f"{files.root}: {name} has colours, but {files.names[0]} is gray")
-    image = image.convert("L" if info.channels == 1 else "RGB")
-    size = info.image_size
-    if image.size != (size, size):
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(image).reshape(size, size, info.channels)
+    return fingerprints.remembered(cache, f"images {version}\n{files.signature}", compute)

@@ -11,9 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lipbench import atomic
+from lipbench import atomic, cached
 from lipbench.data import Dataset, Split
-from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.scoring.features import Extractor, Features, extract
 
@@ -97,7 +96,7 @@ def _write(path: Path, key: str, tensors: dict[str, Tensor]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.replace(path, lambda file: file.write(content))
     except OSError as error:
-        raise UserError(f"cannot write real features to {path.parent}: {error}") from error
+        raise cached.refusal(path, error) from error
 
 
 def _read(path: Path, key: str) -> dict[str, Tensor] | None:

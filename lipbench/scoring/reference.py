@@ -6,16 +6,14 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lipbench import atomic, streams
+from lipbench import cached, streams
 from lipbench.data import Dataset, Split
-from lipbench.errors import UserError
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scores import ABOUT
 from lipbench.scoring.bank import BANK_VERSION, Bank
@@ -95,11 +93,11 @@ class Reference:
         }
         key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         path = cache / "floors" / f"{key}.json"
-        stored = _read(path, record)
+        stored: dict[str, float] | None = cached.read(path, record)
         if stored is None:
             computed = {name: self._floor(name) for name in self._protocol.scores}
             stored = {name: value for name, value in computed.items() if value is not None}
-            _write(path, record, stored)
+            cached.write(path, record, stored)
         return stored
 
     def _floor(self, score: str) -> float | None:
@@ -178,23 +176,3 @@ def stratified_index(labels: Tensor, count: int, name: str) -> Tensor:
 
 def _digest(index: Tensor) -> str:
     return hashlib.sha256(index.numpy().astype("<i8").tobytes()).hexdigest()
-
-
-def _write(path: Path, record: Mapping[str, object], floors: dict[str, float]) -> None:
-    content = json.dumps({"of": record, "floors": floors}, indent=1) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace_text(path, content)
-    except OSError as error:
-        raise UserError(f"cannot write floors to {path.parent}: {error}") from error
-
-
-def _read(path: Path, record: Mapping[str, object]) -> dict[str, float] | None:
-    """Return stored floors, or None where there are none or the file cannot be trusted."""
-    try:
-        stored = json.loads(path.read_text())
-        if stored["of"] != json.loads(json.dumps(record)):
-            return None
-        return {str(name): float(value) for name, value in stored["floors"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None

@@ -286,6 +286,13 @@ def test_a_plan_survives_being_stored(write, plan_of):
     assert plans.from_json(json.dumps(plan.to_json())) == plan
 
 
+def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):
+    stored = plan_of(write()).to_json()
+    del stored["dataset"]["notes"], stored["dataset"]["version"]
+    dataset = plans.from_json(json.dumps(stored)).dataset
+    assert (dataset.notes, dataset.version) == ((), 1)
+
+
 def test_only_picks_runs_by_label_or_name(write, plan_of):
     plan = plan_of(write(("[C]", "miyato2018")))
     picked = plans.only(plan, plans.parse_only("method=SN,setting=A,setting=F"))

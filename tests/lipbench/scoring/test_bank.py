@@ -115,9 +115,24 @@ def test_a_spoilt_file_is_made_again(
     assert network.seen == 20
 
 
+def test_a_file_with_a_bit_of_its_header_flipped_is_made_again(
+    bank_of: Callable[..., Bank], tmp_path: Path
+) -> None:
+    sound = bank_of().features("test", torch.arange(3))
+    content = stored(tmp_path).read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    for at in range(header):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << at % 8
+        stored(tmp_path).write_bytes(damaged)
+        found = bank_of().features("test", torch.arange(3))
+        assert found.pooled.equal(sound.pooled)
+        assert found.logits.equal(sound.logits)
+
+
 def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
     bank_of: Callable[..., Bank], tmp_path: Path
 ) -> None:
     (tmp_path / "features").write_text("a file stands in the way")
-    with pytest.raises(UserError, match="cannot write real features to"):
+    with pytest.raises(UserError, match="cannot write to the cache"):
         bank_of().features("test", torch.arange(3))

@@ -116,16 +116,25 @@ def test_the_floor_of_authenticity_is_of_images_that_were_not_trained_on(
 
 
 def test_floors_are_read_and_not_computed_again(
-    digits: Dataset, extractor: Extractor, tmp_path: Path
+    digits: Dataset, extractor: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Reference(halves(), digits, extractor, tmp_path)
+    floors = Reference(halves(), digits, extractor, tmp_path).floors
+    monkeypatch.setattr(Reference, "_floor", None)
+    assert Reference(halves(), digits, extractor, tmp_path).floors == floors
+
+
+@pytest.mark.parametrize("spoiled", ["{ half of a file", "", "null", "another value"])
+def test_floors_whose_file_is_damaged_are_computed_again(
+    digits: Dataset, extractor: Extractor, tmp_path: Path, spoiled: str
+) -> None:
+    floors = Reference(halves(), digits, extractor, tmp_path).floors
     (path,) = (tmp_path / "floors").iterdir()
-    stored = json.loads(path.read_text())
-    path.write_text(json.dumps(stored | {"floors": {"fd_digits": 1.5}}))
-    assert Reference(halves(), digits, extractor, tmp_path).floors == {"fd_digits": 1.5}
-    path.write_text("{ half of a file")
-    assert Reference(halves(), digits, extractor, tmp_path).floors == stored["floors"]
-    assert json.loads(path.read_text()) == stored
+    sound = path.read_text()
+    changed = json.loads(sound)
+    changed["value"]["fd_digits"] += 1.0  # a value that reads well, and is not what was written
+    path.write_text(json.dumps(changed) if spoiled == "another value" else spoiled)
+    assert Reference(halves(), digits, extractor, tmp_path).floors == floors
+    assert path.read_text() == sound
 
 
 def test_floors_of_another_protocol_or_dataset_are_others(
