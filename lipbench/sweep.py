@@ -77,8 +77,7 @@ def tasks(
 ) -> list[Task]:
     """Return what is left to do of some runs of a plan, the longest runs first.
 
-    Raises UserError where methods' code has changed since and the user has not chosen, or the
-    checkpoint of a run to resume is damaged.
+    Raises UserError where methods' code has changed since and the user has not chosen.
     """
     runs = unique(runs)
     _settle_changes(changed(runs, suite, registry), suite, choices)
@@ -91,7 +90,6 @@ def tasks(
         retried = choices.retry_failed and outcome not in RESULTS
         if outcome in ENDED and not retried:
             continue
-        folder.check_checkpoint()
         left.append(task(plan, run, folder, made_with, cache, weights))
     # Long runs last would leave workers idle at the end. Equally long ones keep their order.
     return sorted(left, key=lambda task: -work(task.run))
