@@ -60,12 +60,13 @@ def written(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files in a folder that killed processes left there.
 
-    The file of a process that lives, or of another machine's, stays for a day. Raises OSError
-    where the folder cannot be written.
+    The file of a process that lives, or of another machine's, stays for a day. A file that cannot
+    be deleted stays too: it does no harm.
     """
     for path in folder.glob(".*") if folder.is_dir() else ():
         if _is_left(path):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _is_left(path: Path) -> bool:

@@ -148,6 +148,8 @@ def run(
     uri = tracking_uri or default_tracking_uri(runs_dir)
     with folder.locked():
         sweep.adopt(plan, folder, registry)
+        for line in sweep.clear(plan.runs, folder):
+            say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         say(_summary(plan, folder, len(tasks)))
         if tasks:
@@ -230,6 +232,8 @@ def tune(
             )
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
+            for line in sweep.clear(runs, folder):
+                say(line, error=True)
             sweep.check_unchanged(runs, folder, registry, keep_changed)
         left = tuner.left()
         if left != 0:
@@ -288,9 +292,13 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
             }
         )
     others = len(set(folders) - {planned.spec.hash for planned in made.runs})
+    uncounted = list(folder.uncounted().values())
     if as_json:
-        print(json.dumps({"suite": made.name, "runs": rows, "other_runs": others}, indent=1))
+        facts = {"suite": made.name, "runs": rows, "other_runs": others, "not_counted": uncounted}
+        print(json.dumps(facts, indent=1))
         return
+    for line in uncounted:
+        say(line, error=True)
     if made.tuning:
         from lipbench.frame import load_trials
 

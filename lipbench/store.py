@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import json
 import math
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from lipbench import atomic, checkpoints, claims, plan, spec
 from lipbench.claims import Claim
 from lipbench.errors import Mark, UserError
+from lipbench.inventory import Inventory
 from lipbench.ledger import Ledger
 from lipbench.plan import Plan, PlannedRun
 from lipbench.spec import RunSpec
@@ -75,8 +75,12 @@ class RunFolder:
         (self.path / "error.txt").unlink(missing_ok=True)
         for folder in (self.path, self.path / "samples"):
             atomic.remove_leftovers(folder)
-        self._write_json("spec.json", run.to_json())
+        self.set_spec(run)
         self._write_json("manifest.json", {"sessions": [*self.sessions(), dict(session)]})
+
+    def set_spec(self, run: RunSpec) -> None:
+        """Replace the run's spec."""
+        self._write_json("spec.json", run.to_json())
 
     def spec(self) -> RunSpec:
         """Return the run's spec, upgraded to this schema."""
@@ -217,6 +221,7 @@ class SuiteFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._inventory = Inventory(path / "runs", self._planned)
 
     def plan(self) -> Plan:
         """Return the newest plan; raise UserError where the folder has none."""
@@ -286,16 +291,19 @@ class SuiteFolder:
         atomic.replace_text(self.path / "cost.json", json.dumps(cost, indent=1) + "\n")
 
     def folders(self) -> dict[str, RunFolder]:
-        """Return every run folder by the hash in its name."""
+        """Return every run's folder by its spec's hash, which its name ends with."""
+        return {hash_: RunFolder(path) for hash_, path in self._inventory.list().runs.items()}
+
+    def uncounted(self) -> dict[Path, str]:
+        """Return the folders among the runs' that count as no run, and one line on each."""
+        return self._inventory.list().others
+
+    def _planned(self) -> dict[str, RunSpec]:
+        """Return the specs of the stored plan by their hash; none where it cannot be read."""
         try:
-            found = sorted(os.scandir(self.path / "runs"), key=lambda entry: entry.name)
-        except FileNotFoundError:
+            return {run.spec.hash: run.spec for run in self.plan().runs}
+        except UserError:
             return {}
-        return {
-            entry.name.rpartition("-")[2]: RunFolder(Path(entry.path))
-            for entry in found
-            if entry.is_dir() and not entry.name.startswith(".")
-        }
 
     def statuses(self) -> dict[str, Status]:
         """Return how every run stands, by hash: running only if a process works on it."""
@@ -314,8 +322,9 @@ class SuiteFolder:
         return RunFolder(self.path / "runs" / run.id)
 
     def take_over(self, folder: RunFolder, run: PlannedRun) -> None:
-        """Give a run's folder the name that the run has now."""
-        folder.path.rename(self.new_folder(run).path)
+        """Give a run's folder the name and the spec that the run has now."""
+        folder = RunFolder(folder.path.rename(self.new_folder(run).path))
+        folder.set_spec(run.spec)
 
     def set_aside(self, folder: RunFolder) -> None:
         """Move a run's folder out of the way; what was measured is not deleted."""
@@ -374,6 +383,7 @@ class SuiteFolder:
                             f"another lipbench process works on {self.path}; let it end"
                         ) from error
                     time.sleep(0.1)
+            atomic.remove_leftovers(self.path)
             yield
 
     def _settle(self) -> None:

@@ -146,10 +146,11 @@ def find(paths: Iterable[Path]) -> list[Found]:
                 f"{path} is neither a run's folder nor a suite's results, e.g. "
                 "runs/quickstart, or one of runs/quickstart/runs/"
             )
+        suite = SuiteFolder(path.absolute().parent.parent)
+        if reason := suite.uncounted().get(path.absolute()):
+            raise UserError(reason)
         here = [
-            run
-            for run in _trained_runs(SuiteFolder(path.absolute().parent.parent))
-            if run.folder.path.name == path.absolute().name
+            run for run in _trained_runs(suite) if run.folder.path.name == path.absolute().name
         ]
         if not here:
             raise UserError(
