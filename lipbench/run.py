@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -195,9 +195,7 @@ class _Work:
         self.spec: RunSpec = task.run.spec
         self.dataset = resources.dataset(task.dataset, task.dataset_path, task.cache)
         restored, remarks = trained.resume(self.spec, folder, registry, self.dataset.train)
-        for remark in remarks:
-            folder.note(remark)
-            notify("remarked", {"remark": remark})
+        self._remark(remarks)
         self.state: TrainState = restored.state
         self.best = restored.best
         images = outlook.work(task.run) / self.spec.budget.generator_updates
@@ -323,10 +321,14 @@ class _Work:
 
     def _checkpoint(self) -> None:
         best = self.best.to_state() if self.best else None
-        self.folder.save_checkpoint(
-            {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()},
-            self.spec,
-        )
+        state = {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
+        self._remark(self.folder.save_checkpoint(state, self.spec))
+
+    def _remark(self, remarks: Sequence[str]) -> None:
+        """Say what was repaired, in the manifest and to whoever watches."""
+        for remark in remarks:
+            self.folder.note(remark)
+            self.notify("remarked", {"remark": remark})
 
 
 def _due(update: int, total: int, interval: int | None) -> bool:

@@ -68,6 +68,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._series: dict[str, str] = {}  # the text of each at the last checkpoint
 
     def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
         """Create the folder, or take it up again; note who works on it, with what."""
@@ -161,16 +162,20 @@ class RunFolder:
             return []
         remarks = []
         for name in SERIES:
-            path = self.path / f"{name}.jsonl"
-            present, then = _text(path), stored[name]
-            if name in _LATER:
-                then = _joined(then, present, update)
-            if lost := len(set(stored[name].splitlines()) - set(present.splitlines())):
-                rows = f"{lost} row{'s' if lost > 1 else ''}"
-                remarks.append(f"{rows} missing from {path.name}: restored from the checkpoint")
-            if then != present:
-                atomic.replace_text(path, then)
+            present, then = _text(self.path / f"{name}.jsonl"), stored[name]
+            kept = _joined(then, present, update) if name in _LATER else then
+            remarks += self._restore(name, present, then, kept)
         return remarks
+
+    def _restore(self, name: str, present: str, then: str, kept: str) -> list[str]:
+        """Replace a series by `kept`; return a sentence where rows of `then` were not present."""
+        path = self.path / f"{name}.jsonl"
+        if kept != present:
+            atomic.replace_text(path, kept)
+        self._series[name] = kept
+        lost = len(set(then.splitlines()) - set(present.splitlines()))
+        rows = f"{lost} row{'s' if lost > 1 else ''}"
+        return [f"{rows} missing from {path.name}: restored from the checkpoint"] if lost else []
 
     def _cut(self, update: int) -> None:
         """Drop the rows after an update."""
@@ -181,10 +186,20 @@ class RunFolder:
             if rows or (self.path / f"{name}.jsonl").exists():
                 atomic.replace_text(self.path / f"{name}.jsonl", text)
 
-    def save_checkpoint(self, state: Mapping[str, Any], run: RunSpec) -> None:
-        """Write a run's checkpoint, with the rows so far in it; the one before it is kept."""
-        series = {name: _text(self.path / f"{name}.jsonl") for name in SERIES}
-        checkpoints.save(self.path, {**state, "series": series}, run)
+    def save_checkpoint(self, state: Mapping[str, Any], run: RunSpec) -> list[str]:
+        """Write a run's checkpoint, with the rows so far in it; the one before it is kept.
+
+        Returns a sentence for each file that has lost rows since the checkpoint before it; they
+        are restored.
+        """
+        remarks = []
+        for name in SERIES:
+            present, then = _text(self.path / f"{name}.jsonl"), self._series.get(name, "")
+            whole = set(then.splitlines()) <= set(present.splitlines())
+            kept = present if whole else _joined(then, present, state["training"]["update"])
+            remarks += self._restore(name, present, then, kept)
+        checkpoints.save(self.path, {**state, "series": dict(self._series)}, run)
+        return remarks
 
     def load_checkpoint(self, run: RunSpec | None = None) -> dict[str, Any] | None:
         """Return the newest checkpoint, or None; raise UserError for a damaged one.

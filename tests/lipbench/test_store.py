@@ -70,6 +70,22 @@ def test_rows_after_the_checkpoint_of_its_own_update_stay(folder: RunFolder):
     assert [row["update"] for row in folder.rows("audits")] == [0, 3, 4]
 
 
+def test_rows_lost_while_a_run_goes_on_are_restored_at_its_next_checkpoint(
+    folder: RunFolder, write, plan_of
+):
+    run = plan_of(write()).runs[0].spec
+    assert folder.save_checkpoint({"training": {"update": 4}}, run) == []
+    (folder.path / "metrics.jsonl").unlink()
+    folder.append("metrics", {"update": 6, "loss_d": 1.0})
+    assert folder.save_checkpoint({"training": {"update": 6}}, run) == [
+        "2 rows missing from metrics.jsonl: restored from the checkpoint"
+    ]
+    assert [row["update"] for row in folder.rows("metrics")] == [2, 4, 6]
+    stored = folder.load_checkpoint(run)
+    assert stored is not None
+    assert stored["series"] == texts(folder)
+
+
 def test_of_a_run_that_begins_anew_no_row_stays(folder: RunFolder):
     (folder.path / "metrics.jsonl").write_bytes(b"\xff no row")
     assert folder.go_back(-1, dict.fromkeys(SERIES, "")) == []
