@@ -362,14 +362,12 @@ def evaluate(
     def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
         return revisit.evaluate(run, used, wanted, resources, cache, inception_weights)
 
-    with _locked(found):
+    with _locked(found), _printed(rows, as_json):
         for run, records in _each(found, score):
             for by, record in records:
                 rows.append({"run_id": run.folder.path.name, **record.to_json()})
                 if not as_json:
                     printing.show_record(run, by, record)
-    if as_json:
-        _print_json(rows)
 
 
 @app.command()
@@ -387,13 +385,11 @@ def audit(
     found = trained.find(runs)
     resources, cache = _resources(device), paths.cache_root()
     rows = []
-    with _locked(found):
+    with _locked(found), _printed(rows, as_json):
         for run, facts in _each(found, lambda r: revisit.audit(r, images, resources, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})
             if not as_json:
                 printing.show_audit(run, facts)
-    if as_json:
-        _print_json(rows)
 
 
 @app.command()
@@ -702,6 +698,20 @@ def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[
             say(f"{run.folder.path.name}: {error}", error=True)
     if failed:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _printed(rows: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
+    """Print rows as JSON in the end, also where some of several runs were passed over."""
+    passed_over = None
+    try:
+        yield
+    except typer.Exit as exit_:
+        passed_over = exit_
+    if as_json:
+        _print_json(rows)
+    if passed_over:
+        raise passed_over
 
 
 @contextlib.contextmanager

@@ -307,12 +307,13 @@ def _protocol(wanted: str | Protocol | None, plan: Plan, folders: Iterable[RunFo
     if not isinstance(wanted, str):
         return wanted or plan.protocol
     known = {protocol.id: protocol for protocol in (*PROTOCOLS.values(), plan.protocol)}
-    if wanted not in known:
-        rows = [row for folder in folders for row in folder.rows("evals")]
-        known |= {row["protocol"]: protocols.from_json(row["record"]) for row in rows}
-    if wanted not in known:
-        raise UserError(unknown("protocol", wanted, known))
-    return known[wanted]
+    if wanted in known:
+        return known[wanted]
+    rows = [row for folder in folders for row in folder.rows("evals")]
+    records = {row["protocol"]: row["record"] for row in rows}
+    if wanted not in records:
+        raise UserError(unknown("protocol", wanted, {*known, *records}))
+    return protocols.from_json(records[wanted])
 
 
 def _columns(protocol: Protocol, tuning: Tuning | None) -> dict[str, str | None]:
