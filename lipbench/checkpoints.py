@@ -33,7 +33,7 @@ class Damaged(Exception):  # noqa: N818 - it names what is so
 
 
 class Foreign(Damaged):
-    """Something intact that is no checkpoint of this run."""
+    """Something that may be intact, and is no checkpoint of this run."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def load(folder: Path, run: RunSpec) -> dict[str, Any] | None:
 def resume(folder: Path, run: RunSpec) -> Resumed:
     """Return the newest checkpoint that is sound, and make it `checkpoint.pt`.
 
-    A damaged one is deleted, and what is intact but not this run's is moved aside: a run that
-    goes on never keeps such a file as its previous checkpoint.
+    A damaged one is deleted, and what may be intact but is not this run's is moved aside: a run
+    that goes on never keeps such a file as its previous checkpoint.
     """
     remarks = []
     for path in _present(folder):
@@ -152,12 +152,12 @@ def _read(path: Path, run: RunSpec) -> dict[str, Any]:
     _check(content)
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
     except pickle.UnpicklingError as error:
         raise Foreign("holds something other than tensors and plain values") from error
     except Exception as error:  # torch raises half a dozen kinds, with advice that is not ours
-        raise Damaged(f"is damaged (torch cannot read it: {type(error).__name__})") from error
+        if _is_of_memory(error):  # the file is sound
+            raise
+        raise Foreign(f"is damaged, or no file of torch's ({type(error).__name__})") from error
     if not isinstance(state, dict) or not isinstance(state.get("training"), dict):
         raise Foreign("is no checkpoint of a run")
     if "spec" in state and not spec.fits(state["spec"], run):
@@ -192,6 +192,13 @@ def _check(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             member = archive.testzip()
     except Exception as error:  # zipfile raises struct.error, NotImplementedError and others too
+        if _is_of_memory(error):
+            raise
         raise Damaged("is damaged (cut short, or overwritten)") from error
     if member is not None:
         raise Damaged(f"is damaged (the checksum of {member} differs)")
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, which torch's allocator tells of as a RuntimeError."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)

@@ -357,7 +357,7 @@ def evaluate(
     used = protocols.find(protocol) if protocol else None
     wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
     resources, cache = _resources(device), paths.cache_root()
-    rows = []
+    rows: list[dict[str, Any]] = []
 
     def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
         return revisit.evaluate(run, used, wanted, resources, cache, inception_weights)
@@ -384,7 +384,7 @@ def audit(
 
     found = trained.find(runs)
     resources, cache = _resources(device), paths.cache_root()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with _locked(found), _printed(rows, as_json):
         for run, facts in _each(found, lambda r: revisit.audit(r, images, resources, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})

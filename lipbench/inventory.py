@@ -109,10 +109,10 @@ def _plain(path: Path) -> dict[str, Any] | None:
 def _text(plain: Mapping[str, Any]) -> str:
     """Return a spec's methods and seed, as far as they can be read."""
     try:
-        methods = "+".join(str(method["name"]) for method in plain["methods"])
+        text = "+".join(method["name"] for method in plain["methods"]) + f"-s{plain['seed']}"
     except (KeyError, TypeError):
-        methods = "?"
-    return f"{methods}-s{plain.get('seed')}"
+        return "?"
+    return text if re.fullmatch(r"[\w+-]{1,200}", text) else "?"
 
 
 def _oddness(path: Path) -> tuple[bool, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,43 @@ def test_the_previous_checkpoint_goes_once_the_last_one_is_read_back(tmp_path, r
     checkpoints.settle(tmp_path)
     assert not (tmp_path / PREVIOUS).exists()
     assert is_of(checkpoints.load(tmp_path, run), 2)
+
+
+def test_a_zip_file_of_something_else_is_moved_aside(tmp_path, run):
+    with zipfile.ZipFile(tmp_path / CURRENT, "w") as archive:
+        archive.writestr("notes.txt", "not weights")
+    with pytest.raises(UserError, match=rf"{CURRENT} is damaged, or no file of torch's"):
+        checkpoints.load(tmp_path, run)
+    assert checkpoints.resume(tmp_path, run).state is None
+    assert len(list(tmp_path.glob(f"{CURRENT}.*"))) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("no more"), RuntimeError("DefaultCPUAllocator: not enough memory")]
+)
+def test_a_checkpoint_that_memory_does_not_hold_is_not_called_damaged(
+    tmp_path, run, monkeypatch, error
+):
+    sealed(tmp_path, 1, run)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.load", full)
+        with pytest.raises(type(error)):
+            checkpoints.resume(tmp_path, run)
+    assert is_of(checkpoints.load(tmp_path, run), 1)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(tmp_path, run, monkeypatch):
+    sealed(tmp_path, 1, run)
+
+    def read(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read)
+        with pytest.raises(PermissionError):
+            checkpoints.resume(tmp_path, run)
+    assert is_of(checkpoints.load(tmp_path, run), 1)
