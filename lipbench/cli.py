@@ -148,6 +148,8 @@ def run(
     uri = tracking_uri or default_tracking_uri(runs_dir)
     with folder.locked():
         sweep.adopt(plan, folder, registry)
+        for line in sweep.clear(plan.runs, folder):
+            say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         say(_summary(plan, folder, len(tasks)))
         printing.show_notes(plan.dataset.notes)
@@ -231,6 +233,8 @@ def tune(
             )
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
+            for line in sweep.clear(runs, folder):
+                say(line, error=True)
             sweep.check_unchanged(runs, folder, registry, keep_changed)
         left = tuner.left()
         if left != 0:
@@ -289,9 +293,13 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
             }
         )
     others = len(set(folders) - {planned.spec.hash for planned in made.runs})
+    uncounted = list(folder.uncounted().values())
     if as_json:
-        print(json.dumps({"suite": made.name, "runs": rows, "other_runs": others}, indent=1))
+        facts = {"suite": made.name, "runs": rows, "other_runs": others, "not_counted": uncounted}
+        print(json.dumps(facts, indent=1))
         return
+    for line in uncounted:
+        say(line, error=True)
     if made.tuning:
         from lipbench.frame import load_trials
 
@@ -351,20 +359,18 @@ def evaluate(
     used = {run.plan.dataset: _found(protocol, run.plan) for run in found} if protocol else {}
     wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
     resources, cache = _resources(device), paths.cache_root()
-    rows = []
+    rows: list[dict[str, Any]] = []
 
     def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
         by = used.get(run.plan.dataset)
         return revisit.evaluate(run, by, wanted, resources, cache, inception_weights)
 
-    with _locked(found):
+    with _locked(found), _printed(rows, as_json):
         for run, records in _each(found, score):
             for by, record in records:
                 rows.append({"run_id": run.folder.path.name, **record.to_json()})
                 if not as_json:
                     printing.show_record(run, by, record)
-    if as_json:
-        _print_json(rows)
 
 
 @app.command()
@@ -381,14 +387,12 @@ def audit(
 
     found = trained.find(runs)
     resources, cache = _resources(device), paths.cache_root()
-    rows = []
-    with _locked(found):
+    rows: list[dict[str, Any]] = []
+    with _locked(found), _printed(rows, as_json):
         for run, facts in _each(found, lambda r: revisit.audit(r, images, resources, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})
             if not as_json:
                 printing.show_audit(run, facts)
-    if as_json:
-        _print_json(rows)
 
 
 @app.command()
@@ -705,6 +709,20 @@ def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[
             say(f"{run.folder.path.name}: {error}", error=True)
     if failed:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _printed(rows: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
+    """Print rows as JSON in the end, also where some of several runs were passed over."""
+    passed_over = None
+    try:
+        yield
+    except typer.Exit as exit_:
+        passed_over = exit_
+    if as_json:
+        _print_json(rows)
+    if passed_over:
+        raise passed_over
 
 
 @contextlib.contextmanager

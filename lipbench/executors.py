@@ -36,7 +36,7 @@ CPU_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: started, progress, scored, finished, stopping or tick."""
+    """Something that happened: started, progress, scored, remarked, finished, stopping, tick."""
 
     kind: str
     task: Task | None = None

@@ -5,21 +5,32 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lipbench.errors import UserError
-from lipbench.plan import PlannedRun
-from lipbench.protocols import SCORES
+from lipbench import protocols
+from lipbench.errors import UserError, unknown
+from lipbench.plan import Plan, PlannedRun
+from lipbench.protocols import PROTOCOLS, SCORES, Protocol
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning
 
-_FIRST = ["run_id", "method", "setting", "seed", "outcome"]
+# The columns of `load_runs` but for scores, in their order, with their types. Those that are whole
+# numbers in every row stay as they are.
+_FIRST = {"run_id": "str", "method": "str", "setting": "str", "seed": None, "outcome": "str"}
+_ABOUT = {
+    "suite": "str", "planned": "bool", "methods": "str", "params": "str", "lr": "float",
+    "beta1": "float", "beta2": "float", "n_dis": None, "dataset": "str", "image_size": None,
+    "architecture": "str", "width": "float", "initialisation": "str", "loss": "str",
+    "batch_size": None, "generator_batch_size": None, "precision": "str", "ema_decay": "float",
+    "protocol": "str", "cause": "str", "generator_updates": None, "planned_updates": None,
+}  # fmt: skip
+_OF_TRIALS = {"trial": "Int64", "repeat": "Int64", "confirms": "boolean"}
 _TRIAL_FIRST = ["run_id", "method", "seed", "trial", "outcome", "cause"]
 _TRIAL_LAST = ["intermediate", "generator_updates", "seconds", "started", "ended"]
 _COSTS = (
@@ -29,11 +40,13 @@ _COSTS = (
 )  # fmt: skip
 
 
-def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
+def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.DataFrame:
     """Return one row a run of a suite's results folder, e.g. `runs/cifar_grid`.
 
-    `protocol` is the id of another protocol that `lipbench eval` scored the runs under, instead of
-    the suite's. A run that stands in two cells of the plan has a row for each, with one `run_id`.
+    `protocol` is another protocol that `lipbench eval` scored the runs under, or its id, in place
+    of the suite's. Columns and their types follow from the plan and the protocol, whatever the
+    runs have come to. A run that stands in two cells of the plan has a row for each, with one
+    `run_id`.
 
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
@@ -43,20 +56,23 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
     the end of training with `<score>_floor` (what real images score), `<score>_std` (over sets of
     latents) and `<score>_se` (bootstrap standard error), `<score>_best` of the checkpoint that the
     selection scores chose, of the update `best_update`, and `<score>_gap` (how much worse the last
-    one is), `seconds`, `seconds_training`, `seconds_scoring`, `seconds_auditing`, and of training
-    `seconds_per_update` (after a warm-up), `images_per_second` (real and generated ones of D's
-    updates and generated ones of G's), `extra_parameters` (trained ones of D and G beyond the
-    plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
-    too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
-    meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
-    machine did not give is NaN. The runs of a study have more: `trial` (which one a run is, or
-    confirms), `repeat` (the study's seed in which it was drawn), `confirms`, and each objective.
+    one is), all of them for each score, `seconds`, `seconds_training`, `seconds_scoring`,
+    `seconds_auditing`, and of training `seconds_per_update` (after a warm-up), `images_per_second`
+    (real and generated ones of D's updates and generated ones of G's), `extra_parameters` (trained
+    ones of D and G beyond the plain networks'), `peak_resident_bytes` (the process: interpreter,
+    data and feature extractor too), `peak_device_bytes` (torch's tensors on a GPU) and
+    `energy_joules` (all that the GPU did meanwhile). A run without a result has NaN scores, and
+    its outcome says why; a cost that its machine did not give is NaN. The runs of a study have
+    more: `trial` (which one a run is, or confirms), `repeat` (the study's seed in which it was
+    drawn), `confirms`, and each objective.
 
-    Raises UserError where the folder holds no plan.
+    Raises UserError where the folder holds no plan, or no score by a protocol of this id.
     """
     suite = SuiteFolder(Path(folder))
     plan = suite.plan()
     folders, statuses = suite.folders(), suite.statuses()
+    used = _protocol(protocol, plan, folders.values())
+    by = used.id if protocol else None
     planned = {run.spec.hash for run in plan.runs}
     others = _unplanned([folder for hash_, folder in folders.items() if hash_ not in planned])
     rows = [
@@ -64,15 +80,11 @@ def load_runs(folder: str | Path, protocol: str | None = None) -> pd.DataFrame:
             "suite": plan.name,
             "planned": run.spec.hash in planned,
             **_judged(run, folders, statuses, plan.tuning),
-            **_row(
-                run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status()), protocol
-            ),
+            **_row(run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status()), by),
         }
         for run in (*plan.runs, *others)
     ]
-    if not rows:  # of a study before its first trial
-        return pd.DataFrame(columns=_FIRST)
-    return _ordered(pd.DataFrame(rows))
+    return _typed(rows, _columns(used, plan.tuning))
 
 
 def load_trials(folder: str | Path) -> pd.DataFrame:
@@ -130,12 +142,13 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
         .assign(run_id=run.path.name)
         for run in SuiteFolder(Path(folder)).folders().values()
         for rows in (
-            run.rows("metrics"),
+            _once(run.rows("metrics")),
             [
                 {"update": row["update"]}
                 | {f"{name}_selection": value for name, value in row["scores"].items()}
-                for row in run.rows("scores")
-                if row.get("checkpoint") == "selection"
+                for row in _once(
+                    [r for r in run.rows("scores") if r.get("checkpoint") == "selection"]
+                )
             ],
         )
         if rows
@@ -143,6 +156,12 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     if not curves:
         return pd.DataFrame(columns=columns)
     return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
+
+
+def _once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last row of each update, in the order of the updates."""
+    by_update = {row["update"]: row for row in rows}
+    return [by_update[update] for update in sorted(by_update)]
 
 
 def _judged(
@@ -283,5 +302,37 @@ def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:
     return found
 
 
-def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[_FIRST + [column for column in frame.columns if column not in _FIRST]]
+def _protocol(wanted: str | Protocol | None, plan: Plan, folders: Iterable[RunFolder]) -> Protocol:
+    """Return the protocol that is asked for; raise UserError for an id that nothing has."""
+    if not isinstance(wanted, str):
+        return wanted or plan.protocol
+    known = {protocol.id: protocol for protocol in (*PROTOCOLS.values(), plan.protocol)}
+    if wanted in known:
+        return known[wanted]
+    rows = [row for folder in folders for row in folder.rows("evals")]
+    records = {row["protocol"]: row["record"] for row in rows}
+    if wanted not in records:
+        raise UserError(unknown("protocol", wanted, {*known, *records}))
+    return protocols.from_json(records[wanted])
+
+
+def _columns(protocol: Protocol, tuning: Tuning | None) -> dict[str, str | None]:
+    """Return the columns of `load_runs` in their order, with their types."""
+    parts = ("", "_floor", "_std", "_se", "_best", "_gap")
+    scores = [f"{score}{part}" for score in protocol.scores for part in parts]
+    measured = dict.fromkeys([*scores, "best_update", "seconds", *_COSTS], "float")
+    columns = {**_FIRST, **_ABOUT, "collapsed": "boolean", **measured}
+    if tuning is None:
+        return columns
+    judged = dict.fromkeys([objective.name for objective in tuning.objectives], "float")
+    return {**columns, **judged, **_OF_TRIALS}
+
+
+def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """Return rows as a table; columns beyond the given ones (of another protocol) come last."""
+    others = sorted({name for row in rows for name in row} - columns.keys())
+    frame = pd.DataFrame(rows, columns=[*columns, *others])
+    types = {name: kind for name, kind in columns.items() if kind}
+    if not rows:  # of a study before its first trial
+        types |= {name: "int64" for name, kind in columns.items() if kind is None}
+    return frame.astype({**types, **dict.fromkeys(others, "float")})

@@ -33,6 +33,7 @@ def save(path: Path, picture: Image.Image) -> None:
 
 def save_each(folder: Path, images: Tensor) -> None:
     """Write images as 00000.png, 00001.png, ... Raises UserError where that cannot be."""
+    atomic.remove_leftovers(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder")
     for number, image in enumerate(images):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.resources
 import io
-import math
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -184,17 +183,16 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
     suite = SuiteFolder(folder)
     plan = suite.plan()
     protocol = by or plan.protocol
-    every = load_runs(folder, by.id if by else None)
+    every = load_runs(folder, by)
     if plan.tuning and not plan.runs:
         raise UserError(f"no trial of {folder} has begun yet")
-    if by and by.primary not in every:
+    if by and every["collapsed"].isna().all():  # which every scored run has
         raise UserError(
             f"no run of {folder} has its last checkpoint scored by {by.id} yet: that is what "
             "`lipbench eval` with the same --protocol does"
         )
     shown = every["planned"] & every["confirms"].eq(True) if plan.tuning else every["planned"]
     runs = every[shown].drop(columns="planned").reset_index(drop=True)
-    unscored = [score for score in protocol.scores if score not in runs]
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
     settings = tuple(
@@ -203,7 +201,7 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
     return Study(
         suite=plan.name,
         description=plan.description,
-        runs=runs.assign(**dict.fromkeys(unscored, math.nan)),
+        runs=runs,
         left_out=int((~every["planned"]).sum()),
         curves=load_curves(folder),
         samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +19,16 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lipbench import data, outlook, parameters, pictures, streams, trained, training
+from lipbench import (
+    checkpoints,
+    data,
+    outlook,
+    parameters,
+    pictures,
+    streams,
+    trained,
+    training,
+)
 from lipbench.clock import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo
 from lipbench.errors import STORAGE_ERRORS, UserError
@@ -29,7 +38,7 @@ from lipbench.plugins import Registry
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, Scorer, ScoreRecord, sampling
 from lipbench.spec import RunSpec
-from lipbench.store import HEARTBEAT_SECONDS, RunFolder, Status
+from lipbench.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
 from lipbench.suite import Intervals
 from lipbench.training import TrainState
 from lipbench.urls import without_password
@@ -102,10 +111,10 @@ Notify = Callable[[str, dict[str, Any]], bool]
 def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
     """Do a run, or what is left of it, and return how it ended.
 
-    `notify` hears of progress and scores, and when it returns False at those of a selection, the
-    run ends as pruned. `stop` is asked after each update, and when it says so the run is
-    checkpointed and left as interrupted. Raises UserError where the disk refuses: that stops a
-    sweep, any other failure is this run's outcome.
+    `notify` gets progress, scores and remarks on what was repaired; when it returns False at the
+    scores of a selection, the run ends as pruned. `stop` is asked after each update, and when it
+    says so the run is checkpointed and left as interrupted. Raises UserError where the disk
+    refuses: that stops a sweep, any other failure is this run's outcome.
     """
     folder = RunFolder(task.folder)
     try:
@@ -128,7 +137,10 @@ def _attempt(
         registry = Registry("methods", task.plugins)
         folder.open(task.run.spec, _session(task, registry, resources.device))
         work = _Work(task, folder, resources, registry, notify)
-        return work.finish(stop)
+        status = work.finish(stop)
+        if status.outcome in RESULTS:
+            checkpoints.settle(task.folder)
+        return status
     except UserError as error:
         return replace(folder.status(), outcome="failed", cause=str(error))
     except Exception as error:
@@ -182,13 +194,13 @@ class _Work:
         self.task, self.folder, self.resources, self.notify = task, folder, resources, notify
         self.spec: RunSpec = task.run.spec
         self.dataset = resources.dataset(task.dataset, task.dataset_path, task.cache)
-        restored = trained.restore(self.spec, folder, registry, self.dataset.train)
+        restored, remarks = trained.resume(self.spec, folder, registry, self.dataset.train)
+        self._remark(remarks)
         self.state: TrainState = restored.state
         self.best = restored.best
         images = outlook.work(task.run) / self.spec.budget.generator_updates
         self.clock = Clock(restored.cost, resources.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
-        folder.cut(self.state.update or -1)  # of a run that begins anew nothing stays
 
     def status(self, outcome: str, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
@@ -309,9 +321,14 @@ class _Work:
 
     def _checkpoint(self) -> None:
         best = self.best.to_state() if self.best else None
-        self.folder.save_checkpoint(
-            {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
-        )
+        state = {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
+        self._remark(self.folder.save_checkpoint(state, self.spec))
+
+    def _remark(self, remarks: Sequence[str]) -> None:
+        """Say what was repaired, in the manifest and to whoever watches."""
+        for remark in remarks:
+            self.folder.note(remark)
+            self.notify("remarked", {"remark": remark})
 
 
 def _due(update: int, total: int, interval: int | None) -> bool:

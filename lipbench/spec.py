@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,7 @@ class RunSpec:
     @functools.cached_property
     def hash(self) -> str:
         """Return 12 hex digits of the sha256 of the canonical JSON."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest(self.to_json())
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(RunSpec))
@@ -129,12 +128,45 @@ def from_json(data: dict[str, Any]) -> RunSpec:
 
     Raises ValueError where it is of a newer schema, or not a spec.
     """
+    return _adapter().validate_python(_upgraded(data))
+
+
+def fits(stored: Any, spec: RunSpec) -> bool:
+    """Return whether a stored spec, of whatever schema, is this one: no value of it differs.
+
+    A hyperparameter that its method has gained since may be missing.
+    """
+    try:
+        upgraded = _upgraded(stored)
+    except (ValueError, KeyError, TypeError):
+        return False
+    wanted = spec.to_json()
+    return upgraded.keys() == wanted.keys() and _within(upgraded, wanted)
+
+
+def digest(plain: Mapping[str, Any]) -> str:
+    """Return 12 hex digits of the sha256 of a spec's canonical JSON, given as plain values."""
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec's plain values in this schema; raise ValueError for a schema not known."""
     data = dict(data)
     while (schema := data.get("schema")) != SCHEMA:
         if schema not in UPGRADES:
             raise ValueError(f"schema {schema!r} is not known; this lipbench writes {SCHEMA}")
         data = {**UPGRADES[schema](data), "schema": schema + 1}
-    return _adapter().validate_python(data)
+    return data
+
+
+def _within(part: Any, whole: Any) -> bool:
+    """Return whether each value of `part` is in `whole`, in the same place."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _within(part[key], whole[key]) for key in part)
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) == len(whole) and all(map(_within, part, whole))
+    return bool(part == whole)
 
 
 @functools.cache

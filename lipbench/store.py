@@ -3,7 +3,8 @@
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
                trials.jsonl (of a study)           evals.jsonl
-               optuna.journal                      checkpoint.pt  samples/*.png
+               optuna.journal                      checkpoint.pt  checkpoint.previous.pt
+                                                   samples/*.png
 
 Files that begin with a dot, and claims/, are locks.
 """
@@ -12,21 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import math
-import os
 import time
 import uuid
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic, claims, plan, spec
+from lipbench import atomic, checkpoints, claims, plan, spec
 from lipbench.claims import Claim
 from lipbench.errors import Mark, UserError
+from lipbench.inventory import Inventory
 from lipbench.ledger import Ledger
 from lipbench.plan import Plan, PlannedRun
 from lipbench.spec import RunSpec
@@ -39,7 +38,8 @@ ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
 RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
-_SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
+SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
+_LATER = ("scores", "audits")  # of which rows can follow the checkpoint of their update
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,20 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._series: dict[str, str] = {}  # the text of each at the last checkpoint
 
     def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
         """Create the folder, or take it up again; note who works on it, with what."""
         (self.path / "samples").mkdir(parents=True, exist_ok=True)
         (self.path / "error.txt").unlink(missing_ok=True)
-        for left in self.path.glob(".*.??????*"):  # by a process killed while it wrote
-            left.unlink(missing_ok=True)
-        self._write_json("spec.json", run.to_json())
+        for folder in (self.path, self.path / "samples"):
+            atomic.remove_leftovers(folder)
+        self.set_spec(run)
         self._write_json("manifest.json", {"sessions": [*self.sessions(), dict(session)]})
+
+    def set_spec(self, run: RunSpec) -> None:
+        """Replace the run's spec."""
+        self._write_json("spec.json", run.to_json())
 
     def spec(self) -> RunSpec:
         """Return the run's spec, upgraded to this schema."""
@@ -139,53 +144,69 @@ class RunFolder:
                     raise UserError(f"damaged ({error})", where) from error
         return rows
 
-    def cut(self, update: int) -> None:
-        """Drop the rows after an update: those that a resumed run will write again."""
-        for name in _SERIES:
+    def note(self, remark: str) -> None:
+        """Add a remark to the manifest's last session: something that was repaired."""
+        *earlier, last = self.sessions()
+        noted = {**last, "remarks": [*last.get("remarks", []), remark]}
+        self._write_json("manifest.json", {"sessions": [*earlier, noted]})
+
+    def go_back(self, update: int, stored: Mapping[str, str] | None) -> list[str]:
+        """Make the rows those of an update, which a resumed run goes on from; -1 for none.
+
+        `stored` is the text of each series in the checkpoint (None: an older one, without). Rows
+        after the update are dropped, for the run writes them again; rows that were lost, doubled
+        or moved since are as they were. Returns a sentence for each file that had lost rows.
+        """
+        if stored is None:
+            self._cut(update)
+            return []
+        remarks = []
+        for name in SERIES:
+            present, then = _text(self.path / f"{name}.jsonl"), stored[name]
+            kept = _joined(then, present, update) if name in _LATER else then
+            remarks += self._restore(name, present, then, kept)
+        return remarks
+
+    def _restore(self, name: str, present: str, then: str, kept: str) -> list[str]:
+        """Replace a series by `kept`; return a sentence where rows of `then` were not present."""
+        path = self.path / f"{name}.jsonl"
+        if kept != present:
+            atomic.replace_text(path, kept)
+        self._series[name] = kept
+        lost = len(set(then.splitlines()) - set(present.splitlines()))
+        rows = f"{lost} row{'s' if lost > 1 else ''}"
+        return [f"{rows} missing from {path.name}: restored from the checkpoint"] if lost else []
+
+    def _cut(self, update: int) -> None:
+        """Drop the rows after an update."""
+        for name in SERIES:
             rows = self.rows(name)
             kept = [row for row in rows if row["update"] <= update]
             text = "".join(json.dumps(row) + "\n" for row in kept)
             if rows or (self.path / f"{name}.jsonl").exists():
                 atomic.replace_text(self.path / f"{name}.jsonl", text)
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace checkpoint.pt, once the rows before it are on the disk."""
-        import torch
+    def save_checkpoint(self, state: Mapping[str, Any], run: RunSpec) -> list[str]:
+        """Write a run's checkpoint, with the rows so far in it; the one before it is kept.
 
-        for name in _SERIES:
-            with (
-                contextlib.suppress(FileNotFoundError),
-                (self.path / f"{name}.jsonl").open() as file,
-            ):
-                os.fsync(file.fileno())
-        content = io.BytesIO()  # torch.save tells of a full disk as of a bug of its own
-        torch.save(dict(state), content)
-        atomic.replace(self.path / "checkpoint.pt", lambda file: file.write(content.getbuffer()))
-
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the checkpoint, or None; raise UserError for one that cannot be read.
-
-        Only tensors and plain values are loaded: a checkpoint cannot run code.
+        Returns a sentence for each file that has lost rows since the checkpoint before it; they
+        are restored.
         """
-        import torch
+        remarks = []
+        for name in SERIES:
+            present, then = _text(self.path / f"{name}.jsonl"), self._series.get(name, "")
+            whole = set(then.splitlines()) <= set(present.splitlines())
+            kept = present if whole else _joined(then, present, state["training"]["update"])
+            remarks += self._restore(name, present, then, kept)
+        checkpoints.save(self.path, {**state, "series": dict(self._series)}, run)
+        return remarks
 
-        path = self.path / "checkpoint.pt"
-        if not path.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises half a dozen kinds for a damaged file
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"{path} is damaged ({first}); delete it to start this run anew"
-            ) from error
-        return state
+    def load_checkpoint(self, run: RunSpec | None = None) -> dict[str, Any] | None:
+        """Return the newest checkpoint, or None; raise UserError for a damaged one.
 
-    def check_checkpoint(self) -> None:
-        """Raise UserError for a checkpoint that is cut short; cheap, since it is a zip file."""
-        path = self.path / "checkpoint.pt"
-        if path.exists() and not zipfile.is_zipfile(path):
-            raise UserError(f"{path} is damaged (cut short); delete it to start this run anew")
+        `run` is the spec that it must be of: by default the folder's.
+        """
+        return checkpoints.load(self.path, run or self.spec())
 
     def save_sample(self, update: int, image: Image) -> None:
         """Write a grid of samples as samples/<update>.png."""
@@ -215,6 +236,7 @@ class SuiteFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._inventory = Inventory(path / "runs", self._planned)
 
     def plan(self) -> Plan:
         """Return the newest plan; raise UserError where the folder has none."""
@@ -284,16 +306,19 @@ class SuiteFolder:
         atomic.replace_text(self.path / "cost.json", json.dumps(cost, indent=1) + "\n")
 
     def folders(self) -> dict[str, RunFolder]:
-        """Return every run folder by the hash in its name."""
+        """Return every run's folder by its spec's hash, which its name ends with."""
+        return {hash_: RunFolder(path) for hash_, path in self._inventory.list().runs.items()}
+
+    def uncounted(self) -> dict[Path, str]:
+        """Return the folders among the runs' that count as no run, and one line on each."""
+        return self._inventory.list().others
+
+    def _planned(self) -> dict[str, RunSpec]:
+        """Return the specs of the stored plan by their hash; none where it cannot be read."""
         try:
-            found = sorted(os.scandir(self.path / "runs"), key=lambda entry: entry.name)
-        except FileNotFoundError:
+            return {run.spec.hash: run.spec for run in self.plan().runs}
+        except UserError:
             return {}
-        return {
-            entry.name.rpartition("-")[2]: RunFolder(Path(entry.path))
-            for entry in found
-            if entry.is_dir() and not entry.name.startswith(".")
-        }
 
     def statuses(self) -> dict[str, Status]:
         """Return how every run stands, by hash: running only if a process works on it."""
@@ -312,8 +337,9 @@ class SuiteFolder:
         return RunFolder(self.path / "runs" / run.id)
 
     def take_over(self, folder: RunFolder, run: PlannedRun) -> None:
-        """Give a run's folder the name that the run has now."""
-        folder.path.rename(self.new_folder(run).path)
+        """Give a run's folder the name and the spec that the run has now."""
+        folder = RunFolder(folder.path.rename(self.new_folder(run).path))
+        folder.set_spec(run.spec)
 
     def set_aside(self, folder: RunFolder) -> None:
         """Move a run's folder out of the way; what was measured is not deleted."""
@@ -372,6 +398,7 @@ class SuiteFolder:
                             f"another lipbench process works on {self.path}; let it end"
                         ) from error
                     time.sleep(0.1)
+            atomic.remove_leftovers(self.path)
             yield
 
     def _settle(self) -> None:
@@ -400,3 +427,26 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(inner) for inner in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(path: Path) -> str:
+    """Return a file's text, or none where there is no file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _joined(then: str, present: str, update: int) -> str:
+    """Return the lines of a checkpoint, and those of other rows up to its update, made since.
+
+    Those are the scores at the end of the budget, and what `lipbench audit` measured.
+    """
+    rows: dict[tuple[int, str], str] = {}
+    for line in (*then.splitlines(), *present.splitlines()):
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            row = json.loads(line)
+            if (of := int(row["update"])) <= update:
+                rows.setdefault((of, str(row.get("checkpoint"))), line)
+    ordered = sorted(rows.items(), key=lambda item: item[0][0])
+    return "".join(f"{line}\n" for _, line in ordered)

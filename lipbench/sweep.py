@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lipbench import data, resolve, scoring
+from lipbench import atomic, data, resolve, scoring
 from lipbench.errors import UserError
 from lipbench.outlook import work
 from lipbench.plan import Plan, PlannedRun, unique
@@ -28,24 +28,43 @@ class Choices:
 
 
 def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
-    """Rename run folders of an older schema to the ids that they have now; return those.
+    """Rename run folders to the ids that their runs have now; return those.
 
-    An upgraded spec, or one whose method gained a field since, is the same run.
+    An upgraded spec, or one whose method gained a field since, is the same run; and a folder that
+    somebody renamed is still the run of the spec in it.
     """
     planned = {run.spec.hash: run for run in plan.runs}
-    folders = suite.folders()
+    folders, uncounted = suite.folders(), suite.uncounted()
     adopted = []
-    for hash_, folder in folders.items():
-        if hash_ in planned:
-            continue
+    unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
+    for folder in [*unplanned, *map(RunFolder, uncounted)]:
         try:
             spec = resolve.complete(folder.spec(), registry)
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
-        if spec.hash in planned and spec.hash not in folders:
+        if spec.hash not in planned or spec.hash in folders:
+            continue
+        place = suite.new_folder(planned[spec.hash])
+        if place.path == folder.path or not place.path.exists():
             suite.take_over(folder, planned[spec.hash])
+            folders[spec.hash] = place
             adopted.append(planned[spec.hash].id)
     return adopted
+
+
+def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
+    """Set aside the folders that stand in a run's place and are not that run.
+
+    Returns a line on each folder that counts as no run; the others stay where they are.
+    """
+    lines = []
+    places = {suite.new_folder(run).path for run in runs}
+    for path, reason in suite.uncounted().items():
+        if path in places:
+            suite.set_aside(RunFolder(path))
+            reason = f"{reason}, and is moved to {suite.path / 'replaced'}"
+        lines.append(reason)
+    return lines
 
 
 def changed(
@@ -77,8 +96,7 @@ def tasks(
 ) -> list[Task]:
     """Return what is left to do of some runs of a plan, the longest runs first.
 
-    Raises UserError where methods' code has changed since and the user has not chosen, or the
-    checkpoint of a run to resume is damaged.
+    Raises UserError where methods' code has changed since and the user has not chosen.
     """
     runs = unique(runs)
     _settle_changes(changed(runs, suite, registry), suite, choices)
@@ -91,7 +109,6 @@ def tasks(
         retried = choices.retry_failed and outcome not in RESULTS
         if outcome in ENDED and not retried:
             continue
-        folder.check_checkpoint()
         left.append(task(plan, run, folder, made_with, cache, weights))
     # Long runs last would leave workers idle at the end. Equally long ones keep their order.
     return sorted(left, key=lambda task: -work(task.run))
@@ -126,6 +143,8 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> tuple
     Returns the notes on the dataset that the plan has not. Raises UserError where the weights or
     the dataset are missing or cannot be read, or the dataset's splits share pictures.
     """
+    for folder in cache.glob("*/"):
+        atomic.remove_leftovers(folder)
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipbench import resolve, streams, training
+from lipbench import checkpoints, resolve, streams, training
 from lipbench.audit import audit
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
@@ -22,7 +22,7 @@ from lipbench.plan import Plan
 from lipbench.plugins import Registry
 from lipbench.scoring import sampling
 from lipbench.spec import RunSpec
-from lipbench.store import RunFolder, SuiteFolder
+from lipbench.store import SERIES, RunFolder, SuiteFolder
 from lipbench.training import TrainState
 
 AUDIT_IMAGES = 256  # of each kind: training, held-out and generated ones; our choice
@@ -83,15 +83,38 @@ def with_weights(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
 
 
 def restore(spec: RunSpec, folder: RunFolder, registry: Registry, data: Split) -> Trained:
-    """Return a run's state as its checkpoint has it, or before its first update without one.
+    """Return a run's state as its newest checkpoint has it, or before its first update without.
 
-    Raises UserError for a checkpoint that is damaged, or of other networks than the spec's.
+    Raises UserError for a checkpoint that is damaged, of another run, or of other networks.
     """
+    return _restored(spec, folder.load_checkpoint(spec), folder, registry, data)
+
+
+def resume(
+    spec: RunSpec, folder: RunFolder, registry: Registry, data: Split
+) -> tuple[Trained, list[str]]:
+    """Return the state that a run goes on from, and a sentence on each thing that was repaired.
+
+    That is the newest checkpoint that is sound, with the rows of its update in the folder; where
+    there is none, the run begins anew. Raises UserError for one of other networks.
+    """
+    found = checkpoints.resume(folder.path, spec)
+    state = _restored(spec, found.state, folder, registry, data)
+    series = found.state.get("series") if found.state else dict.fromkeys(SERIES, "")
+    repaired = folder.go_back(state.state.update or -1, series)  # anew: no row stays
+    return state, [*found.remarks, *repaired]
+
+
+def _restored(
+    spec: RunSpec,
+    stored: dict[str, Any] | None,
+    folder: RunFolder,
+    registry: Registry,
+    data: Split,
+) -> Trained:
     state = training.build(spec, resolve.instances(spec, registry), data)
-    stored = folder.load_checkpoint()
     if stored is None:
         return Trained(spec, state, None, {})
-    path = folder.path / "checkpoint.pt"
     try:
         state.load_state_dict(stored["training"])
         best = Best(**stored["best"]) if stored.get("best") else None
@@ -100,8 +123,8 @@ def restore(spec: RunSpec, folder: RunFolder, registry: Registry, data: Split) -
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         detail = lines[1] if len(lines) > 1 else lines[0]  # torch's first line names the class
         raise UserError(
-            f"{path} does not fit the run's networks ({spec.architecture}, width {spec.width:g}): "
-            f"{detail}"
+            f"{folder.path / checkpoints.CURRENT} does not fit the run's networks "
+            f"({spec.architecture}, width {spec.width:g}): {detail}"
         ) from error
 
 
@@ -123,10 +146,11 @@ def find(paths: Iterable[Path]) -> list[Found]:
                 f"{path} is neither a run's folder nor a suite's results, e.g. "
                 "runs/quickstart, or one of runs/quickstart/runs/"
             )
+        suite = SuiteFolder(path.absolute().parent.parent)
+        if reason := suite.uncounted().get(path.absolute()):
+            raise UserError(reason)
         here = [
-            run
-            for run in _trained_runs(SuiteFolder(path.absolute().parent.parent))
-            if run.folder.path.name == path.absolute().name
+            run for run in _trained_runs(suite) if run.folder.path.name == path.absolute().name
         ]
         if not here:
             raise UserError(
@@ -141,7 +165,7 @@ def _trained_runs(suite: SuiteFolder) -> list[Found]:
     return [
         Found(folders[run.spec.hash], plan, run.method, run.setting)
         for run in plan.unique
-        if run.spec.hash in folders and (folders[run.spec.hash].path / "checkpoint.pt").is_file()
+        if run.spec.hash in folders and checkpoints.exists(folders[run.spec.hash].path)
     ]
 
 

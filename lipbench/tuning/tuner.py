@@ -306,7 +306,6 @@ class Tuner:
             claim.release()
             return None
         self._held[hash_] = _Held(claim, arm, trial)
-        folder.check_checkpoint()
         task = self._make(run, folder)
         return replace(task, consults=arm is not None and self.tuning.prunes)
 

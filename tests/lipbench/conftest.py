@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -74,10 +75,19 @@ def tasks_of(tmp_path: Path, cache: Path) -> Callable[..., list[Task]]:
 
 @pytest.fixture
 def do(resources: Resources) -> Callable[..., Status]:
-    """Return a function that does a task here, asked to stop after so many updates, if any."""
+    """Return a function that does a task here, asked to stop after so many updates, if any.
 
-    def do(task: Task, stop_after: int | None = None) -> Status:
+    It adds remarks on what was repaired to `heard`.
+    """
+
+    def do(task: Task, stop_after: int | None = None, heard: list[str] | None = None) -> Status:
         asked = iter(range(1, 10**9))
-        return run(task, resources, lambda *_: True, lambda: next(asked) == stop_after)
+
+        def notify(kind: str, facts: dict[str, Any]) -> bool:
+            if kind == "remarked" and heard is not None:
+                heard.append(facts["remark"])
+            return True
+
+        return run(task, resources, notify, lambda: next(asked) == stop_after)
 
     return do

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -298,6 +299,35 @@ def assert_same(whole: Path, resumed: Path) -> None:
         frame.load_runs(path)[["run_id", "outcome", "fd_digits"]] for path in (whole, resumed)
     ]
     pd.testing.assert_frame_equal(*frames)
+
+
+def test_what_is_damaged_or_misplaced_is_one_line_and_the_others_go_on(
+    here, write, plan_of, tasks_of, do, tmp_path
+):
+    first, second = tasks_of(plan_of(write()))
+    do(first)
+    do(second)
+    checkpoint = first.folder / "checkpoint.pt"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    audited = here("audit", "runs/tiny", "--images", 8, "--json")
+    assert audited.returncode == 1
+    (line,) = audited.stderr.splitlines()
+    assert line.startswith(f"{first.run.id}: ")
+    assert "checkpoint.pt is damaged" in line
+    assert [row["run_id"] for row in json.loads(audited.stdout)] == [second.run.id]
+
+    shutil.rmtree(first.folder)
+    shutil.copytree(second.folder, first.folder)
+    status = here("status", "runs/tiny")
+    assert status.returncode == 0
+    (line,) = status.stderr.splitlines()
+    assert line.startswith(f"runs/tiny/runs/{first.run.id}: its spec.json is of the run spectral_")
+    assert "1 queued, 1 completed" in status.stdout
+    sampled = here("sample", f"runs/tiny/runs/{first.run.id}")
+    assert sampled.returncode == 2
+    assert sampled.stderr.count("\n") == 1
+    assert "it does not count" in sampled.stderr
 
 
 @pytest.mark.slow

@@ -5,19 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import multiprocessing
+import os
 import resource
+import shutil
+import signal
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
-from lipbench import frame, outlook, reporting, spec, sweep
+from lipbench import atomic, frame, outlook, reporting, spec, sweep
+from lipbench.checkpoints import CURRENT, PREVIOUS
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.protocols import PROTOCOLS
 from lipbench.run import provenance
 from lipbench.scoring import ScoreRecord
-from lipbench.store import RunFolder, SuiteFolder
+from lipbench.store import SERIES, RunFolder, SuiteFolder
 
 BREAKS = '''
 """A method whose penalty is {value}."""
@@ -236,7 +243,7 @@ def test_without_scores_during_training_nothing_is_chosen(write, plan_of, tasks_
     task = tasks_of(plan_of(write(("score: 4, ", ""))))[0]
     do(task)
     assert [row["checkpoint"] for row in RunFolder(task.folder).rows("scores")] == ["last"]
-    assert "best_update" not in frame.load_runs(tmp_path / "runs" / "tiny")
+    assert frame.load_runs(tmp_path / "runs" / "tiny")["best_update"].isna().all()
 
 
 def test_a_run_killed_after_its_last_score_is_not_scored_twice(write, plan_of, tasks_of, do):
@@ -332,15 +339,98 @@ def test_failed_runs_are_tried_again_only_if_asked(broken, do, plan_of, tasks_of
     assert len(tasks_of(plan, retry_failed=True)) == 1
 
 
-def test_a_damaged_checkpoint_fails_the_run_and_says_what_to_do(write, plan_of, tasks_of, do):
-    task = tasks_of(plan_of(write()))[0]
+def hurt(path: Path) -> None:
+    """Write 64 KiB of zeros into the middle of a file, as a disk can."""
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(65536) + content[middle + 65536 :])
+
+
+def remarks(folder: RunFolder) -> list[str]:
+    return folder.sessions()[-1].get("remarks", [])
+
+
+@pytest.fixture
+def stopped(write, plan_of, tasks_of, do, tmp_path):
+    """Return a task that stopped at update 5 with the checkpoint of 4 kept, and its whole run."""
+    plan = plan_of(write(("checkpoint: 3", "checkpoint: 1, audit: 2")))
+    task = tasks_of(plan)[1]
+    do(task)
+    whole = RunFolder(task.folder.rename(tmp_path / "whole"))
+    do(task, stop_after=5)
+    return task, whole
+
+
+@pytest.mark.parametrize(("damaged", "goes_on"), [(1, "goes on from update 4"), (2, "anew")])
+def test_a_run_with_a_damaged_checkpoint_ends_with_the_same_bits(stopped, do, damaged, goes_on):
+    task, whole = stopped
+    folder = RunFolder(task.folder)
+    for name in (CURRENT, PREVIOUS)[:damaged]:
+        hurt(task.folder / name)
+    heard = []
+    assert do(task, heard=heard).outcome == "completed"
+    assert_same_results(whole, folder)
+    (remark,) = remarks(folder)
+    assert goes_on in remark
+    assert heard == [remark]
+    assert not (task.folder / PREVIOUS).exists()
+
+
+def test_another_runs_checkpoint_is_not_gone_on_from(
+    write, plan_of, tasks_of, do, stopped, tmp_path
+):
+    task, whole = stopped
+    other = tasks_of(plan_of(write(), "seeds=[7]"))[1]
+    do(other, stop_after=4)
+    for name in (CURRENT, PREVIOUS):
+        shutil.copy(other.folder / CURRENT, task.folder / name)
+    assert do(task).outcome == "completed"
+    assert_same_results(whole, RunFolder(task.folder))
+    assert remarks(RunFolder(task.folder)) == [
+        f"{CURRENT} is another run's; {PREVIOUS} is another run's; the run begins anew"
+    ]
+
+
+def test_an_older_checkpoint_is_gone_on_from(stopped, do):
+    """It has no seal, no spec and no rows."""
+    task, whole = stopped
+    state = torch.load(task.folder / CURRENT, weights_only=True)
+    torch.save({key: state[key] for key in ("training", "best", "cost")}, task.folder / CURRENT)
+    assert do(task).outcome == "completed"
+    assert_same_results(whole, RunFolder(task.folder))
+    assert remarks(RunFolder(task.folder)) == []
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("")])
+def test_rows_that_were_lost_are_there_again_at_the_end(stopped, do, damage):
+    task, whole = stopped
+    for name in SERIES:
+        damage(task.folder / f"{name}.jsonl")
+    assert do(task).outcome == "completed"
+    folder = RunFolder(task.folder)
+    assert_same_results(whole, folder)
+    assert remarks(folder) == [
+        "2 rows missing from metrics.jsonl: restored from the checkpoint",
+        "1 row missing from scores.jsonl: restored from the checkpoint",
+        "3 rows missing from audits.jsonl: restored from the checkpoint",
+    ]
+
+
+def test_an_audit_by_hand_stays_when_the_run_goes_on(stopped, do):
+    task, _ = stopped
+    folder = RunFolder(task.folder)
+    folder.put("audits", {**folder.rows("audits")[-1], "update": 5}, ("update",))
+    assert do(task).outcome == "completed"
+    assert [row["update"] for row in folder.rows("audits")] == [0, 2, 4, 5, 6]
+
+
+def test_a_run_whose_checkpoint_is_damaged_does_not_stop_the_sweep(write, plan_of, tasks_of, do):
+    plan = plan_of(write())
+    task = tasks_of(plan)[0]
     do(task, stop_after=3)
-    checkpoint = task.folder / "checkpoint.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    status = do(task)
-    assert status.outcome == "failed"
-    assert "checkpoint.pt is damaged" in status.cause
-    assert "delete it" in status.cause
+    (task.folder / CURRENT).write_bytes((task.folder / CURRENT).read_bytes()[:1000])
+    assert [left.run for left in tasks_of(plan)] == list(plan.runs)
+    assert do(task).outcome == "completed"
 
 
 def test_a_full_disk_stops_the_sweep_and_leaves_what_was_finished(
@@ -406,16 +496,6 @@ def test_a_folder_that_is_no_run_does_not_spoil_the_table(write, plan_of, tasks_
     assert len(frame.load_runs(tmp_path / "runs" / "tiny")) == 2
 
 
-def test_a_checkpoint_cut_short_is_refused_before_anything_runs(write, plan_of, tasks_of, do):
-    plan = plan_of(write())
-    task = tasks_of(plan)[0]
-    do(task, stop_after=3)
-    checkpoint = task.folder / "checkpoint.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"checkpoint.pt is damaged .*delete it"):
-        tasks_of(plan)
-
-
 def test_a_run_that_stands_in_two_cells_is_run_once_and_has_two_rows(
     write, plan_of, tasks_of, do, tmp_path
 ):
@@ -474,6 +554,103 @@ def test_a_run_of_an_older_spec_is_taken_over_not_orphaned(write, plan_of, tasks
     assert [left.run for left in tasks_of(plan)] == [plan.runs[0]]
 
 
+def test_a_run_folder_under_another_runs_name_is_not_that_run(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    plan = plan_of(write())
+    none, sn = tasks_of(plan)
+    do(sn)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    shutil.copytree(sn.folder, none.folder)
+    assert set(suite.folders()) == {sn.run.spec.hash}
+    runs = frame.load_runs(suite.path).set_index("method")
+    assert runs["outcome"].to_dict() == {"none": "queued", "SN": "completed"}
+    assert runs["fd_digits"].notna().to_dict() == {"none": False, "SN": True}
+    (line,) = suite.uncounted().values()
+    assert line == (
+        f"{none.folder}: its spec.json is of the run spectral_norm-s0-{sn.run.spec.hash}; "
+        "it does not count"
+    )
+    assert sweep.adopt(plan, suite, Registry("methods")) == []
+    assert sweep.clear(plan.runs, suite) == [f"{line}, and is moved to {suite.path / 'replaced'}"]
+    assert do(tasks_of(plan)[0]).outcome == "completed"
+    assert frame.load_runs(suite.path)["fd_digits"].nunique() == 2
+    assert suite.uncounted() == {}
+
+
+def test_a_renamed_run_folder_gets_its_name_back(write, plan_of, tasks_of, do, tmp_path):
+    plan = plan_of(write())
+    none, sn = tasks_of(plan)
+    do(sn)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    sn.folder.rename(none.folder)
+    assert frame.load_runs(suite.path)["outcome"].tolist() == ["queued", "queued"]
+    assert sweep.adopt(plan, suite, Registry("methods")) == [sn.run.id]
+    assert frame.load_runs(suite.path)["outcome"].tolist() == ["queued", "completed"]
+    assert suite.uncounted() == {}
+
+
+def test_of_two_folders_of_one_run_the_one_that_is_no_copy_counts(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    task = tasks_of(plan_of(write()))[1]
+    do(task, stop_after=3)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    copy = task.folder.with_name(f"copy of {task.folder.name}")
+    shutil.copytree(task.folder, copy)
+    assert suite.folders()[task.run.spec.hash].path == task.folder
+    assert suite.uncounted() == {copy: f"{copy}: the same run as {task.folder.name}, which counts"}
+
+
+def test_a_folder_that_an_older_version_renamed_is_the_planned_run(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    """It left the spec as it was: of schema 1, or without a field that its method gained."""
+    task = tasks_of(plan_of(write()))[1]
+    do(task, stop_after=3)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    path = task.folder / "spec.json"
+    now = json.loads(path.read_text())
+    older = {**now, "schema": 1, "loss": now["loss"]["name"]}
+    (method,) = now["methods"]
+    poorer = {**now, "methods": [{**method, "params": {"power_iterations": 1}}]}
+    other = {**now, "methods": [{**method, "params": {"power_iterations": 2}}]}
+    for stored, counts in ((older, True), (poorer, True), (other, False), (None, True)):
+        path.write_text(json.dumps(stored))
+        assert (task.run.spec.hash in suite.folders()) is counts
+
+
+def test_temporary_files_of_killed_processes_go_when_the_run_goes_on(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    task = tasks_of(plan_of(write()))[0]
+    do(task, stop_after=3)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    places = {
+        "00000003.png": task.folder / "samples",
+        "checkpoint.pt": task.folder,
+        "plan.json": suite.path,
+    }
+    for name, folder in places.items():
+        leave(folder / name)
+    assert RunFolder(task.folder).samples() == []
+    with suite.locked():
+        do(task)
+    assert not [path for folder in places.values() for path in folder.glob(".*.tmp")]
+
+
+def leave(path: Path) -> None:
+    """Leave a temporary file as a process does that is killed while it writes a path."""
+    killed = multiprocessing.get_context("fork").Process(target=_write_and_die, args=(path,))
+    killed.start()
+    killed.join()
+    assert len(list(path.parent.glob(f".{path.name}.*.tmp"))) == 1
+
+
+def _write_and_die(path: Path) -> None:
+    atomic.replace(path, lambda file: os.kill(os.getpid(), signal.SIGKILL))
+
+
 def test_a_frame_has_a_row_for_every_run_whatever_became_of_it(
     write, plan_of, tasks_of, do, tmp_path
 ):
@@ -497,7 +674,29 @@ def test_a_score_before_the_end_of_the_budget_is_a_curve_and_no_result(
     do(task, stop_after=5)
     assert [row["update"] for row in RunFolder(task.folder).rows("scores")] == [4]
     runs = frame.load_runs(tmp_path / "runs" / "tiny")
-    assert "fd_digits" not in runs or runs["fd_digits"].isna().all()
+    assert runs["fd_digits"].isna().all()
+
+
+def test_the_columns_of_a_frame_do_not_depend_on_how_far_the_runs_are(
+    write, plan_of, tasks_of, do, tmp_path
+):
+    path = tmp_path / "runs" / "tiny"
+    tasks = tasks_of(plan_of(write()))
+    frames = [frame.load_runs(path)]
+    for task in tasks:
+        do(task)
+        frames.append(frame.load_runs(path))
+    assert frames[-1]["fd_digits"].notna().all()
+    for early in frames[:-1]:
+        pd.testing.assert_series_equal(early.dtypes, frames[-1].dtypes)
+    parts = ("", "_floor", "_std", "_se", "_best", "_gap")
+    assert {f"fd_digits{part}" for part in parts} <= set(frames[0].columns)
+    assert frames[0]["collapsed"].dtype == "boolean"
+    other = frame.load_runs(path, "kurach2019@1")  # under which no run is scored
+    assert other["fid"].isna().all()
+    assert other["fid"].dtype == float
+    with pytest.raises(UserError, match="no protocol called 'kurach'"):
+        frame.load_runs(path, "kurach")
 
 
 def test_runs_of_an_edited_suite_stay_and_are_not_planned(write, plan_of, tasks_of, do, tmp_path):
