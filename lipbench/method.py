@@ -145,9 +145,9 @@ def _refuse_traps(cls: type[Method], abstract: bool) -> None:
         raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
     if not (vars(cls).get("__doc__") or "").strip():
         raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
+    _refuse_methods(cls, abstract)
     _refuse_fields(cls)
     _refuse_attributes(cls)
-    _refuse_methods(cls, abstract)
     if not abstract:
         _refuse_idleness(cls)
 
@@ -165,13 +165,13 @@ def _refuse_methods(cls: type[Method], abstract: bool) -> None:
             _refuse_form(cls, name, value)
         elif _is_public_method(name, value) and name not in known:
             inherited = (base for base in known if _is_public_method(base, getattr(cls, base)))
-            there_are = (*HOOKS, *sorted({*inherited} - {*HOOKS, "hooks"}))
-            near = difflib.get_close_matches(name, there_are, n=1, cutoff=0.8)
+            definable = (*HOOKS, *sorted({*inherited} - {*HOOKS, "hooks"}))
+            near = difflib.get_close_matches(name, definable, n=1, cutoff=0.8)
             if near or not abstract:
                 raise TypeError(
                     f"{cls.__name__}.{name} is no hook"
                     + (f"; did you mean {near[0]!r}? " if near else ", so nothing calls it. ")
-                    + f"The hooks are {', '.join(there_are)}; a helper's name starts with _"
+                    + f"A method can define {', '.join(definable)}; a helper's name starts with _"
                 )
 
 

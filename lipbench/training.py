@@ -33,7 +33,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a fa
 
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
 
-ROUNDS_TO_REST = 200  # at most: our choice; a power iteration is then within 1% of its limit
+ROUNDS_TO_REST = 200  # of power iterations and projections, at most: our choice
 
 METRICS = ("loss_d", "penalty", "real_logit", "fake_logit", "loss_g")
 
@@ -319,7 +319,7 @@ def settled(network: Module) -> Module:
         part
         for module in twin.modules()
         if parametrize.is_parametrized(module)
-        for part in module.parametrizations.values()  # type: ignore[union-attr,operator]
+        for part in module.parametrizations.values()  # type: ignore[operator]
     ]
     buffers = [buffer for part in parametrizations for buffer in part.buffers()]
     if not buffers:
