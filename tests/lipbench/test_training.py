@@ -228,7 +228,10 @@ def sigma(layer: nn.Module) -> float:
 
 
 AGGRESSIVE = dataclasses.replace(
-    SPEC, setting=Setting(1e-3, 0.9, 0.999, 1), ema_decay=0.999, budget=Budget(40, 8, 8, "constant")
+    SPEC,
+    setting=Setting(1e-3, 0.9, 0.999, 1),
+    ema_decay=0.999,
+    budget=Budget(40, 8, 8, "constant"),
 )
 
 
@@ -332,7 +335,11 @@ def relativistic_by_hand(digits, spec, stale: bool):
     """The same GAN without any of the loop: weights of G after the budget."""
     state = training.build(spec, [], digits)
     generator, discriminator = state.generator, state.discriminator
-    adam = {"fused": True, "lr": spec.setting.lr, "betas": (spec.setting.beta1, spec.setting.beta2)}
+    adam = {
+        "fused": True,
+        "lr": spec.setting.lr,
+        "betas": (spec.setting.beta1, spec.setting.beta2),
+    }
     of_g = torch.optim.Adam(generator.parameters(), **adam)
     of_d = torch.optim.Adam(discriminator.parameters(), **adam)
     for update in range(spec.budget.generator_updates):
