@@ -158,14 +158,17 @@ def _refuse_methods(cls: type[Method], abstract: bool) -> None:
     Names that a base class has are allowed: they are for its hooks to call. An abstract class
     may add some. A class that stands within the method is a helper, as `_names` are.
     """
-    known = {name for base in cls.__mro__[1:] if issubclass(base, Method) for name in vars(base)}
+    known = {name for base in cls.__bases__ if issubclass(base, Method) for name in dir(base)}
     mixins = [base for base in cls.__mro__ if not issubclass(base, Method) and base is not object]
     for name, value in [item for part in (cls, *mixins) for item in vars(part).items()]:
         if name in HOOKS:
             _refuse_form(cls, name, value)
         elif _is_public_method(name, value) and name not in known:
-            inherited = (base for base in known if _is_public_method(base, getattr(cls, base)))
-            definable = (*HOOKS, *sorted({*inherited} - {*HOOKS, "hooks"}))
+            inherited = known - {*HOOKS, "hooks"}
+            definable = (
+                *HOOKS,
+                *sorted(n for n in inherited if _is_public_method(n, getattr(cls, n, None))),
+            )
             near = difflib.get_close_matches(name, definable, n=1, cutoff=0.8)
             if near or not abstract:
                 raise TypeError(

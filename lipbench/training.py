@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -321,28 +321,32 @@ def settled(network: Module) -> Module:
         if parametrize.is_parametrized(module)
         for part in module.parametrizations.values()  # type: ignore[operator]
     ]
-    buffers = [buffer for part in parametrizations for buffer in part.buffers()]
-    if not buffers:
-        return twin
-    modes = [(part, part.training) for part in parametrizations]
+
+    def buffers() -> list[Tensor]:
+        return [buffer for part in parametrizations for buffer in part.buffers()]
 
     def evaluate() -> None:
         for part in parametrizations:
-            part.train()()
+            part()
 
-    with undisturbed(buffers[0].device, seed=0), torch.no_grad():
+    if not buffers():
+        return twin
+    modes = [(module, module.training) for part in parametrizations for module in part.modules()]
+    for part in parametrizations:
+        part.train()
+    with undisturbed(buffers()[0].device, seed=0), torch.no_grad():
         until_still(evaluate, buffers)
-    for part, mode in modes:
-        part.train(mode)
+    for module, mode in modes:
+        module.training = mode
     return twin
 
 
-def until_still(act: Callable[[], None], state: Sequence[Tensor]) -> None:
+def until_still(act: Callable[[], None], state: Callable[[], Iterable[Tensor]]) -> None:
     """Act until it changes no tensor of a state, or `ROUNDS_TO_REST` times."""
     for _ in range(ROUNDS_TO_REST):
-        before = [tensor.clone() for tensor in state]
+        before = [tensor.clone() for tensor in state()]
         act()
-        if all(map(torch.equal, before, state)):
+        if all(map(torch.equal, before, state())):
             return
 
 

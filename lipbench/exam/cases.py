@@ -434,7 +434,7 @@ def _settled(candidate: Candidate, discriminator: Discriminator) -> Discriminato
     step = getattr(candidate.method, "every", 1) - 1  # one at which a projection acts
     with torch.no_grad():
         training.until_still(
-            lambda: candidate.method.project(settled, step), list(settled.state_dict().values())
+            lambda: candidate.method.project(settled, step), lambda: settled.state_dict().values()
         )
     return training.settled(settled)
 

@@ -283,6 +283,13 @@ def test_a_class_beside_the_base_is_held_to_the_same():
         made((Helpers, Hooked))
 
 
+def test_an_abstract_class_may_bring_in_another_class():
+    class Base(Helpers, Hooked, abstract=True):
+        """Bring in a helper."""
+
+    assert made((Base,))().halve(4) == 2
+
+
 def test_an_abstract_class_may_add_names_but_not_misspell_a_hook():
     with pytest.raises(TypeError, match=r"Base\.projekt is no hook; did you mean 'project'\?"):
 

@@ -285,7 +285,7 @@ class Following(nn.Module):
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         self.evaluations += 1
         if self.training:
-            self.norm.lerp_(weight.detach().norm(), 1 - self.lag)
+            self.norm = self.norm.lerp(weight.detach().norm(), 1 - self.lag)  # another tensor
         return weight / self.norm.clone()
 
 
