@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import enum
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import (
     Annotated,
     Any,
     ClassVar,
     Literal,
-    NamedTuple,
     Self,
     dataclass_transform,
     get_args,
@@ -39,20 +39,30 @@ Count = Annotated[int, Ge(1)]
 Whole = Annotated[int, Ge(0)]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Batch:
     """What one update sees: images (B, C, H, W) in [-1, 1], and D's logits (B,) of them.
 
-    Real and generated images may differ in number in an update of G. The logits carry the graph
-    of the update, so a penalty on them costs no further pass through D. `step` counts the updates
-    of D before this one, `progress` is the share of the budget done, in [0, 1).
+    The logits are those of D as it stands. In an update of D they carry its graph, so a penalty
+    on them costs no further pass through D. In an update of G, `fake_logits` carry the graph,
+    and `real_logits`, constants for G, are computed when they are first read: that costs a pass
+    of the real images through D. Real and generated images may differ in number there. `step`
+    counts the updates of D before this one, `progress` is the share of the budget done, in
+    [0, 1).
     """
 
     real: Tensor
     fake: Tensor
-    real_logits: Tensor
+    _real_logits: Tensor | Callable[[], Tensor]  # or how to compute them
     fake_logits: Tensor
     step: int = 0
     progress: float = 0.0
+
+    @cached_property
+    def real_logits(self) -> Tensor:
+        """Return D's logits (B,) of the real images."""
+        logits = self._real_logits
+        return logits if isinstance(logits, Tensor) else logits()
 
     @classmethod
     def of(
@@ -135,20 +145,70 @@ def _refuse_traps(cls: type[Method], abstract: bool) -> None:
         raise TypeError(f"{cls.__name__} has no label, the short name that legends show")
     if not (vars(cls).get("__doc__") or "").strip():
         raise TypeError(f"{cls.__name__} has no docstring; say what it does, and its paper")
+    _refuse_methods(cls, abstract)
     _refuse_fields(cls)
     _refuse_attributes(cls)
-    for name, value in vars(cls).items():
-        near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
-        if near and name not in HOOKS and callable(value):
-            raise TypeError(f"{cls.__name__}.{name} is no hook; did you mean {near[0]!r}?")
-        if name in HOOKS and callable(value):
-            takes = tuple(inspect.signature(getattr(Method, name)).parameters)
-            try:
-                inspect.signature(value).bind(*takes)
-            except TypeError as error:
+    if not abstract:
+        _refuse_idleness(cls)
+
+
+def _refuse_methods(cls: type[Method], abstract: bool) -> None:
+    """Refuse hooks of another form, and public methods that are no hooks: nothing calls them.
+
+    Names that a base class has are allowed: they are for its hooks to call. An abstract class
+    may add some. A class that stands within the method is a helper, as `_names` are.
+    """
+    known = {name for base in cls.__bases__ if issubclass(base, Method) for name in dir(base)}
+    mixins = [base for base in cls.__mro__ if not issubclass(base, Method) and base is not object]
+    for name, value in [item for part in (cls, *mixins) for item in vars(part).items()]:
+        if name in HOOKS:
+            _refuse_form(cls, name, value)
+        elif _is_public_method(name, value) and name not in known:
+            inherited = known - {*HOOKS, "hooks"}
+            definable = (
+                *HOOKS,
+                *sorted(n for n in inherited if _is_public_method(n, getattr(cls, n, None))),
+            )
+            near = difflib.get_close_matches(name, definable, n=1, cutoff=0.8)
+            if near or not abstract:
                 raise TypeError(
-                    f"{cls.__name__}.{name} should take ({', '.join(takes)})"
-                ) from error
+                    f"{cls.__name__}.{name} is no hook"
+                    + (f"; did you mean {near[0]!r}? " if near else ", so nothing calls it. ")
+                    + f"A method can define {', '.join(definable)}; a helper's name starts with _"
+                )
+
+
+def _is_public_method(name: str, value: object) -> bool:
+    """Return whether an attribute is a function of any kind, or a property, for others to use."""
+    is_method = callable(value) or isinstance(value, (property, classmethod, cached_property))
+    return is_method and not name.startswith("_") and not isinstance(value, type)
+
+
+def _refuse_form(cls: type[Method], name: str, value: object) -> None:
+    """Refuse a hook that cannot be called, or not with what training gives it."""
+    takes = tuple(inspect.signature(getattr(Method, name)).parameters)
+    function = value.__func__ if isinstance(value, classmethod) else value
+    if not callable(function):
+        raise TypeError(
+            f"{cls.__name__}.{name} is a hook's name, so it should be a method that takes "
+            f"({', '.join(takes)}), not {function!r}"
+        )
+    try:
+        inspect.signature(function).bind(*takes)
+    except TypeError as error:
+        raise TypeError(f"{cls.__name__}.{name} should take ({', '.join(takes)})") from error
+
+
+def _refuse_idleness(cls: type[Method]) -> None:
+    """Refuse a method that changes nothing, but for the baseline, which must not change any."""
+    hooks = cls.hooks()
+    if cls.is_baseline and hooks:
+        raise TypeError(f"{cls.__name__} is a baseline, but overrides {', '.join(hooks)}")
+    if not cls.is_baseline and not hooks:
+        raise TypeError(
+            f"{cls.__name__} overrides no hook, so training would be that of `none`. "
+            f"The hooks are {', '.join(HOOKS)}"
+        )
 
 
 def _refuse_fields(cls: type[Method]) -> None:
@@ -215,6 +275,7 @@ class Method:
     recipe: ClassVar[Recipe | None] = None
     traits: ClassVar[frozenset[Trait]] = frozenset()
     compiles: ClassVar[bool] = True  # torch.compile captures D, as wrapped, in one graph
+    is_baseline: ClassVar[bool] = False  # it overrides no hook: others are compared with it
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
@@ -280,6 +341,8 @@ class Method:
         """Return G's loss, a scalar: the adversarial one, with a term added, or another instead.
 
         `batch.real` is that of D's last update, `batch.fake` G's new images, with their graph.
+        Both logits are of D after that update; reading `batch.real_logits`, which have no graph,
+        costs a pass through D.
         """
         return loss
 

@@ -172,13 +172,13 @@ def _trained_runs(suite: SuiteFolder) -> list[Found]:
 def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> dict[str, Any]:
     """Return the audit of a run's discriminator, at the update that it has reached.
 
-    On as many training, held-out and generated images, drawn by the seed alone. It changes
-    nothing: training goes on as if it had not been.
+    On as many training, held-out and generated images, drawn by the seed alone; the generator is
+    the one that is scored. It changes nothing: training goes on as if it had not been.
     """
     start = time.perf_counter()
     device = data.train.images.device
     latents = streams.latents(images, LATENT_DIM, spec.seed, "audit latents")
-    generator = sampling.frozen(state.generator)
+    generator = sampling.frozen(state.sampler)
     with torch.no_grad():
         fake = torch.cat([generator(part.to(device)) for part in latents.split(64)])
     facts = audit(

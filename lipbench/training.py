@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,6 +16,7 @@ from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lipbench import streams
+from lipbench.audit.rest import undisturbed
 from lipbench.data import Split
 from lipbench.losses import LOSSES, Loss
 from lipbench.method import Batch, Method, Trait
@@ -21,6 +24,7 @@ from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generato
 from lipbench.spec import RunSpec
 
 Kind = TypeVar("Kind")
+Module = TypeVar("Module", bound=nn.Module)
 
 SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a factor on the lr
     "constant": lambda progress: 1.0,
@@ -28,6 +32,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a fa
 }
 
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
+
+ROUNDS_TO_REST = 200  # of power iterations and projections, at most: our choice
 
 METRICS = ("loss_d", "penalty", "real_logit", "fake_logit", "loss_g")
 
@@ -80,8 +86,15 @@ class TrainState:
 
     @property
     def sampler(self) -> nn.Module:
-        """Return the generator to score: the moving average where a suite asks for one."""
-        return self.average.module if self.average else self.generator
+        """Return the generator to score: the moving average where a suite asks for one.
+
+        The average is of parameters; buffers are the live generator's. So the buffers that belong
+        to a parametrization (a power iteration's vectors) are computed anew, in a copy: whatever
+        the parametrization promises holds for the averaged weights too. The copy is a function of
+        the state in a checkpoint. The other buffers, such as the running statistics of batch
+        normalization, stay the live generator's.
+        """
+        return settled(self.average.module) if self.average else self.generator
 
     def is_finite(self) -> bool:
         """Return whether all weights, and all metrics so far, are finite."""
@@ -146,8 +159,8 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
     generator.to(device)
     if preparing := [method for method in methods if "prepare" in method.hooks()]:
         reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
-        with torch.no_grad(), computed(discriminator):
-            for method in preparing:
+        for method in preparing:
+            with torch.no_grad(), computed(discriminator):  # anew: the last one may have moved D
                 method.prepare(discriminator, reference)
     setting = spec.setting
     optimizer_g, optimizer_d = (
@@ -254,8 +267,8 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             fake = generator(latents(budget.generator_batch_size, update, "generator"))
             fake_logits = discriminator(fake)
             loss_g = loss.generator(fake_logits)
-            real_logits = batch.real_logits.detach()
-            batch = Batch(real, fake, real_logits, fake_logits, step + 1, progress)
+            fresh = functools.partial(_without_graph, discriminator, real)
+            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress)
             for method in methods:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
         state.optimizer_g.zero_grad()
@@ -285,6 +298,56 @@ def computed(*networks: nn.Module) -> Iterator[None]:
                     for name in module.parametrizations:  # type: ignore[union-attr]
                         getattr(module, name)
         yield
+
+
+@torch.no_grad()
+def _without_graph(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return a network's output, as constants."""
+    output: Tensor = network(inputs)
+    return output
+
+
+def settled(network: Module) -> Module:
+    """Return a copy in which what parametrizations remember has caught up with the weights.
+
+    Each is evaluated in training mode until its buffers stand still, or `ROUNDS_TO_REST` times.
+    Nothing else moves: no parameter, no running statistics, no random generator. A
+    parametrization without buffers is not evaluated: it holds for any weights.
+    """
+    twin = copy.deepcopy(network)
+    parametrizations = [
+        part
+        for module in twin.modules()
+        if parametrize.is_parametrized(module)
+        for part in module.parametrizations.values()  # type: ignore[operator]
+    ]
+
+    def buffers() -> list[Tensor]:
+        return [buffer for part in parametrizations for buffer in part.buffers()]
+
+    def evaluate() -> None:
+        for part in parametrizations:
+            part()
+
+    if not buffers():
+        return twin
+    modes = [(module, module.training) for part in parametrizations for module in part.modules()]
+    for part in parametrizations:
+        part.train()
+    with undisturbed(buffers()[0].device, seed=0), torch.no_grad():
+        until_still(evaluate, buffers)
+    for module, mode in modes:
+        module.training = mode
+    return twin
+
+
+def until_still(act: Callable[[], None], state: Callable[[], Iterable[Tensor]]) -> None:
+    """Act until it changes no tensor of a state, or `ROUNDS_TO_REST` times."""
+    for _ in range(ROUNDS_TO_REST):
+        before = [tensor.clone() for tensor in state()]
+        act()
+        if all(map(torch.equal, before, state())):
+            return
 
 
 def set_requires_grad(weights: Sequence[nn.Parameter], requires: bool) -> None:

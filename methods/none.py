@@ -13,5 +13,6 @@ class NoControl(Method):
     """
 
     label = "none"
+    is_baseline = True
     papers = ("radford2016",)
     recipe = Recipe(lr=2e-4, beta1=0.5, beta2=0.999, n_dis=1)

@@ -42,10 +42,15 @@ class Candidate:
 
     @property
     def is_baseline(self) -> bool:
-        """Return whether it is `none`, which alone may change nothing."""
-        return type(self.method).__module__.rpartition(".")[2] == "none"
+        """Return whether it says that it changes nothing, as `none` does."""
+        return self.method.is_baseline
 
-    def spec(self, setting: Setting = GENTLE, precision: str = "float32") -> RunSpec:
+    def spec(
+        self,
+        setting: Setting = GENTLE,
+        precision: str = "float32",
+        ema_decay: float | None = None,
+    ) -> RunSpec:
         """Return the run that the exam makes, long enough to have a late part."""
         return RunSpec(
             methods=(),
@@ -57,7 +62,7 @@ class Candidate:
             dataset=DatasetSpec("digits", "", 16, 3),
             budget=Budget(2 * LATE, BATCH, BATCH, "constant"),
             precision=precision,
-            ema_decay=None,
+            ema_decay=ema_decay,
             protocol="",
             score_every=None,
             seed=0,

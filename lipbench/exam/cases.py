@@ -13,26 +13,29 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from lipbench import lipschitz
+from lipbench import lipschitz, training
+from lipbench.audit.rest import at_rest
 from lipbench.exam.candidate import (
     AGGRESSIVE,
     BATCH,
     LATE,
     UPDATES,
     Candidate,
+    digits,
     samples,
     seeded,
 )
 from lipbench.losses import LOSSES
-from lipbench.method import Batch, Discriminator, Trait
+from lipbench.method import Batch, Discriminator, Generator, Method, Trait
 from lipbench.networks import LATENT_DIM
 from lipbench.spec import RunSpec
 from lipbench.training import TrainState
 
 Case = Callable[[Candidate], str]
 
-_POWER_ITERATIONS = 200  # at most, for estimates that follow the weights to catch up
+_AT_REST = 1e-3  # a weight's relative distance from what it is at rest: our choice
 
 
 def it_changes_the_training(candidate: Candidate) -> str:
@@ -44,7 +47,7 @@ def it_changes_the_training(candidate: Candidate) -> str:
         for update, steepness in ((0, 1), (LATE, 100)):  # some act late, or on a steep D
             state.update = update
             with torch.no_grad():
-                for weight in state.discriminator.head.parameters():
+                for weight in state.discriminator.layers()[-1].parameters():
                     weight.mul_(steepness)
             found.append(samples(candidate.train(state)))
         return found
@@ -98,7 +101,7 @@ def its_gradients_are_finite(candidate: Candidate) -> str:
     with seeded(state.generator, state.discriminator):
         images = state.generator(torch.randn(BATCH, LATENT_DIM))
         logits = state.discriminator(images)
-        batch = Batch(batch.real, images, batch.real_logits.detach(), logits)
+        batch = Batch(batch.real, images, batch.real_logits.detach(), logits, batch.step)
         candidate.method.generator_loss(
             loss.generator(logits), state.generator, state.discriminator, batch
         ).backward()
@@ -273,6 +276,61 @@ def it_keeps_what_it_claims(candidate: Candidate) -> str:
     return "; ".join(said)
 
 
+def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
+    """In an update of G, logits are those of D after its last step, handed over or remembered."""
+    method = candidate.method
+    if "generator_loss" not in method.hooks():
+        return "it leaves G's loss alone"
+    errors: list[float] = []
+    state = training.build(candidate.spec(), [_probe(errors), method], digits())
+    candidate.train(state)
+    _require(
+        max(errors) == 0,
+        f"batch.real_logits are up to {max(errors):.1g} off D's logits of batch.real",
+    )
+    state = candidate.build()
+    _penalize(candidate, state)
+    _move(state.discriminator)
+    moved = copy.deepcopy(state.state_dict())
+    found = _loss_of_g(candidate, state)
+    state = candidate.build()
+    _move(state.discriminator)
+    _penalize(candidate, state)
+    state.load_state_dict(moved)  # with buffers, in which a method may remember
+    expected = _loss_of_g(candidate, state)
+    _require(
+        torch.equal(expected, found),
+        f"G's loss is {found.item():.6g}, and {expected.item():.6g} where D's last step is not "
+        "between its penalty and it: it remembers values of an earlier D",
+    )
+    return f"{len(errors)} updates; a loss after D has moved"
+
+
+def its_averaged_generator_is_at_rest(candidate: Candidate) -> str:
+    """Each computed weight of the moving average of G, which is scored, fits its originals.
+
+    It is what its own parametrization computes of them once its buffers stand still. The weights
+    of the live generator can lag behind; training is at setting F.
+    """
+    spec = candidate.spec(AGGRESSIVE, ema_decay=0.999)
+    state = candidate.train(candidate.build(spec), spec, 2 * UPDATES)
+    found = _computed_weights(state.sampler)
+    if not found:
+        return "G's weights are trained as they are"
+    expected = _computed_weights(training.settled(state.sampler))
+    errors = {
+        name: ((weight - expected[name]).norm() / expected[name].norm()).item()
+        for name, weight in found.items()
+    }
+    worst = max(errors, key=lambda name: errors[name])
+    _require(
+        errors[worst] <= _AT_REST,
+        f"{worst} of the averaged G is {errors[worst]:.1%} off what its parametrization computes "
+        "at rest: what that remembers must follow the weights when it is evaluated",
+    )
+    return f"{len(found)} weights within {errors[worst]:.1g}"
+
+
 CASES: tuple[Case, ...] = (
     it_changes_the_training,
     its_networks_keep_their_shapes,
@@ -286,8 +344,67 @@ CASES: tuple[Case, ...] = (
     torch_compile_captures_it,
     its_randomness_is_that_of_the_engine,
     its_traits_are_what_it_does,
+    its_loss_of_g_sees_the_current_d,
+    its_averaged_generator_is_at_rest,
     it_keeps_what_it_claims,
 )
+
+
+def _probe(errors: list[float]) -> Method:
+    """Return a method that notes how far the logits of real images in G's updates are from D's."""
+
+    class Probe(Method):
+        """Compare the logits with D's own."""
+
+        label = "probe"
+
+        def generator_loss(
+            self, loss: Tensor, generator: Generator, discriminator: Discriminator, batch: Batch
+        ) -> Tensor:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):  # D may draw at each pass
+                torch.manual_seed(0)
+                own = discriminator(batch.real)
+                torch.manual_seed(0)
+                errors.append((batch.real_logits - own).abs().max().item())
+            return loss
+
+    return Probe()
+
+
+def _penalize(candidate: Candidate, state: TrainState) -> None:
+    """Call the method's penalty, as an update of D does."""
+    with seeded(state.generator, state.discriminator):
+        candidate.method.penalty(state.discriminator, candidate.batch(state, LATE))
+
+
+@torch.no_grad()
+def _move(network: nn.Module) -> None:
+    """Change all weights of a network, as a step of an optimizer does."""
+    draw = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        weight.add_(0.1 * torch.randn(weight.shape, generator=draw))
+
+
+def _loss_of_g(candidate: Candidate, state: TrainState) -> Tensor:
+    """Return G's loss with the method, without the graph."""
+    loss = LOSSES[candidate.spec().loss.name]()
+    with seeded(state.generator, state.discriminator):
+        batch = candidate.batch(state, LATE)
+        adversarial = loss.generator(batch.fake_logits)
+        return candidate.method.generator_loss(
+            adversarial, state.generator, state.discriminator, batch
+        ).detach()
+
+
+def _computed_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return a network's reparametrized weights by name, as computed in eval mode."""
+    network = at_rest(network)
+    return {
+        f"{name}.{weight}": getattr(module, weight)
+        for name, module in network.named_modules()
+        if parametrize.is_parametrized(module)
+        for weight in module.parametrizations
+    }
 
 
 def _check_claims(
@@ -313,17 +430,13 @@ def _check_claims(
 
 def _settled(candidate: Candidate, discriminator: Discriminator) -> Discriminator:
     """Return a copy whose projections are done, and whose power iterations have converged."""
-    settled = copy.deepcopy(discriminator)
+    settled = training.settled(discriminator)
     step = getattr(candidate.method, "every", 1) - 1  # one at which a projection acts
-    for _ in range(_POWER_ITERATIONS):
-        before = copy.deepcopy(settled.state_dict())
-        with torch.no_grad():
-            with seeded(settled):
-                pass
-            candidate.method.project(settled, step)
-        if all(torch.equal(value, before[name]) for name, value in settled.state_dict().items()):
-            break
-    return settled
+    with torch.no_grad():
+        training.until_still(
+            lambda: candidate.method.project(settled, step), lambda: settled.state_dict().values()
+        )
+    return training.settled(settled)
 
 
 def _alike(candidate: Candidate, spec: RunSpec) -> TrainState:

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lipbench import cli, frame
+from lipbench import cli, exam, frame
 from lipbench.store import SuiteFolder
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -133,6 +133,22 @@ def test_check_fails_a_method_that_does_nothing_and_says_where(here, tmp_path):
     assert "alters neither D" in failed[0]["measured"]
 
 
+@pytest.mark.parametrize("command", [("check",), ("run", "quickstart", "--set", "methods=[mine]")])
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [("penalise", "Drift.penalise is no hook"), ("_penalty", "Drift overrides no hook")],
+)
+def test_a_method_that_would_train_as_none_is_refused_wherever_it_is_named(
+    here, tmp_path, command, hook, message
+):
+    (tmp_path / "mine.py").write_text(PLUGIN.replace("def penalty", f"def {hook}"))
+    done = here(*command, "--plugin", "mine.py")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert f"mine.py:8: cannot be imported: TypeError: {message}" in done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
 def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
     done = here("new-method", "sigma_penalty")
     assert done.returncode == 0
@@ -143,7 +159,7 @@ def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
-    assert "14 passed" in tests.stdout
+    assert f"{len(exam.CASES) + 1} passed" in tests.stdout
     again = here("new-method", "sigma_penalty")
     assert again.returncode == 2
     assert "is there already" in again.stderr

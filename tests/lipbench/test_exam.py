@@ -8,17 +8,27 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from lipbench import exam
+from lipbench import exam, training
 from lipbench.discriminators import Around
 from lipbench.exam import cases
-from lipbench.method import Claim, Method, Penalty, Trait
+from lipbench.method import Batch, Claim, Method, Penalty, Trait
 from lipbench.plugins import Registry
 
 
 class Idle(Method):
-    """Do nothing, under a name that is not `none`."""
+    """Override a hook, and do nothing in it."""
 
     label = "idle"
+
+    def project(self, discriminator, step):
+        pass
+
+
+class Baseline(Method):
+    """Say that it changes nothing."""
+
+    label = "baseline"
+    is_baseline = True
 
 
 class Doubling(Method):
@@ -270,6 +280,43 @@ class OfKernels(Method):
         return discriminator
 
 
+class Remembering(Method):
+    """Pair G's new logits with those of real images before D's last step (a trap)."""
+
+    label = "remembering"
+
+    def __post_init__(self):
+        object.__setattr__(self, "memory", {})
+
+    def penalty(self, discriminator, batch):
+        self.memory["real"] = batch.real_logits.detach()
+        return batch.real_logits.square().mean()
+
+    def generator_loss(self, loss, generator, discriminator, batch):
+        return nn.functional.softplus(self.memory["real"] - batch.fake_logits).mean()
+
+
+class Sluggish(Method):
+    """Divide G's weights by a norm that follows them by a thousandth at each evaluation."""
+
+    label = "sluggish"
+
+    class Divided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("norm", torch.ones(()))
+
+        def forward(self, weight):
+            if self.training:
+                self.norm.lerp_(weight.detach().norm(), 1e-3)
+            return weight / self.norm.clone()
+
+    def wrap_generator(self, generator):
+        for layer in generator.layers():
+            parametrize.register_parametrization(layer, "weight", self.Divided())
+        return generator
+
+
 @pytest.fixture
 def make_method():
     """Return a function from an installed method's name and hyperparameters to the method."""
@@ -297,6 +344,8 @@ FAILURES = [
     (cases.a_resumed_run_ends_with_the_same_bits, Hidden, "must be a buffer of D"),
     (cases.its_traits_are_what_it_does, Late, "does not declare Trait.INPUT_GRADIENTS"),
     (cases.it_can_be_differentiated_twice, Blind, "do not depend on its images"),
+    (cases.its_loss_of_g_sees_the_current_d, Remembering, "remembers values of an earlier D"),
+    (cases.its_averaged_generator_is_at_rest, Sluggish, "% off what its parametrization computes"),
     (cases.it_keeps_what_it_claims, Overlarge, "before training: sigma_kernel"),
     (cases.it_keeps_what_it_claims, OfKernels, "weights alike: sigma_operator"),
     (cases.it_keeps_what_it_claims, Boasting, r"before training: sigma_kernel of \S+ is"),
@@ -351,10 +400,66 @@ def test_a_lazy_projection_keeps_its_claim(make_method):
     assert "of 0.01" in case(exam.Candidate(make_method("weight_clipping", every=5)))
 
 
-def test_the_baseline_may_change_nothing_and_nothing_else_may(monkeypatch):
-    baseline = exam.Candidate(Idle())
-    monkeypatch.setattr(Idle, "__module__", "somewhere.none")
-    assert cases.it_changes_the_training(baseline) == "nothing, as the baseline must"
+def test_the_baseline_may_change_nothing_and_nothing_else_may(make_method):
+    for baseline in (Baseline(), make_method("none")):
+        found = cases.it_changes_the_training(exam.Candidate(baseline))
+        assert found == "nothing, as the baseline must"
+
+
+def test_a_harness_that_scores_the_average_as_it_is_would_fail(make_method, monkeypatch):
+    candidate = exam.Candidate(make_method("spectral_norm_generator"))
+    assert "5 weights within" in cases.its_averaged_generator_is_at_rest(candidate)
+    monkeypatch.setattr(training.TrainState, "sampler", property(lambda s: s.average.module))
+    with pytest.raises(AssertionError, match=r"of the averaged G is .*% off"):
+        cases.its_averaged_generator_is_at_rest(candidate)
+
+
+def test_a_harness_that_hands_the_logits_of_ds_last_step_to_gs_would_fail(
+    make_method, monkeypatch
+):
+    """Put back the logits from before the step: those of the last `Batch.of`."""
+
+    class Stale(Batch):
+        @classmethod
+        def of(cls, *given):
+            batch = Batch.of(*given)
+            monkeypatch.setattr(Stale, "last", batch.real_logits.detach(), raising=False)
+            return batch
+
+        def __new__(cls, real, fake, real_logits, fake_logits, step, progress):
+            return Batch(real, fake, cls.last, fake_logits, step, progress)
+
+    candidate = exam.Candidate(make_method("feature_matching"))
+    assert "4 updates" in cases.its_loss_of_g_sees_the_current_d(candidate)
+    monkeypatch.setattr(training, "Batch", Stale)
+    with pytest.raises(AssertionError, match=r"batch.real_logits are up to \S+ off D's logits"):
+        cases.its_loss_of_g_sees_the_current_d(candidate)
+
+
+def test_a_discriminator_without_a_head_is_examined():
+    class Other(Around):
+        body = head = None
+
+        def __init__(self, inner):
+            super().__init__(inner)
+            del self.inner.body, self.inner.head
+            self.dense = nn.Linear(768, 1)
+
+        def features(self, images):
+            return images.flatten(1)
+
+        def compute(self, inputs):
+            return self.dense(inputs.flatten(1)).squeeze(1)
+
+    class Headless(Method):
+        """Put another D in place of the architecture's."""
+
+        label = "headless"
+
+        def wrap(self, discriminator):
+            return Other(discriminator)
+
+    assert "differ" in cases.it_changes_the_training(exam.Candidate(Headless()))
 
 
 def test_a_penaltys_cost_is_measured_against_none():

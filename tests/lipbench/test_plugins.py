@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from lipbench import resolve
 from lipbench.errors import UserError
@@ -14,12 +16,16 @@ from lipbench.plugins import RESERVED, Registry
 GOOD = '''
 """A method of somebody's own."""
 from __future__ import annotations
+from torch import nn
 from lipbench.method import Method, Positive
 
 class Mine(Method):
     """Do nothing, strongly."""
     label = "Mine"
     strength: Positive = 2.0
+
+    def activation(self, channels):
+        return nn.Softplus()
 '''
 
 
@@ -79,6 +85,13 @@ def test_a_file_that_is_no_plugin_is_explained_with_its_line(file, text, message
         ("class Mine(Method)", "class Mine(Projection)", "Projection without a `constrain`"),
         ("= 2.0", "= 2.0\n    def penalti(self): pass", "penalti is no hook; did you mean 'pena"),
         ("= 2.0", "= 2.0\n    def project(self, d): pass", r"project should take \(self, discrim"),
+        ("def activation(self, channels)", "def penalise(self, d, batch)", "penalise is no hook"),
+        (
+            "def activation(self, channels)",
+            "def _activation(self, c)",
+            "Mine overrides no hook, so",
+        ),
+        ("= 2.0", "= 2.0\n    is_baseline = True", "is a baseline, but overrides activation"),
     ],
 )
 def test_what_a_class_says_in_another_form_is_refused_when_it_is_loaded(file, old, new, message):
@@ -176,3 +189,123 @@ def test_a_hyperparameter_without_a_default_is_refused():
 def test_a_method_without_label_or_docstring_is_refused(body, message):
     with pytest.raises(TypeError, match=message):
         type("Bad", (Method,), body)
+
+
+class Hooked(Method, abstract=True):
+    """Override a hook, so that a class below is refused for nothing else."""
+
+    def project(self, discriminator, step):
+        self.shrink(discriminator)
+
+    def shrink(self, discriminator):
+        """Be what a class below can define."""
+
+    def _private(self):
+        pass
+
+
+class Helpers:
+    """No method, but a class that methods inherit from too."""
+
+    def halve(self, weight):
+        return weight / 2
+
+
+def made(bases=(Hooked,), **members):
+    return type("Mine", bases, {"__doc__": "Mine.", "label": "mine", **members})
+
+
+def nothing(self):
+    """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("a function", nothing),
+        ("a lambda", lambda self, discriminator, batch: 0),
+        ("a partial function", functools.partial(nothing)),
+        ("a static method", staticmethod(nothing)),
+        ("a class method", classmethod(nothing)),
+        ("a property", property(nothing)),
+        ("a cached property", functools.cached_property(nothing)),
+        ("a module", nn.ReLU()),
+    ],
+)
+def test_a_public_member_that_nothing_calls_is_refused_of_whatever_kind_it_is(kind, value):
+    message = (
+        "Mine.penalise is no hook, so nothing calls it. A method can define norm, activation, "
+        "wrap, wrap_generator, prepare, penalty, project, generator_loss, claims, shrink; "
+        "a helper's name starts with _"
+    )
+    with pytest.raises(TypeError) as refused:
+        made(penalise=value)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("value", [nothing, staticmethod(nothing), property(nothing)])
+def test_a_member_whose_name_starts_with_an_underscore_is_a_helper(value):
+    assert made(_penalise=value)().label == "mine"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"shrink": nothing},  # its base's
+        {"claims": property(lambda self: ())},
+        {"Part": nn.ReLU},  # a class within
+        {"penalty": lambda self, discriminator, batch: 0},
+        {"penalty": classmethod(lambda cls, discriminator, batch: 0)},
+        {"norm": nn.BatchNorm2d},  # called with the channels alone, as a class is
+    ],
+    ids=lambda members: next(iter(members)),
+)
+def test_what_a_method_may_define_is_taken(members):
+    assert made(**members)().label == "mine"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3.0, r"penalty is a hook's name, so it should be a method .*, not 3\.0"),
+        (property(nothing), r"penalty is a hook's name, so it should be a method that takes"),
+        (staticmethod(lambda d, batch: 0), r"penalty should take \(self, discriminator, batch\)"),
+        (classmethod(lambda cls, d: 0), r"penalty should take \(self, discriminator, batch\)"),
+    ],
+)
+def test_a_hook_that_training_cannot_call_is_refused(value, message):
+    with pytest.raises(TypeError, match=message):
+        made(penalty=value)
+
+
+def test_a_class_beside_the_base_is_held_to_the_same():
+    with pytest.raises(TypeError, match=r"Mine\.halve is no hook"):
+        made((Helpers, Hooked))
+
+
+def test_an_abstract_class_may_bring_in_another_class():
+    class Base(Helpers, Hooked, abstract=True):
+        """Bring in a helper."""
+
+    assert made((Base,))().halve(4) == 2
+
+
+def test_an_abstract_class_may_add_names_but_not_misspell_a_hook():
+    with pytest.raises(TypeError, match=r"Base\.projekt is no hook; did you mean 'project'\?"):
+
+        class Base(Method, abstract=True):
+            """Misspell."""
+
+            def projekt(self, discriminator, step):
+                pass
+
+
+def test_a_class_below_an_abstract_one_that_overrides_nothing_is_refused():
+    class Base(Method, abstract=True):
+        """Add a name and no hook."""
+
+        def shrink(self, discriminator):
+            pass
+
+    with pytest.raises(TypeError, match="Mine overrides no hook, so training would be that of"):
+        made((Base,), shrink=nothing)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
-from lipbench import data, paths, training
-from lipbench.method import Method
+from lipbench import data, paths, streams, training
+from lipbench.losses import LOSSES
+from lipbench.method import Batch, Method, Requires
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
 from lipbench.plugins import Registry
 from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
@@ -214,6 +218,242 @@ def test_a_resumed_run_goes_on_with_its_moving_average(digits):
     for _ in training.train(spec, digits, resumed):
         pass
     assert torch.equal(resumed.sampler.dense.weight, whole.sampler.dense.weight)
+
+
+def sigma(layer: nn.Module) -> float:
+    """The largest singular value of a layer's weight, (outputs, rest), in float64."""
+    weight = layer.weight.detach().double()
+    rows = weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight
+    return torch.linalg.matrix_norm(rows.flatten(1), 2).item()
+
+
+AGGRESSIVE = dataclasses.replace(
+    SPEC,
+    setting=Setting(1e-3, 0.9, 0.999, 1),
+    ema_decay=0.999,
+    budget=Budget(40, 8, 8, "constant"),
+)
+
+
+def test_the_averaged_generator_is_normalized_as_the_live_one_is(digits):
+    """At setting F the vectors of the live G give the average sigmas far from 1."""
+    state = trained(digits, [method("spectral_norm_generator")], AGGRESSIVE)
+    raw = state.average.module.eval()
+    assert max(abs(sigma(layer) - 1) for layer in raw.layers()) > 0.1
+    sampler = state.sampler.eval()
+    assert [sigma(layer) for layer in sampler.layers()] == pytest.approx([1] * 5, rel=1e-3)
+
+
+def test_the_sampler_is_a_function_of_the_checkpoint_and_disturbs_nothing(digits):
+    methods = [method("spectral_norm_generator")]
+    state = trained(digits, methods, AGGRESSIVE)
+    before = copy.deepcopy(state.state_dict())
+    draws = torch.get_rng_state()
+    first, second = state.sampler.state_dict(), state.sampler.state_dict()
+    assert torch.equal(draws, torch.get_rng_state())
+    restored = training.build(AGGRESSIVE, methods, digits)
+    restored.load_state_dict(before)
+    third = restored.sampler.state_dict()
+    for name, value in first.items():
+        assert torch.equal(value, second[name])
+        assert torch.equal(value, third[name])
+        moves = name.endswith(("._u", "._v"))
+        assert moves or torch.equal(value, before["average"][f"module.{name}"])
+    for part in ("generator", "average"):
+        for name, value in getattr(state, part).state_dict().items():
+            assert torch.equal(value, before[part][name])
+
+
+def test_a_run_that_is_sampled_trains_as_one_that_is_not(digits):
+    methods = [method("spectral_norm_generator")]
+    expected = trained(digits, methods, AGGRESSIVE)
+    state = training.build(AGGRESSIVE, methods, digits)
+    for _ in training.train(AGGRESSIVE, digits, state):
+        assert state.sampler is not state.generator
+    for name, value in state.generator.state_dict().items():
+        assert torch.equal(value, expected.generator.state_dict()[name])
+
+
+class Following(nn.Module):
+    """Divide a weight by its norm as it was at the last evaluations in training mode."""
+
+    def __init__(self, lag: float) -> None:
+        super().__init__()
+        self.lag, self.evaluations = lag, 0
+        self.register_buffer("norm", torch.ones(()))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        self.evaluations += 1
+        if self.training:
+            self.norm = self.norm.lerp(weight.detach().norm(), 1 - self.lag)  # another tensor
+        return weight / self.norm.clone()
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize("lag", [0.0, 0.5])
+def test_any_parametrization_with_buffers_settles_in_a_copy_and_keeps_its_mode(lag, mode):
+    layer = nn.Linear(4, 4, bias=False)
+    parametrize.register_parametrization(layer, "weight", Following(lag))
+    layer.train(mode)
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(3 * torch.eye(4))
+    before = copy.deepcopy(layer.state_dict())
+    settled = training.settled(layer)
+    assert all(module.training is mode for module in settled.modules())
+    torch.testing.assert_close(settled.eval().weight, torch.eye(4) / 2)  # |3 I| is 6
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+
+
+def test_settling_stops_once_nothing_moves_and_spares_what_remembers_nothing():
+    layer = nn.Linear(4, 4)
+    parametrize.register_parametrization(layer, "weight", Following(0.0))
+    with torch.no_grad():
+        layer.parametrizations.weight.original.mul_(2)
+    remembering = training.settled(layer).parametrizations.weight[0]
+    made = layer.parametrizations.weight[0].evaluations
+    assert remembering.evaluations == made + 2  # the second finds it still
+    del layer.parametrizations.weight[0].norm
+    layer.parametrizations.weight[0].norm = torch.ones(())  # no buffer any more
+    assert training.settled(layer).parametrizations.weight[0].evaluations == made
+
+
+class Relativistic(Method):
+    """Replace both losses by softplus of paired differences of logits, as the docs allow."""
+
+    label = "relativistic"
+    requires = Requires(loss="non_saturating")
+
+    def penalty(self, discriminator, batch):
+        replaced = F.softplus(-batch.real_logits).mean() + F.softplus(batch.fake_logits).mean()
+        return F.softplus(batch.fake_logits - batch.real_logits).mean() - replaced
+
+    def generator_loss(self, loss, generator, discriminator, batch):
+        return F.softplus(batch.real_logits - batch.fake_logits).mean()
+
+
+def relativistic_by_hand(digits, spec, stale: bool):
+    """The same GAN without any of the loop: weights of G after the budget."""
+    state = training.build(spec, [], digits)
+    generator, discriminator = state.generator, state.discriminator
+    adam = {
+        "fused": True,
+        "lr": spec.setting.lr,
+        "betas": (spec.setting.beta1, spec.setting.beta2),
+    }
+    of_g = torch.optim.Adam(generator.parameters(), **adam)
+    of_d = torch.optim.Adam(discriminator.parameters(), **adam)
+    for update in range(spec.budget.generator_updates):
+        for inner in range(spec.setting.n_dis):
+            latents = streams.latents(8, 128, spec.seed, "latents", update, inner)
+            real = training.real_batch(digits, 8, spec.seed, "data", update, inner)
+            logits = discriminator(real)
+            fake = discriminator(generator(latents).detach())
+            of_d.zero_grad()
+            F.softplus(fake - logits).mean().backward()
+            of_d.step()
+        logits = logits.detach() if stale else discriminator(real).detach()
+        fake = generator(streams.latents(8, 128, spec.seed, "latents", update, "generator"))
+        of_g.zero_grad()
+        F.softplus(logits - discriminator(fake)).mean().backward()
+        of_g.step()
+    return generator.dense.weight.detach()
+
+
+def test_a_relativistic_loss_written_from_the_docs_is_that_of_an_independent_loop(digits):
+    spec = dataclasses.replace(
+        SPEC,
+        setting=Setting(1e-3, 0.5, 0.999, 2),
+        budget=Budget(6, 8, 8, "constant"),
+        initialisation="xavier_uniform",
+    )
+    start = training.build(spec, [], digits).generator.dense.weight.detach()
+    found = trained(digits, [Relativistic()], spec).generator.dense.weight.detach() - start
+    fresh, stale = (
+        (relativistic_by_hand(digits, spec, stale) - start - found).norm() / found.norm()
+        for stale in (False, True)
+    )
+    assert fresh < 1e-4
+    assert stale > 0.1
+
+
+class Reader(Method):
+    """Read real logits in G's updates, or do not, and count D's passes in one update."""
+
+    label = "reader"
+    reads: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batches", [])
+
+    def generator_loss(self, loss, generator, discriminator, batch):
+        if self.reads:
+            assert batch.real_logits is batch.real_logits
+            assert not batch.real_logits.requires_grad
+            assert torch.equal(batch.real_logits, discriminator(batch.real))
+        self.batches.append(batch)
+        return loss
+
+
+@pytest.mark.parametrize(("reads", "more"), [(False, 0), (True, 2)])  # one of them is its own
+def test_fresh_real_logits_cost_a_pass_only_where_they_are_read(digits, reads, more):
+    state = training.build(SPEC, [Reader(reads=reads)], digits)
+    passes = []
+    state.discriminator.register_forward_hook(lambda *_: passes.append(1))
+    next(training.train(SPEC, digits, state))
+    assert len(passes) == 2 * SPEC.setting.n_dis + 1 + more
+
+
+def test_a_method_that_reads_no_real_logits_leaves_every_bit_and_running_statistic(digits):
+    """Batch statistics and noise in D: one pass more would move the first, draw the second."""
+    others = [method("batch_norm"), method("instance_noise")]
+    without, beside = trained(digits, others), trained(digits, [*others, Reader()])
+    for name, value in without.discriminator.state_dict().items():
+        assert torch.equal(value, beside.discriminator.state_dict()[name]), name
+
+
+def test_a_batch_says_ds_updates_and_its_images_to_gs_update(digits):
+    recorder, reader = Recorder(), Reader()
+    trained(digits, [recorder, reader])
+    assert [batch.step for batch in recorder.batches] == list(range(8))
+    assert [batch.step for batch in reader.batches] == [2, 4, 6, 8]
+    assert [batch.progress for batch in reader.batches] == [0, 0.25, 0.5, 0.75]
+    for of_d, of_g in zip(recorder.batches[1::2], reader.batches, strict=True):
+        assert of_g.real is of_d.real
+        assert of_g.fake.requires_grad
+        assert not of_d.fake.requires_grad
+
+
+def test_logits_that_a_batch_is_given_are_those_that_it_has():
+    images = torch.zeros(2, 1, 1, 1)
+    batch = Batch(images, images, torch.ones(2), torch.zeros(2))
+    assert batch.real_logits is batch.real_logits
+    assert LOSSES["non_saturating"]().discriminator(batch.real_logits, batch.fake_logits) > 0
+
+
+def test_a_method_prepares_with_the_weights_that_the_one_before_has_set(digits):
+    class Setting3(Method):
+        """Set the head's trained weights, on which its computed ones depend."""
+
+        label = "setter"
+
+        def prepare(self, discriminator, real):
+            discriminator.head.parametrizations.weight.original.fill_(3.0)
+
+    class Looking(Method):
+        """Look at the head's weights."""
+
+        label = "looking"
+
+        def __post_init__(self):
+            object.__setattr__(self, "seen", [])
+
+        def prepare(self, discriminator, real):
+            self.seen.append(discriminator.head.weight.flatten().clone())
+
+    looking = Looking()
+    training.build(SPEC, [method("weight_norm"), Setting3(), looking], digits)
+    (seen,) = looking.seen
+    torch.testing.assert_close(seen, torch.full_like(seen, len(seen) ** -0.5))
 
 
 def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digits):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -343,9 +344,9 @@ def test_a_lazy_penalty_is_k_times_the_term_at_each_kth_update(make, linear, bat
     discriminator = linear([3.0, 4.0])
     lazy, eager = make("r1", every=3), make("r1")
     given = batch(discriminator)
-    found = [lazy.penalty(discriminator, given._replace(step=step)).item() for step in range(7)]
+    found = [lazy.penalty(discriminator, replace(given, step=step)).item() for step in range(7)]
     assert found == [375.0, 0.0, 0.0, 375.0, 0.0, 0.0, 375.0]
-    each = [eager.penalty(discriminator, given._replace(step=step)).item() for step in range(6)]
+    each = [eager.penalty(discriminator, replace(given, step=step)).item() for step in range(6)]
     assert sum(found[:6]) == sum(each)
 
 
