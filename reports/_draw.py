@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lipbench.reporting import Study
 
 WIDTH = 7.2  # inches
+_SMALLEST = 1e-300  # end of a logarithmic axis, at most
 INCHES_A_LETTER = 0.06  # of tick labels and legends, about
 LINES = 14  # methods in a figure of lines, at most
 ROWS = 30  # methods in a figure that has a row for each, at most
@@ -43,6 +44,23 @@ def tint(colour: str, lightness: float) -> tuple[float, float, float]:
 def is_log(score: Score) -> bool:
     """Return whether a score is drawn on a logarithmic axis: Frechet distances are."""
     return score.measure == "frechet_distance"
+
+
+def finite(values: Iterable[float]) -> list[float]:
+    """Return the values that an axis can show."""
+    return [value for value in values if math.isfinite(value)]
+
+
+def score_axis(axes: Axes, about: Score, values: Iterable[float]) -> bool:
+    """Make the y axis that of a score, logarithmic where `is_log` and every value is above 0.
+
+    Returns whether it is.
+    """
+    shown = finite(values)
+    log = is_log(about) and bool(shown) and min(shown) > 0
+    if log:
+        log_axis(axes)
+    return log
 
 
 def log_axis(axes: Axes) -> None:
@@ -80,15 +98,16 @@ def height_of_rows(methods: Sequence[str], a_row: float) -> float:
 def log_x(axes: Axes, low: float, high: float) -> None:
     """Make the x axis logarithmic, from a little below `low` to a little above `high`."""
     axes.set_xscale("log")
-    margin = 1.2 * (high / low) ** 0.03
-    axes.set_xlim(low / margin, high * margin)
-    if high / low < 5:  # few of 1, 2 and 5 fall into so short an axis
+    decades = math.log10(high) - math.log10(low)
+    margin = 1.2 * 10 ** (0.03 * decades)
+    axes.set_xlim(max(low / margin, _SMALLEST), min(high * margin, 1 / _SMALLEST))
+    if decades < math.log10(5):  # few of 1, 2 and 5 fall into so short an axis
         axes.xaxis.set_major_locator(MaxNLocator(5))
     else:
-        subs = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
+        subs = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
         axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
-    if high / low < 1e6:
+    if decades < 6:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 

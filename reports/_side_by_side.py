@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from lipbench.reporting import Figure, Omitted, Shown, Study, Table
 
 from ._audits import as_float, text
-from ._draw import ROWS, groups, height_of_rows, legend, method_rows, paper
+from ._draw import ROWS, finite, groups, height_of_rows, legend, method_rows, paper
 
 _N_DIS = 5  # of Figure 10 of Miyato et al. (2018)
 _CASE = ["image_size", "n_dis"]
@@ -103,9 +103,13 @@ def _notes(cost: Mapping[str, Any], study: Study, cases: pd.DataFrame) -> tuple[
         f"{cost['torch']}{f', {made}' if made else ''}: {cost['architecture']}, width "
         f"{cost['width']:g}, batches of {cost['batch_size']} (D) and "
         f"{cost['generator_batch_size']} (G), {cost['precision']}. All cases took turns in one "
-        f"process, {cost['rounds']} rounds: medians, with the range over rounds.",
+        f"process, {_rounds_in_words(int(cost['rounds']))}.",
         *([f"Not measured: {', '.join(missing)}."] if missing else []),
     )
+
+
+def _rounds_in_words(rounds: int) -> str:
+    return "1 round" if rounds == 1 else f"{rounds} rounds: medians, with the range over rounds"
 
 
 def _bars(
@@ -116,20 +120,23 @@ def _bars(
         yield Omitted(f"no bars as in Figure 10 of Miyato et al. 2018: n_dis {_N_DIS} is missing")
         return
     sizes = sorted(shown["image_size"].unique())
+    several = (shown["low"] < shown["high"]).any()
+    whiskers = ["Whiskers are the range over rounds."] if several else []
     for number, methods in groups(list(dict.fromkeys(shown["method"])), ROWS):
         drawing = paper(height_of_rows(methods, 0.22))
         row = method_rows(drawing, methods, len(sizes))
         for axes, size in zip(row, sizes, strict=True):
             axes.set_title(f"{size} pixels", fontweight="bold")
             axes.set_xlabel("seconds per 100 updates of G")
-            axes.set_xlim(0, 1.05 * shown["high"][shown["image_size"] == size].max())
+            longest = max(finite(shown["high"][shown["image_size"] == size]), default=0.0)
+            axes.set_xlim(0, 1.05 * longest or 1.0)
             _bars_of(axes, study, methods, shown[shown["image_size"] == size])
         of_figure = rounds["n_dis"].eq(_N_DIS) & rounds["method"].isin(methods)
         yield Figure(
             f"cost_bars{number}",
             f"Seconds per 100 updates of the generator, each with {_N_DIS} of the discriminator.",
             drawing,
-            (*notes, *_fewest(cost), "Whiskers are the range over rounds."),
+            (*notes, *_fewest(cost), *whiskers),
             rounds[of_figure],
         )
 
@@ -178,11 +185,17 @@ def _ratios(cost: pd.DataFrame, notes: Sequence[str]) -> Table:
         rows=tuple(rows),
         raw=cost,
         notes=(
-            "Medians of the ratios to none within the same round, with their range below.",
+            "Medians of the ratios to none within the same round"
+            f"{', with their range below' if _ranges(rows) else ''}.",
             *notes,
             *_told_of_facts(known),
         ),
     )
+
+
+def _ranges(rows: Sequence[tuple[Shown | str, ...]]) -> bool:
+    """Return whether an entry after the first has a range."""
+    return any(isinstance(e, Shown) and e.detail for row in rows for e in row[1:])
 
 
 def _told_of_facts(known: Mapping[str, object]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 from ._audits import text
 from ._draw import is_log, log_axis
 
+LONG = 1e12  # values from here on are printed with three digits
 BANDS = 6  # methods of a figure whose bands are drawn, at most: more can't be told apart
 EXCHANGEABLE = ("RandomSampler", "QMCSampler")  # samplers that learn nothing from earlier trials
 COUNTING = (
@@ -46,7 +47,7 @@ class OfTrials(Exhibit):
 
 def stated(value: float, about: Objective) -> str:
     """Return an objective's value as it is printed; a dash where there is none."""
-    return f"{value:,.{about.decimals}f}" if math.isfinite(value) else text(value)
+    return f"{value:z,.{about.decimals}f}" if abs(value) < LONG else text(value)
 
 
 def better(about: Objective) -> str:
@@ -77,7 +78,7 @@ def value_axis(
     if known.empty:
         return
     low, high = float(known.min()), float(known.max())
-    margin = (high / low) ** 0.06 * 1.05 if log else 0.06 * (high - low) or 1.0
+    margin = 1.05 * 10 ** (0.06 * math.log10(high / low)) if log else 0.06 * (high - low) or 1.0
     axes.set_ylim(low / margin if log else low - margin, high * margin if log else high + margin)
 
 

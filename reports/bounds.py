@@ -199,34 +199,47 @@ def _figure(study: Study, number: str, audits: Mapping[str, Audit]) -> Figure:
                 color="#555555",
             )
     axes.set_xlabel("Lipschitz constant with respect to the image, Euclidean")
-    _key(drawing)
+    kernels = any(0 < audit.upper_bound_kernel < math.inf for audit in audits.values())
+    _key(drawing, audits.values())
     return Figure(
         f"bounds{number}",
         "Between which bounds each discriminator's Lipschitz constant lies.",
         drawing,
         (
-            "The axis is logarithmic; 1 is dashed. The kernels' product is no bound: see "
-            "the notes of the table.",
+            "The axis is logarithmic; 1 is dashed."
+            + (
+                " The kernels' product is no bound: see the notes of the table." if kernels else ""
+            ),
         ),
         pd.DataFrame(_row(audit) for audit in audits.values()),
     )
 
 
-def _key(drawing: Drawing) -> None:
+def _key(drawing: Drawing, audits: Iterable[Audit]) -> None:
+    """Name the markers that are drawn."""
     grey: dict[str, Any] = {"color": "#666666", "linestyle": "none"}
-    drawing.legend(
-        [
+    audits = list(audits)
+
+    def some(values: Iterable[float]) -> bool:
+        return any(0 < value < math.inf for value in values)
+
+    entries = {
+        "gradients at real, generated, between": (
+            some(audit.lower_bounds.get(kind, math.nan) for audit in audits for kind in KINDS),
             Line2D([], [], marker="|", markersize=7, **grey),
+        ),
+        "lower bound": (
+            some(audit.lower_bound for audit in audits),
             Line2D([], [], marker=">", markersize=5, **grey),
+        ),
+        "upper bound": (
+            some(audit.upper_bound for audit in audits),
             Line2D([], [], marker="<", markersize=5, **grey),
+        ),
+        "kernels' product (no bound)": (
+            some(audit.upper_bound_kernel for audit in audits),
             Line2D([], [], marker="D", mfc="white", mec="#222222", mew=0.8, ms=4, ls="none"),
-        ],
-        [
-            "gradients at real, generated, between",
-            "lower bound",
-            "upper bound",
-            "kernels' product (no bound)",
-        ],
-        loc="outside lower center",
-        ncols=4,
-    )
+        ),
+    }
+    drawn = {name: handle for name, (known, handle) in entries.items() if known}
+    drawing.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=4)

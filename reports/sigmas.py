@@ -126,11 +126,20 @@ def _figure(
         drawing,
         (
             *notes(study, audited, "audits"),
-            "Methods that estimate their sigma, and those with several audits. The vertical axes "
-            "differ, and some are logarithmic; 1 is dashed.",
+            "Methods that estimate their sigma, and those with several audits. "
+            f"{_told_of_axes(grid[: len(methods)])}",
         ),
         sigmas,
     )
+
+
+def _told_of_axes(panels: Sequence[Axes]) -> str:
+    """Return what to know of the vertical axes."""
+    log = [axes.get_yscale() == "log" for axes in panels]
+    scale = "logarithmic" if all(log) else "partly logarithmic" if any(log) else "linear"
+    dashed = any(low < 1 < high for low, high in (axes.get_ylim() for axes in panels))
+    differ = " and differ" if len(panels) > 1 else ""
+    return f"The vertical axes are {scale}{differ}{'; 1 is dashed' if dashed else ''}."
 
 
 def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, str]) -> None:

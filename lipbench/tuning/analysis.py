@@ -64,7 +64,7 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Return a row for each configuration that was run again, over its fresh seeds.
 
     Columns: `method`, `repeat`, `trial`, `setting`, `runs`, `completed`, `diverged`, `missing`
-    (failed, not ended, or without this value), `mean` and `std` over the runs with a result, of
+    (failed, not ended, or without this value), `collapsed` (of the completed ones), `mean` and `std` over the runs with a result, of
     which a diverged one counts as the ceiling, and `mean_completed`, `std_completed` over the
     others. A standard deviation is over n - 1, and NaN of one run.
     """
@@ -83,6 +83,7 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
                 "completed": len(own),
                 "diverged": diverged,
                 "missing": len(of_it) - len(values),
+                "collapsed": _collapsed(of_it.loc[own.index]),
                 **_moments("", values),
                 **_moments("_completed", [*own]),
             }
@@ -91,14 +92,19 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 _CONFIRMED = [
-    *("runs", "completed", "diverged", "missing"),
+    *("runs", "completed", "diverged", "missing", "collapsed"),
     *("mean", "std", "mean_completed", "std_completed"),
 ]
 
 
+def _collapsed(runs: pd.DataFrame) -> int:
+    return int(runs["collapsed"].eq(True).sum()) if "collapsed" in runs else 0
+
+
 def _moments(suffix: str, values: Sequence[float]) -> dict[str, float]:
     mean = float(np.mean(values)) if values else math.nan
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    spread = len(values) > 1 and math.isfinite(mean)
+    std = float(np.std(values, ddof=1)) if spread else math.nan
     return {f"mean{suffix}": mean, f"std{suffix}": std}
 
 
