@@ -303,8 +303,9 @@ def compose(results: Study, shown: Sequence[Exhibit]) -> dict[str, bytes]:
     return files | {"index.html": page.encode()}
 
 
+FONTS = ["STIXGeneral", "DejaVu Sans"]  # both come with matplotlib
 _RC: Any = {
-    "font.family": "STIXGeneral",
+    "font.family": FONTS,
     "mathtext.fontset": "stix",
     "font.size": 9,
     "axes.titlesize": 9,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lipbench.protocols import Score
+from lipbench.reporting import FONTS
 
 if TYPE_CHECKING:
     from lipbench.reporting import Study
 
 WIDTH = 7.2  # inches
-_SMALLEST = 1e-300  # end of a logarithmic axis, at most
+LARGEST = 1e100  # number that is drawn: matplotlib's own sums overflow from about 1e150 on
 INCHES_A_LETTER = 0.06  # of tick labels and legends, about
 LINES = 14  # methods in a figure of lines, at most
 ROWS = 30  # methods in a figure that has a row for each, at most
@@ -30,9 +33,21 @@ def paper(height: float, width: float = WIDTH) -> Figure:
 
 
 def plain(label: str) -> str:
-    """Return a label that is drawn as it is: matplotlib reads $ as mathematics, hides _labels."""
-    label = label.replace("$", r"\$")
+    """Return a label that is drawn as it is: matplotlib reads $ as mathematics, hides _labels.
+
+    A character that no font of a report has is written as its code point.
+    """
+    written = "".join(c if ord(c) in _characters() else f"[U+{ord(c):04X}]" for c in label)
+    label = " ".join(written.split()).replace("$", r"\$")
     return f" {label}" if label.startswith("_") else label
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    """Return the characters that can be drawn, and white space, which is drawn as one blank."""
+    paths = [findfont(font) for font in FONTS]
+    white = {ord(c) for c in "\t\n\v\f\r\u0085\u2028\u2029"}
+    return frozenset(white).union(*[get_font(path).get_charmap() for path in paths])
 
 
 def tint(colour: str, lightness: float) -> tuple[float, float, float]:
@@ -48,7 +63,12 @@ def is_log(score: Score) -> bool:
 
 def finite(values: Iterable[float]) -> list[float]:
     """Return the values that an axis can show."""
-    return [value for value in values if math.isfinite(value)]
+    return [value for value in values if abs(value) < LARGEST]
+
+
+def positive(values: Iterable[float]) -> list[float]:
+    """Return the values that a logarithmic axis can show."""
+    return [value for value in values if 1 / LARGEST < value < LARGEST]
 
 
 def score_axis(axes: Axes, about: Score, values: Iterable[float]) -> bool:
@@ -57,7 +77,7 @@ def score_axis(axes: Axes, about: Score, values: Iterable[float]) -> bool:
     Returns whether it is.
     """
     shown = finite(values)
-    log = is_log(about) and bool(shown) and min(shown) > 0
+    log = is_log(about) and bool(shown) and min(shown) > 1 / LARGEST
     if log:
         log_axis(axes)
     return log
@@ -100,7 +120,7 @@ def log_x(axes: Axes, low: float, high: float) -> None:
     axes.set_xscale("log")
     decades = math.log10(high) - math.log10(low)
     margin = 1.2 * 10 ** (0.03 * decades)
-    axes.set_xlim(max(low / margin, _SMALLEST), min(high * margin, 1 / _SMALLEST))
+    axes.set_xlim(low / margin, high * margin)
     if decades < math.log10(5):  # few of 1, 2 and 5 fall into so short an axis
         axes.xaxis.set_major_locator(MaxNLocator(5))
     else:

@@ -14,12 +14,11 @@ from lipbench.cells import Cell, balanced, cells, floor, leaders, summary
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Shown, Study, Table
 
-from ._audits import text
+from ._audits import LONG, text
 
 INCOMPLETE = "†"
 UNDEFINED = "‡"
 COLLAPSED = "§"
-_LONG = 1e9  # numbers from here on are printed with three digits
 UNPLANNED = Shown("—", muted=True)
 
 
@@ -65,7 +64,7 @@ def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> 
 def number(value: float, about: Score) -> str:
     """Return a score as it is printed; half a count, which a median can be, is not rounded."""
     decimals = about.decimals or (0 if value.is_integer() else 1)
-    return text(value) if not abs(value) < _LONG else f"{value:z.{decimals}f}"
+    return text(value) if not abs(value) < LONG else f"{value:z.{decimals}f}"
 
 
 def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
@@ -105,10 +104,10 @@ def _setting(title: str, column: dict[str, Cell], about: Score) -> _Column:
 
 
 def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) -> _Column:
-    values = {method: summary(row, attrgetter("median"))[title] for method, row in rows.items()}
-    standings = {
-        method: summary(row, attrgetter("standing"))[title] for method, row in rows.items()
-    }
+    values, standings = (
+        {method: summary(row, attrgetter(median))[title] for method, row in rows.items()}
+        for median in ("median", "standing")
+    )
     best = _bold(standings, about) if fair else set()
     shown = {}
     for method, row in rows.items():
@@ -135,7 +134,7 @@ def marks(planned: Sequence[Cell]) -> list[str]:
             f"{INCOMPLETE} Incomplete: some runs failed, have not ended or were not scored. They "
             "are missing, not bad, and the entry is over the others."
         )
-    if any(cell.undefined and not cell.ended for cell in planned):
+    if any(cell.undefined and not (cell.ended or cell.missing) for cell in planned):
         notes.append(f"{UNDEFINED} The score is no number there, by its own rule.")
     if any(any(cell.collapsed) for cell in planned):
         notes.append(

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lipbench.reporting import Figure, Omitted, Shown, Study, Table
 
-from ._audits import as_float, text
+from ._audits import LONG, as_float, text
 from ._draw import ROWS, finite, groups, height_of_rows, legend, method_rows, paper
 
 _N_DIS = 5  # of Figure 10 of Miyato et al. (2018)
@@ -149,6 +149,8 @@ def _fewest(cost: pd.DataFrame) -> Iterator[str]:
 
 def _bars_of(axes: Axes, study: Study, methods: Sequence[str], cost: pd.DataFrame) -> None:
     for case in cost[cost["method"].isin(methods)].to_dict("records"):
+        if not finite([case["high"]]):
+            continue
         row = methods.index(case["method"])
         axes.barh(row, case["seconds"], 0.66, color=study.pens[case["method"]].colour, alpha=0.8)
         axes.plot([case["low"], case["high"]], [row, row], "-|", color="#222222", lw=0.9, ms=5)
@@ -210,8 +212,11 @@ def _told_of_facts(known: Mapping[str, object]) -> Iterator[str]:
 
 
 def _ratio(case: Mapping[Any, Any]) -> Shown:
-    low, high = f"{case['ratio_low']:.2f}", f"{case['ratio_high']:.2f}"
-    return Shown(f"{case['ratio']:.2f}", detail=f"{low}–{high}" if low != high else "")
+    ratio, low, high = (
+        f"{x:.2f}" if abs(x) < LONG else text(x)
+        for x in (case["ratio"], case["ratio_low"], case["ratio_high"])
+    )
+    return Shown(ratio, detail=f"{low}–{high}" if low != high else "")
 
 
 def _named(method: str, power_iterations: float) -> Shown:

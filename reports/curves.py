@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import WIDTH, groups, legend, paper, plain, score_axis
+from ._draw import LARGEST, WIDTH, groups, legend, paper, plain, score_axis
 
 _POINTS = 80  # drawn in a curve; the median of the updates between them
 _TRAINING = {
@@ -36,7 +36,7 @@ class Curves(Exhibit):
         curves = curves.merge(study.runs[["run_id", "method", "setting", "outcome"]])
         for score in study.protocol.selection.scores:
             of_score = curves[
-                (curves["name"] == f"{score}_selection") & np.isfinite(curves["value"])
+                (curves["name"] == f"{score}_selection") & (curves["value"].abs() < LARGEST)
             ]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
                 for number, methods in groups(_present(study, of_score)):
@@ -45,7 +45,7 @@ class Curves(Exhibit):
                 title = SCORES[score].title
                 yield Omitted(f"no learning curve of {title}: it was not scored during training")
         training = {n: curves[curves["name"] == n] for n in _TRAINING}
-        training = {n: c[np.isfinite(c["value"])] for n, c in training.items()}
+        training = {n: c[c["value"].abs() < LARGEST] for n, c in training.items()}
         varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
         if varied:
             drawn = _present(study, pd.concat(varied.values()))

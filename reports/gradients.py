@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._audits import KINDS, NO_AUDIT, Audit, Spread, newest, notes
-from ._draw import groups, height_of_rows, log_x, method_rows, paper, tint
+from ._draw import groups, height_of_rows, log_x, method_rows, paper, positive, tint
 
 _TITLES = {"real": "real images", "fake": "generated images", "interpolates": "between the two"}
 _LIGHTNESS = dict(zip(KINDS, (0.0, 0.4, 0.75), strict=True))
@@ -41,7 +41,7 @@ def _boxes(audit: Audit) -> Iterator[tuple[str, Spread]]:
     """Yield the distributions that a logarithmic axis can show, by the kind of images."""
     for kind in KINDS:
         spread = audit.gradient_norms.get(kind)
-        if spread and spread.quantiles and 0 < spread.quantiles[-1] < math.inf:
+        if spread and spread.quantiles and positive(spread.quantiles[-1:]):
             yield kind, spread
 
 
@@ -51,8 +51,8 @@ def _figure(
     drawing = paper(height_of_rows(list(audits), 0.34))
     norms, saturated = method_rows(drawing, list(audits), 2)
     spreads = [spread for audit in audits.values() for _, spread in _boxes(audit)]
-    positive = [q for spread in spreads for q in spread.quantiles[1:-1] if q > 0] or [1.0]
-    log_x(norms, min(positive), max(positive))
+    shown = positive(q for spread in spreads for q in spread.quantiles[1:-1]) or [1.0]
+    log_x(norms, min(shown), max(shown))
     norms.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
     for row, (method, audit) in enumerate(audits.items()):
         for kind, spread in _boxes(audit):

@@ -11,7 +11,7 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._audits import NO_AUDIT, read
-from ._draw import groups, legend, log_x, paper, plain, score_axis
+from ._draw import LARGEST, groups, legend, log_x, paper, plain, score_axis
 
 _BOUNDS = {
     "lower_bound": "largest lower bound of D's Lipschitz constant",
@@ -27,8 +27,8 @@ class ScoreAndBound(Exhibit):
 
     def show(self, study: Study) -> Iterator[Figure | Omitted]:
         points = _points(study)
-        drawable = points["score"].abs().lt(math.inf) & points["lower_bound"].gt(0)
-        drawable &= points["lower_bound"] < math.inf
+        drawable = points["score"].abs() < LARGEST
+        drawable &= points["lower_bound"].between(1 / LARGEST, LARGEST)
         if not study.audits:
             yield NO_AUDIT
         elif not drawable.any():
@@ -58,7 +58,7 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     row = drawing.subplots(1, 2, sharey=True)
     score_axis(row[0], about, points["score"])
     for axes, (bound, title) in zip(row, _BOUNDS.items(), strict=True):
-        finite = points[points[bound].gt(0) & (points[bound] < math.inf)]
+        finite = points[points[bound].between(1 / LARGEST, LARGEST)]
         axes.grid()
         axes.set_xlabel(title)
         if finite.empty:

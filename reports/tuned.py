@@ -176,7 +176,10 @@ def _searched(
 
 def _gap(row: Mapping[Any, Any], objective: Objective) -> Shown:
     value = float(row.get(f"{objective.name}_gap", math.nan))
-    return _NONE if math.isnan(value) else Shown(f"{value:+,.{objective.decimals}f}")
+    if math.isnan(value):
+        return _NONE
+    sign = "+" if value >= 0 else ""
+    return Shown(f"{sign}{stated(value, objective)}")
 
 
 def _configuration(study: Study, tuning: Tuning, row: Mapping[Any, Any]) -> str:
