@@ -112,7 +112,7 @@ def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) 
     shown = {}
     for method, row in rows.items():
         mark = INCOMPLETE if any(cell.runs and not cell.complete for cell in row) else ""
-        collapsed = COLLAPSED if any(any(cell.collapsed) for cell in row) else ""
+        collapsed = COLLAPSED if values[method] != standings[method] else ""
         median = _median(values[method], sum(cell.diverged for cell in row), about)
         shown[method] = (
             Shown("incomplete" if mark else "—", mark, muted=True)
