@@ -127,7 +127,7 @@ def _figure(
         (
             *notes(study, audited, "audits"),
             "Methods that estimate their sigma, and those with several audits. "
-            f"{_told_of_axes(grid[: len(methods)])}",
+            f"{_told_of_axes(list(grid[: len(methods)]))}",
         ),
         sigmas,
     )
