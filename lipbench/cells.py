@@ -185,15 +185,20 @@ def ordered(values: Iterable[float], higher_is_better: bool) -> list[float]:
 
 
 def leaders(
-    values: Mapping[str, float], higher_is_better: bool, printed: Callable[[float], str]
+    values: Mapping[str, float],
+    higher_is_better: bool,
+    printed: Callable[[float], str],
+    worst: float | None = None,
 ) -> set[str]:
     """Return the names with the best value as it is printed; none if there is no contest.
 
-    There is none where a value is not known, none is finite, or all are printed as the same.
+    There is none where a value is not known, none is finite, or all are printed as the same; nor
+    where the best is `worst`, the end of the score's range.
     """
     known = ordered(values.values(), higher_is_better)
     if len(known) < len(values) or not any(map(math.isfinite, known)):
         return set()
     best = printed(next(value for value in known if math.isfinite(value)))
     found = {name for name, value in values.items() if printed(value) == best}
-    return found if len(found) < len(values) else set()
+    says_nothing = len(found) == len(values) or (worst is not None and best == printed(worst))
+    return set() if says_nothing else found

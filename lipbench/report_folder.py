@@ -76,6 +76,8 @@ def _is_report(folder: Path) -> bool:
 def _require_room(
     folder: Path, files: Mapping[str, bytes], is_ours: Callable[[str], bool]
 ) -> None:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"{folder} is no folder; name another one for the report")
     present = list(_within(folder))
     others = [name for name in present if not is_ours(name)]
     if present and not _is_report(folder):
@@ -91,7 +93,11 @@ def _require_room(
 
 def _within(folder: Path) -> Iterator[str]:
     """Yield the names of all that a folder holds but folders with something in them."""
-    for path, folders, names in os.walk(folder):
+
+    def fail(error: OSError) -> None:  # a folder that cannot be read may hold something
+        raise error
+
+    for path, folders, names in os.walk(folder, onerror=fail) if folder.is_dir() else ():
         links = [name for name in folders if Path(path, name).is_symlink()]
         for name in [*names, *links]:
             yield str(Path(path, name).relative_to(folder))

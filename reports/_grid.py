@@ -123,7 +123,8 @@ def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) 
 
 
 def _bold(values: dict[str, float], about: Score) -> set[str]:
-    return leaders(values, about.higher_is_better, lambda value: number(value, about))
+    worst = about.if_diverged if about.higher_is_better else None
+    return leaders(values, about.higher_is_better, lambda value: number(value, about), worst)
 
 
 def marks(planned: Sequence[Cell]) -> list[str]:

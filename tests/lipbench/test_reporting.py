@@ -338,6 +338,15 @@ def test_a_report_without_a_list_owns_the_names_that_reports_write(tmp_path, lis
     assert not (report / "tables").exists()
 
 
+def test_a_file_in_the_place_of_a_report_is_not_replaced(tmp_path):
+    (tmp_path / "report").write_text("mine")
+
+    with pytest.raises(UserError, match="report is no folder; name another one"):
+        render(made(), tmp_path / "report", [OneTable()])
+
+    assert (tmp_path / "report").read_text() == "mine"
+
+
 def test_a_page_of_another_is_no_report(tmp_path):
     (tmp_path / "index.html").write_text("<p>my site</p>")
 

@@ -181,6 +181,19 @@ def test_a_collapsed_setting_is_the_best_only_where_there_is_no_other(sketch, ta
     ]
 
 
+def test_the_worst_end_of_a_scores_range_is_not_the_best(sketch, exhibit):
+    for method in ("none", "SN"):
+        sketch.run(method, "A", 5.0, coverage_digits=0.0004)
+    sketch.run("WN", "A", "diverged")
+
+    table = next(
+        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_coverage_digits"
+    )
+
+    assert [row[1].text for row in table.rows] == ["0.000", "0.000", "diverged"]
+    assert bold(table) == set()
+
+
 def test_where_all_are_printed_as_the_same_there_is_no_winner(sketch, table):
     for method in ("none", "SN", "WN"):
         sketch.run(method, "A", 0.001)
