@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,15 @@ __all__ = [
 class Cell:
     """The runs of one method at one setting, seen through one score.
 
-    A diverged run is a result, worse than any number. A run that failed, or has not ended, is
-    missing: it says nothing about the method, and makes the cell incomplete. A score that says of
-    itself that it is no number (an extrapolation along no line) is undefined: neither.
+    A diverged run is a result, worse than any number, and so is an infinite score. A run that
+    failed, or has not ended, is missing: it says nothing about the method, and makes the cell
+    incomplete. A score that says of itself that it is no number (an extrapolation along no line)
+    is undefined: neither. A collapsed run keeps its score, but is never the best: some scores are
+    high for noise, or for one image again and again.
     """
 
     values: tuple[float, ...] = ()  # of the completed runs, in the order of their seeds
+    collapsed: tuple[bool, ...] = ()  # of each value, whether its run collapsed; all of them or ()
     diverged: int = 0
     missing: int = 0
     undefined: int = 0
@@ -71,7 +74,22 @@ class Cell:
 
         Where half of the runs or more diverged there is no finite median.
         """
-        outcomes = [*self.values, *[self.worst_possible] * self.diverged]
+        return self._median(self.values)
+
+    @property
+    def standing(self) -> float:
+        """Return the median by which cells are ranked: collapsed runs count as diverged ones."""
+        collapsed = self.collapsed or (False,) * len(self.values)
+        pairs = zip(self.values, collapsed, strict=True)
+        return self._median([self.worst_possible if lost else v for v, lost in pairs])
+
+    @property
+    def finite(self) -> tuple[float, ...]:
+        """Return the values that are finite."""
+        return tuple(value for value in self.values if math.isfinite(value))
+
+    def _median(self, values: Sequence[float]) -> float:
+        outcomes = [*values, *[self.worst_possible] * self.diverged]
         return statistics.median(outcomes) if outcomes else math.nan
 
 
@@ -83,12 +101,16 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
     for (method, setting), runs in study.runs.groupby(["method", "setting"], sort=False):
         runs = runs.sort_values("seed")
         completed = runs[runs["outcome"] == "completed"]
-        values = tuple(float(value) for value in completed[score].dropna())
+        known = numbers(completed, score).dropna()
+        # Infinity in the good direction is no good score: it is none that can be computed.
+        values = tuple(v if math.isfinite(v) else empty.worst_possible for v in known)
+        lost = completed.loc[known.index, "collapsed"] if "collapsed" in completed else known * 0
         diverged = int((runs["outcome"] == "diverged").sum())
         scored = completed[study.protocol.primary].notna()
         undefined = int((scored & completed[score].isna()).sum())
         found[str(method), str(setting)] = Cell(
             values=values,
+            collapsed=tuple(not pd.isna(c) and bool(c) for c in lost),
             diverged=diverged,
             missing=len(runs) - len(values) - diverged - undefined,
             undefined=undefined,
@@ -99,8 +121,12 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
 
 
 def floor(study: Study, score: str) -> float | None:
-    """Return what real images score against other real ones, the median if runs disagree."""
-    known = numbers(study.runs, f"{score}_floor").dropna()
+    """Return what real images score against other real ones, the median if runs disagree.
+
+    None where no run has a finite one.
+    """
+    known = numbers(study.runs, f"{score}_floor")
+    known = known[known.abs() < math.inf]
     return None if known.empty else float(known.median())
 
 
@@ -112,10 +138,20 @@ def numbers(runs: pd.DataFrame, column: str) -> pd.Series[float]:
 
 
 def best(row: Mapping[str, Cell]) -> str | None:
-    """Return the setting of the best finite median, the first of equals; None if there is none."""
-    medians = {s: cell.median for s, cell in row.items() if math.isfinite(cell.median)}
-    first = ordered(medians.values(), any(cell.higher_is_better for cell in row.values()))[:1]
-    return next((s for s, median in medians.items() if median in first), None)
+    """Return the setting of the best finite median, the first of equals; None if there is none.
+
+    A setting that collapsed is the best only where no other one has a finite median.
+    """
+    finite = {setting: cell for setting, cell in row.items() if math.isfinite(cell.median)}
+    ranked = _ranked(finite.values())
+    return next((s for s, cell in finite.items() if ranked[:1] == [cell]), None)
+
+
+def _ranked(row: Iterable[Cell]) -> list[Cell]:
+    """Return cells with a result from best to worst: by standing, and then by median."""
+    known = [cell for cell in row if cell.ended]
+    higher = any(cell.higher_is_better for cell in known)
+    return sorted(known, key=lambda cell: (cell.standing, cell.median), reverse=higher)
 
 
 def best_settings(study: Study) -> dict[str, str]:
@@ -131,13 +167,16 @@ def balanced(column: Iterable[Cell]) -> bool:
     return all(cell.complete for cell in column) and len({cell.seeds for cell in column}) == 1
 
 
-def summary(row: Iterable[Cell]) -> dict[str, float]:
-    """Return the best, median and worst of a method's cells, those without a result left out."""
-    row = list(row)
-    known = ordered([cell.median for cell in row], any(cell.higher_is_better for cell in row))
+def summary(row: Iterable[Cell], of: Callable[[Cell], float]) -> dict[str, float]:
+    """Return the best, median and worst of a method's cells, those without a result left out.
+
+    `of` is a cell's number: its median, or its standing.
+    """
+    known = [of(cell) for cell in _ranked(row)]
     if not known:
         return dict.fromkeys(("best", "median", "worst"), math.nan)
-    return {"best": known[0], "median": statistics.median(known), "worst": known[-1]}
+    middle = known[(len(known) - 1) // 2 : len(known) // 2 + 1]
+    return {"best": known[0], "median": statistics.mean(middle), "worst": known[-1]}
 
 
 def ordered(values: Iterable[float], higher_is_better: bool) -> list[float]:
@@ -146,11 +185,20 @@ def ordered(values: Iterable[float], higher_is_better: bool) -> list[float]:
 
 
 def leaders(
-    values: Mapping[str, float], higher_is_better: bool, printed: Callable[[float], str]
+    values: Mapping[str, float],
+    higher_is_better: bool,
+    printed: Callable[[float], str],
+    worst: float | None = None,
 ) -> set[str]:
-    """Return the names with the best value as it is printed; none if there is no contest."""
+    """Return the names with the best value as it is printed; none if there is no contest.
+
+    There is none where a value is not known, none is finite, or all are printed as the same; nor
+    where the best is `worst`, the end of the score's range.
+    """
     known = ordered(values.values(), higher_is_better)
-    if len(values) < 2 or len(known) < len(values) or math.isinf(known[0]):
+    if len(known) < len(values) or not any(map(math.isfinite, known)):
         return set()
-    best = printed(known[0])
-    return {name for name, value in values.items() if printed(value) == best}
+    best = printed(next(value for value in known if math.isfinite(value)))
+    found = {name for name, value in values.items() if printed(value) == best}
+    says_nothing = len(found) == len(values) or (worst is not None and best == printed(worst))
+    return set() if says_nothing else found

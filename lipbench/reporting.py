@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.resources
 import io
-import shutil
-import tempfile
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 
+from lipbench import latex, markdown, report_folder
 from lipbench.errors import UserError
 from lipbench.frame import load_curves, load_runs, load_trials
 from lipbench.plugins import Registry
@@ -250,11 +250,12 @@ def render(results: Study, folder: Path, shown: Sequence[Exhibit] | None = None)
     """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
 
     Everything is made before the first byte is written, and an earlier report stays as it is
-    unless the new one is whole. Raises UserError if the folder cannot be written.
+    unless the new one is whole; files that no report wrote stay too. Raises UserError if the
+    folder cannot be written, or holds a file of another that has the name of one of the report's.
     """
     files = compose(results, exhibits() if shown is None else shown)
     try:
-        _replace(folder, files)
+        report_folder.replace(folder, files)
     except OSError as error:
         raise UserError(
             f"cannot write the report to {folder}: {error.strerror or error}; "
@@ -301,8 +302,9 @@ def compose(results: Study, shown: Sequence[Exhibit]) -> dict[str, bytes]:
     return files | {"index.html": page.encode()}
 
 
+FONTS = ["STIXGeneral", "DejaVu Sans"]  # both come with matplotlib
 _RC: Any = {
-    "font.family": "STIXGeneral",
+    "font.family": FONTS,
     "mathtext.fontset": "stix",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -331,12 +333,12 @@ Part = tuple[dict[str, object], dict[str, bytes]]
 def _table(table: Table) -> Part:
     align = table.align or "l" + "r" * (len(table.columns) - 1)
     rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
-    latex = _latex(table, align, rows)
+    as_latex = latex.table(table, align, rows)
     stem = f"tables/{table.name}"
-    return {"align": align, "rows": rows, "latex": latex}, {
+    return {"align": align, "rows": rows, "latex": as_latex}, {
         f"{stem}.csv": table.raw.to_csv(index=False).encode(),
-        f"{stem}.md": _markdown(table, align, rows).encode(),
-        f"{stem}.tex": latex.encode(),
+        f"{stem}.md": markdown.table(table, align, rows).encode(),
+        f"{stem}.tex": as_latex.encode(),
     }
 
 
@@ -357,88 +359,6 @@ def _figure(figure: Figure) -> Part:
     if figure.raw is not None:
         files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
     return part, files
-
-
-def _markdown(table: Table, align: str, rows: list[list[Shown]]) -> str:
-    def entry(shown: Shown) -> str:
-        text = shown.text + shown.mark
-        text = f"**{text}**" if shown.best else text
-        return plain(f"{text} ({shown.detail})" if shown.detail else text)
-
-    def plain(text: str) -> str:
-        return " ".join(text.replace("|", "\\|").split())
-
-    rule = {"l": ":--", "c": ":-:", "r": "--:"}
-    lines = [
-        [plain(column) for column in table.columns],
-        [rule[letter] for letter in align],
-        *[[entry(shown) for shown in row] for row in rows],
-    ]
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([f"**{table.caption}**", body, *table.notes]) + "\n"
-
-
-_LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": "$<$",
-        ">": "$>$",
-        "|": "$|$",
-        "–": "--",
-        "—": "---",
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "†": r"$^{\dagger}$",
-        "‡": r"$^{\ddagger}$",
-        "β": r"$\beta$",
-        "σ": r"$\sigma$",
-        "₁": "$_1$",
-        "₂": "$_2$",
-        "²": "$^2$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "∞": r"$\infty$",
-        "‖": r"$\|$",
-        "→": r"$\rightarrow$",
-    }
-)
-
-
-def _latex(table: Table, align: str, rows: list[list[Shown]]) -> str:
-    def entry(shown: Shown) -> str:
-        text = (shown.text + shown.mark).translate(_LATEX)
-        text = rf"\textbf{{{text}}}" if shown.best else text
-        detail = shown.detail.translate(_LATEX)
-        stacked = (
-            rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}\\[-3pt]{{\tiny {detail}}}\end{{tabular}}"
-        )
-        return stacked if detail else text
-
-    def line(entries: Iterable[str]) -> str:
-        return "    " + " & ".join(" ".join(e.split()) for e in entries) + r" \\"
-
-    return "\n".join(
-        [
-            r"% \usepackage{booktabs}",
-            r"\begin{table}[t]",
-            r"  \centering\small\setlength{\tabcolsep}{4pt}",
-            rf"  \caption{{{table.caption.translate(_LATEX)}}}",
-            rf"  \label{{tab:{table.name}}}",
-            rf"  \begin{{tabular}}{{{align}}}",
-            r"    \toprule",
-            line(column.translate(_LATEX) for column in table.columns),
-            r"    \midrule",
-            *[line(entry(shown) for shown in row) for row in rows],
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            *[rf"  \par\smallskip{{\footnotesize {n.translate(_LATEX)}}}" for n in table.notes],
-            r"\end{table}",
-            "",
-        ]
-    )
 
 
 def _progress(study: Study) -> str:
@@ -539,28 +459,3 @@ def _called(name: str, options: Mapping[str, Any]) -> str:
 def _listed_seeds(seeds: Sequence[int], word: str = "and") -> str:
     listed = ", ".join(map(str, seeds[:-1])) + f" {word} " if len(seeds) > 1 else ""
     return f"seed{'' if len(seeds) == 1 else 's'} {listed}{seeds[-1]}" if seeds else "no seed"
-
-
-def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make `folder` hold exactly these files, or leave it as it is."""
-    folder = folder.absolute()
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "index.html").exists():
-        raise UserError(f"{folder} holds something else than a report; name another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for name, content in files.items():
-            path = new / "new" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        if folder.exists():
-            folder.rename(new / "old")
-        try:
-            (new / "new").rename(folder)
-        except OSError:
-            if (new / "old").exists():
-                (new / "old").rename(folder)
-            raise
-    finally:
-        if folder.exists() or not (new / "old").exists():  # never the only copy of a report
-            shutil.rmtree(new, ignore_errors=True)

@@ -12,6 +12,7 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Omitted, Shown, Study
 
 KINDS = ("real", "fake", "interpolates")  # of images that gradients are taken at
+LONG = 1e12  # numbers from here on are printed with three digits
 NO_AUDIT = Omitted("no discriminator was audited yet; `lipbench audit RUN` does it")
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lipbench.protocols import Score
+from lipbench.reporting import FONTS
 
 if TYPE_CHECKING:
     from lipbench.reporting import Study
 
 WIDTH = 7.2  # inches
+LARGEST = 1e100  # number that is drawn: matplotlib's own sums overflow from about 1e150 on
 INCHES_A_LETTER = 0.06  # of tick labels and legends, about
 LINES = 14  # methods in a figure of lines, at most
 ROWS = 30  # methods in a figure that has a row for each, at most
@@ -29,9 +33,21 @@ def paper(height: float, width: float = WIDTH) -> Figure:
 
 
 def plain(label: str) -> str:
-    """Return a label that is drawn as it is: matplotlib reads $ as mathematics, hides _labels."""
-    label = label.replace("$", r"\$")
+    """Return a label that is drawn as it is: matplotlib reads $ as mathematics, hides _labels.
+
+    A character that no font of a report has is written as its code point.
+    """
+    written = "".join(c if ord(c) in _characters() else f"[U+{ord(c):04X}]" for c in label)
+    label = " ".join(written.split()).replace("$", r"\$")
     return f" {label}" if label.startswith("_") else label
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    """Return the characters that can be drawn, and white space, which is drawn as one blank."""
+    paths = [findfont(font) for font in FONTS]
+    white = {ord(c) for c in "\t\n\v\f\r\u0085\u2028\u2029"}
+    return frozenset(white).union(*[get_font(path).get_charmap() for path in paths])
 
 
 def tint(colour: str, lightness: float) -> tuple[float, float, float]:
@@ -43,6 +59,28 @@ def tint(colour: str, lightness: float) -> tuple[float, float, float]:
 def is_log(score: Score) -> bool:
     """Return whether a score is drawn on a logarithmic axis: Frechet distances are."""
     return score.measure == "frechet_distance"
+
+
+def finite(values: Iterable[float]) -> list[float]:
+    """Return the values that an axis can show."""
+    return [value for value in values if abs(value) < LARGEST]
+
+
+def positive(values: Iterable[float]) -> list[float]:
+    """Return the values that a logarithmic axis can show."""
+    return [value for value in values if 1 / LARGEST < value < LARGEST]
+
+
+def score_axis(axes: Axes, about: Score, values: Iterable[float]) -> bool:
+    """Make the y axis that of a score, logarithmic where `is_log` and every value is above 0.
+
+    Returns whether it is.
+    """
+    shown = finite(values)
+    log = is_log(about) and bool(shown) and min(shown) > 1 / LARGEST
+    if log:
+        log_axis(axes)
+    return log
 
 
 def log_axis(axes: Axes) -> None:
@@ -80,15 +118,16 @@ def height_of_rows(methods: Sequence[str], a_row: float) -> float:
 def log_x(axes: Axes, low: float, high: float) -> None:
     """Make the x axis logarithmic, from a little below `low` to a little above `high`."""
     axes.set_xscale("log")
-    margin = 1.2 * (high / low) ** 0.03
+    decades = math.log10(high) - math.log10(low)
+    margin = 1.2 * 10 ** (0.03 * decades)
     axes.set_xlim(low / margin, high * margin)
-    if high / low < 5:  # few of 1, 2 and 5 fall into so short an axis
+    if decades < math.log10(5):  # few of 1, 2 and 5 fall into so short an axis
         axes.xaxis.set_major_locator(MaxNLocator(5))
     else:
-        subs = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
+        subs = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
         axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
-    if high / low < 1e6:
+    if decades < 6:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pandas as pd
 
@@ -13,8 +14,11 @@ from lipbench.cells import Cell, balanced, cells, floor, leaders, summary
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Shown, Study, Table
 
+from ._audits import LONG, text
+
 INCOMPLETE = "†"
 UNDEFINED = "‡"
+COLLAPSED = "§"
 UNPLANNED = Shown("—", muted=True)
 
 
@@ -39,11 +43,12 @@ def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> 
     columns += [_summary(title, rows, fair, about) for title in summaries]
     shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in study.methods]
     raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in study.methods]
+    bold = any(entry.best for column in columns for entry in column.shown.values())
     real = floor(study, score)
     if real is not None:
-        text = Shown(number(real, about), muted=True)
+        of_real = Shown(number(real, about), muted=True)
         blank = [Shown("")] * len(summaries)
-        shown.append((Shown("Real data", muted=True), *[text] * len(study.settings), *blank))
+        shown.append((Shown("Real data", muted=True), *[of_real] * len(study.settings), *blank))
         raw.append({"method": "real data"} | dict.fromkeys(study.settings, real))
     return Table(
         name=name,
@@ -52,21 +57,21 @@ def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> 
         columns=("Method", *[column.title for column in columns]),
         rows=tuple(shown),
         raw=pd.DataFrame(raw),
-        notes=(f"{about.title}: {about.description}.", *_notes(study, found, real, fair)),
+        notes=(f"{about.title}: {about.description}.", *_notes(study, found, real, fair, bold)),
     )
 
 
 def number(value: float, about: Score) -> str:
     """Return a score as it is printed; half a count, which a median can be, is not rounded."""
     decimals = about.decimals or (0 if value.is_integer() else 1)
-    return "diverged" if math.isinf(value) else f"{value:.{decimals}f}"
+    return text(value) if not abs(value) < LONG else f"{value:z.{decimals}f}"
 
 
 def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
     """Return a cell as it is printed: its median, and what that hides in small print."""
     if not cell.runs:
         return UNPLANNED
-    mark = "" if cell.complete else INCOMPLETE
+    mark = ("" if cell.complete else INCOMPLETE) + (COLLAPSED if any(cell.collapsed) else "")
     if not cell.ended and not cell.missing:
         return Shown("—", UNDEFINED, muted=True)
     if not cell.ended:
@@ -80,36 +85,90 @@ def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
         others = number(statistics.median(cell.values), about)
         finite = math.isfinite(cell.median)
         detail.append(f"{share} diverged" if finite else f"{share}, else {others}")
-    return Shown(number(cell.median, about), mark, ", ".join(detail), best)
+    if any(cell.collapsed) and cell.ended > 1:
+        detail.append(f"{sum(cell.collapsed)}/{cell.ended} collapsed")
+    return Shown(_median(cell.median, cell.diverged, about), mark, ", ".join(detail), best)
+
+
+def _median(median: float, diverged: int, about: Score) -> str:
+    """Return a median as it is printed; an infinite one is that of runs that diverged."""
+    return "diverged" if math.isinf(median) and diverged else number(median, about)
 
 
 def _setting(title: str, column: dict[str, Cell], about: Score) -> _Column:
     values = {method: cell.median for method, cell in column.items()}
-    best = _bold(values, about) if balanced(column.values()) else set()
+    standings = {method: cell.standing for method, cell in column.items()}
+    best = _bold(standings, about) if balanced(column.values()) else set()
     shown = {method: entry(cell, about, method in best) for method, cell in column.items()}
     return _Column(title, values, shown)
 
 
 def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) -> _Column:
-    values = {method: summary(row)[title] for method, row in rows.items()}
-    best = _bold(values, about) if fair else set()
+    values, standings = (
+        {method: summary(row, attrgetter(median))[title] for method, row in rows.items()}
+        for median in ("median", "standing")
+    )
+    best = _bold(standings, about) if fair else set()
     shown = {}
     for method, row in rows.items():
         mark = INCOMPLETE if any(cell.runs and not cell.complete for cell in row) else ""
+        collapsed = COLLAPSED if values[method] != standings[method] else ""
+        median = _median(values[method], sum(cell.diverged for cell in row), about)
         shown[method] = (
             Shown("incomplete" if mark else "—", mark, muted=True)
             if math.isnan(values[method])
-            else Shown(number(values[method], about), mark, best=method in best)
+            else Shown(median, mark + collapsed, best=method in best)
         )
     return _Column(title.capitalize(), values, shown)
 
 
 def _bold(values: dict[str, float], about: Score) -> set[str]:
-    return leaders(values, about.higher_is_better, lambda value: number(value, about))
+    worst = about.if_diverged if about.higher_is_better else None
+    return leaders(values, about.higher_is_better, lambda value: number(value, about), worst)
+
+
+def marks(planned: Sequence[Cell]) -> list[str]:
+    """Return what the marks of entries mean, of those that some cells have."""
+    notes = []
+    if any(not cell.complete for cell in planned):
+        notes.append(
+            f"{INCOMPLETE} Incomplete: some runs failed, have not ended or were not scored. They "
+            "are missing, not bad, and the entry is over the others."
+        )
+    if any(cell.undefined and not (cell.ended or cell.missing) for cell in planned):
+        notes.append(f"{UNDEFINED} The score is no number there, by its own rule.")
+    if any(any(cell.collapsed) for cell in planned):
+        notes.append(
+            f"{COLLAPSED} Some of the runs collapsed. The entry has their scores; in the order of "
+            "methods and settings they count as diverged, so no collapsed run is the best."
+        )
+    if any(math.isinf(value) for cell in planned for value in cell.values):
+        notes.append("∞: the score of a run is not finite, which counts as worse than any number.")
+    return notes
+
+
+def _about_bold(fair: bool, bold: bool) -> str:
+    if bold:
+        return (
+            "Bold is the best of its column."
+            if fair
+            else "Bold is the best of its column, where every method has the same seeds, all "
+            "with a result; other columns have no winner."
+        )
+    return (
+        "Nothing is bold: in no column is a method better than the others, as printed."
+        if fair
+        else "Nothing is bold: a column has a winner only where every method has the same seeds, "
+        "all with a result."
+    )
 
 
 def _notes(
-    study: Study, found: dict[tuple[str, str], Cell], real: float | None, fair: bool
+    study: Study,
+    found: dict[tuple[str, str], Cell],
+    real: float | None,
+    fair: bool,
+    bold: bool,
 ) -> list[str]:
     """Return what a reader needs to know of the marks that the table has, and of no others."""
     planned = [cell for cell in found.values() if cell.runs]
@@ -121,22 +180,11 @@ def _notes(
             "A diverged run is a result, worse than any number: where half of the runs or more "
             "diverged, so did the median (below it, how many of how many, and the others)."
         )
-    if any(not cell.complete for cell in planned):
-        notes.append(
-            f"{INCOMPLETE} Incomplete: some runs failed, have not ended or were not scored. They "
-            "are missing, not bad, and the entry is over the others."
-        )
-    if any(cell.undefined and not cell.ended for cell in planned):
-        notes.append(f"{UNDEFINED} The score is no number there, by its own rule.")
+    notes += marks(planned)
     if len(planned) < len(found):
         notes.append("— is not in the plan.")
     if len(study.methods) > 1:
-        notes.append(
-            "Bold is the best of its column."
-            if fair
-            else "Bold is the best of its column, where every method has the same seeds, all "
-            "with a result; other columns have no winner."
-        )
+        notes.append(_about_bold(fair, bold))
     if real is not None:
         notes.append("Real data is the score of as many real images instead of generated ones.")
     return notes

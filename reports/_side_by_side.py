@@ -13,8 +13,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lipbench.reporting import Figure, Omitted, Shown, Study, Table
 
-from ._audits import as_float, text
-from ._draw import ROWS, groups, height_of_rows, legend, method_rows, paper
+from ._audits import LONG, as_float, text
+from ._draw import ROWS, finite, groups, height_of_rows, legend, method_rows, paper
 
 _N_DIS = 5  # of Figure 10 of Miyato et al. (2018)
 _CASE = ["image_size", "n_dis"]
@@ -103,9 +103,13 @@ def _notes(cost: Mapping[str, Any], study: Study, cases: pd.DataFrame) -> tuple[
         f"{cost['torch']}{f', {made}' if made else ''}: {cost['architecture']}, width "
         f"{cost['width']:g}, batches of {cost['batch_size']} (D) and "
         f"{cost['generator_batch_size']} (G), {cost['precision']}. All cases took turns in one "
-        f"process, {cost['rounds']} rounds: medians, with the range over rounds.",
+        f"process, {_rounds_in_words(int(cost['rounds']))}.",
         *([f"Not measured: {', '.join(missing)}."] if missing else []),
     )
+
+
+def _rounds_in_words(rounds: int) -> str:
+    return "1 round" if rounds == 1 else f"{rounds} rounds: medians, with the range over rounds"
 
 
 def _bars(
@@ -116,20 +120,23 @@ def _bars(
         yield Omitted(f"no bars as in Figure 10 of Miyato et al. 2018: n_dis {_N_DIS} is missing")
         return
     sizes = sorted(shown["image_size"].unique())
+    several = (shown["low"] < shown["high"]).any()
+    whiskers = ["Whiskers are the range over rounds."] if several else []
     for number, methods in groups(list(dict.fromkeys(shown["method"])), ROWS):
         drawing = paper(height_of_rows(methods, 0.22))
         row = method_rows(drawing, methods, len(sizes))
         for axes, size in zip(row, sizes, strict=True):
             axes.set_title(f"{size} pixels", fontweight="bold")
             axes.set_xlabel("seconds per 100 updates of G")
-            axes.set_xlim(0, 1.05 * shown["high"][shown["image_size"] == size].max())
+            longest = max(finite(shown["high"][shown["image_size"] == size]), default=0.0)
+            axes.set_xlim(0, 1.05 * longest or 1.0)
             _bars_of(axes, study, methods, shown[shown["image_size"] == size])
         of_figure = rounds["n_dis"].eq(_N_DIS) & rounds["method"].isin(methods)
         yield Figure(
             f"cost_bars{number}",
             f"Seconds per 100 updates of the generator, each with {_N_DIS} of the discriminator.",
             drawing,
-            (*notes, *_fewest(cost), "Whiskers are the range over rounds."),
+            (*notes, *_fewest(cost), *whiskers),
             rounds[of_figure],
         )
 
@@ -142,6 +149,8 @@ def _fewest(cost: pd.DataFrame) -> Iterator[str]:
 
 def _bars_of(axes: Axes, study: Study, methods: Sequence[str], cost: pd.DataFrame) -> None:
     for case in cost[cost["method"].isin(methods)].to_dict("records"):
+        if not finite([case["high"]]):
+            continue
         row = methods.index(case["method"])
         axes.barh(row, case["seconds"], 0.66, color=study.pens[case["method"]].colour, alpha=0.8)
         axes.plot([case["low"], case["high"]], [row, row], "-|", color="#222222", lw=0.9, ms=5)
@@ -178,11 +187,17 @@ def _ratios(cost: pd.DataFrame, notes: Sequence[str]) -> Table:
         rows=tuple(rows),
         raw=cost,
         notes=(
-            "Medians of the ratios to none within the same round, with their range below.",
+            "Medians of the ratios to none within the same round"
+            f"{', with their range below' if _ranges(rows) else ''}.",
             *notes,
             *_told_of_facts(known),
         ),
     )
+
+
+def _ranges(rows: Sequence[tuple[Shown | str, ...]]) -> bool:
+    """Return whether an entry after the first has a range."""
+    return any(isinstance(e, Shown) and e.detail for row in rows for e in row[1:])
 
 
 def _told_of_facts(known: Mapping[str, object]) -> Iterator[str]:
@@ -197,8 +212,11 @@ def _told_of_facts(known: Mapping[str, object]) -> Iterator[str]:
 
 
 def _ratio(case: Mapping[Any, Any]) -> Shown:
-    low, high = f"{case['ratio_low']:.2f}", f"{case['ratio_high']:.2f}"
-    return Shown(f"{case['ratio']:.2f}", detail=f"{low}–{high}" if low != high else "")
+    ratio, low, high = (
+        f"{x:.2f}" if abs(x) < LONG else text(x)
+        for x in (case["ratio"], case["ratio_low"], case["ratio_high"])
+    )
+    return Shown(ratio, detail=f"{low}–{high}" if low != high else "")
 
 
 def _named(method: str, power_iterations: float) -> Shown:

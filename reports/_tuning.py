@@ -15,8 +15,8 @@ from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
 from lipbench.tuning.analysis import configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
-from ._audits import text
-from ._draw import is_log, log_axis
+from ._audits import LONG, text
+from ._draw import LARGEST, is_log, log_axis
 
 BANDS = 6  # methods of a figure whose bands are drawn, at most: more can't be told apart
 EXCHANGEABLE = ("RandomSampler", "QMCSampler")  # samplers that learn nothing from earlier trials
@@ -46,7 +46,7 @@ class OfTrials(Exhibit):
 
 def stated(value: float, about: Objective) -> str:
     """Return an objective's value as it is printed; a dash where there is none."""
-    return f"{value:,.{about.decimals}f}" if math.isfinite(value) else text(value)
+    return f"{value:z,.{about.decimals}f}" if abs(value) < LONG else text(value)
 
 
 def better(about: Objective) -> str:
@@ -59,8 +59,8 @@ def on_log_axis(about: Objective, values: pd.Series[float]) -> bool:
 
     Frechet distances are, as in every figure, and whatever spans more than two decades.
     """
-    known = values[values.abs() < math.inf]
-    if known.empty or not (known > 0).all():
+    known = values[values.abs() < LARGEST]
+    if known.empty or not (known > 1 / LARGEST).all():
         return False
     score = SCORES.get(about.name.removesuffix("_selection"))
     return bool((score and is_log(score)) or known.max() > 100 * known.min())
@@ -71,13 +71,13 @@ def value_axis(
 ) -> None:
     """Make the y axis one of these values, as far as they are not the ceiling."""
     known = pd.concat(list(values)).dropna()
-    known = known[(known != about.if_diverged) & (known.abs() < math.inf)]
+    known = known[(known != about.if_diverged) & (known.abs() < LARGEST)]
     if log:
         log_axis(axes)
     if known.empty:
         return
     low, high = float(known.min()), float(known.max())
-    margin = (high / low) ** 0.06 * 1.05 if log else 0.06 * (high - low) or 1.0
+    margin = 1.05 * 10 ** (0.06 * math.log10(high / low)) if log else 0.06 * (high - low) or 1.0
     axes.set_ylim(low / margin if log else low - margin, high * margin if log else high + margin)
 
 

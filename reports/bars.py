@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -11,7 +11,7 @@ from lipbench.cells import Cell, cells, floor
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import INCHES_A_LETTER, WIDTH, is_log, log_axis, paper, plain, tint
+from ._draw import INCHES_A_LETTER, WIDTH, paper, plain, score_axis, tint
 
 _BARS_IN_A_ROW = 36
 
@@ -25,8 +25,10 @@ class Bars(Exhibit):
     def show(self, study: Study) -> Iterator[Figure | Omitted]:
         for score in study.protocol.selection.scores:
             found = cells(study, score)
-            if any(cell.values for cell in found.values()):
+            if any(cell.finite for cell in found.values()):
                 yield _bars(study, score, found)
+            elif any(cell.values for cell in found.values()):
+                yield Omitted(f"no score is finite: {SCORES[score].title}")
             else:
                 yield Omitted(f"no run has been scored yet: {SCORES[score].title}")
 
@@ -40,12 +42,14 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
     upright = longest * INCHES_A_LETTER > (width - 1) / per_row
     height = 1.9 + (longest * INCHES_A_LETTER if upright else 0)
     drawing = paper(0.5 + height * rows, width)
-    low, high = _limits(study, score, found)
+    real = floor(study, score)
+    shown = [value for cell in found.values() for value in cell.finite]
+    shown += [] if real is None else [real]
+    log = False
     for row in range(rows):
         axes = drawing.add_subplot(rows, 1, row + 1)
-        if is_log(about):
-            log_axis(axes)
-        axes.set_ylim(low, high)
+        log = score_axis(axes, about, shown)
+        axes.set_ylim(*_limits(shown, log))
         axes.grid(axis="y")
         methods = study.methods[row * per_row : (row + 1) * per_row]
         for i, method in enumerate(methods):
@@ -54,7 +58,6 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
         axes.set_xlim(-0.55, per_row - 0.45)
         axes.set_ylabel(plain(about.title))
         _ticks(axes, study, methods, 90 if upright else 0)
-        real = floor(study, score)
         if real is not None:
             axes.axhline(real, color="#444444", linestyle="--", linewidth=0.8)
             axes.annotate(
@@ -72,20 +75,14 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
         f"Each method at each setting: {about.title}, "
         f"{'higher' if about.higher_is_better else 'lower'} is better.",
         drawing,
-        tuple(_notes(found, is_log(about))),
+        tuple(_notes(found, log, real)),
     )
 
 
-def _limits(
-    study: Study, score: str, found: Mapping[tuple[str, str], Cell]
-) -> tuple[float, float]:
+def _limits(values: Sequence[float], log: bool) -> tuple[float, float]:
     """Return the ends of the y axis, the same in every row."""
-    values = [value for cell in found.values() for value in cell.values]
-    real = floor(study, score)
-    values += [] if real is None else [real]
-    if is_log(SCORES[score]):
-        positive = [value for value in values if value > 0] or [1.0]
-        return min(positive) / 1.5, max(positive) * 1.6
+    if log:
+        return min(values) / 1.5, max(values) * 1.6
     low, high = min(0.0, *values), max(0.0, *values)
     margin = 0.1 * (high - low) or 1.0
     return (low - margin if low < 0 else 0.0), high + margin
@@ -116,11 +113,15 @@ def _group(axes: Axes, x: int, row: Mapping[str, Cell], colour: str) -> None:
             )
         if cell.diverged:
             words = "diverged" if math.isinf(cell.median) else f"{cell.diverged}/{cell.ended} div."
+        elif math.isinf(cell.median):
+            words = "not finite"
+        elif any(cell.collapsed):
+            words = f"{sum(cell.collapsed)}/{cell.ended} coll." if cell.ended > 1 else "collapsed"
         if words:
             _words(axes, centre, words)
         if cell.runs > 1:
-            seeds = [centre] * len(cell.values)
-            axes.plot(seeds, cell.values, "o", color="#222222", markersize=2, markeredgewidth=0)
+            seeds = [centre] * len(cell.finite)
+            axes.plot(seeds, cell.finite, "o", color="#222222", markersize=2, markeredgewidth=0)
 
 
 def _words(axes: Axes, x: float, words: str) -> None:
@@ -164,13 +165,21 @@ def _ticks(axes: Axes, study: Study, methods: tuple[str, ...], rotation: int) ->
     names.spines["bottom"].set_visible(False)
 
 
-def _notes(found: Mapping[tuple[str, str], Cell], log: bool) -> Iterator[str]:
+def _notes(found: Mapping[tuple[str, str], Cell], log: bool, real: float | None) -> Iterator[str]:
     every = found.values()
-    scale = " The axis is logarithmic." if log else ""
-    yield f"The dashed line is the score of real data.{scale}"
+    if real is not None:
+        yield "The dashed line is the score of real data."
+    if log:
+        yield "The axis is logarithmic."
     if any(cell.runs > 1 for cell in every):
         yield "A bar is the median over seeds; dots are the seeds."
-    if any(cell.diverged for cell in every):
+    if any(math.isinf(cell.median) and cell.diverged for cell in every):
         yield "Where half of the runs or more diverged, the bar is hatched or has no height."
+    elif any(cell.diverged for cell in every):
+        yield "Div.: how many of the runs diverged; they count as worse than any number."
+    if any(any(cell.collapsed) for cell in every):
+        yield "Collapsed (coll.): how many of the runs did; the bar has their scores."
+    if any(math.isinf(value) for cell in every for value in cell.values):
+        yield "A score that is not finite counts as worse than any number."
     if any(cell.runs and not cell.complete for cell in every):
         yield "Incomplete: runs failed or have not ended; they are missing, not bad."

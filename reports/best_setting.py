@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from lipbench.cells import Cell, best, cells, floor
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
 
-from ._grid import INCOMPLETE, entry, number
+from ._grid import entry, marks, number
 
 _CITATION = (
     "Published: T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, Spectral Normalization for "
@@ -42,12 +42,14 @@ class BestSetting(Exhibit):
         rows: list[tuple[Shown | str, ...]] = []
         raw: list[dict[str, object]] = []
         reasons: dict[str, list[str]] = {}
+        shown: list[Cell] = []
         for method in study.methods:
             setting = best({s: found[primary][method, s] for s in study.settings})
             if setting is None:
                 rows.append((method, *[_NONE] * (len(scores) + 2)))
                 continue
             here = {score: found[score][method, setting] for score in scores}
+            shown += here.values()
             place = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
             paper, differences = _published(study.runs[place].iloc[0], study.published)
             if differences:
@@ -68,7 +70,7 @@ class BestSetting(Exhibit):
             columns=("Method", "Setting", *[SCORES[s].title for s in scores], "Published"),
             rows=tuple(rows),
             raw=pd.DataFrame(raw),
-            notes=tuple(_notes(study, found[primary], reasons)),
+            notes=tuple(_notes(study, found[primary], reasons, shown)),
             align="lc" + "r" * (len(scores) + 1),
         )
 
@@ -143,7 +145,10 @@ def _real_data(study: Study) -> list[tuple[Shown | str, ...]]:
 
 
 def _notes(
-    study: Study, row: Mapping[tuple[str, str], Cell], reasons: Mapping[str, list[str]]
+    study: Study,
+    row: Mapping[tuple[str, str], Cell],
+    reasons: Mapping[str, list[str]],
+    shown: Sequence[Cell],
 ) -> Iterator[str]:
     if len(study.settings) > 1:
         title = SCORES[study.protocol.primary].title
@@ -152,10 +157,10 @@ def _notes(
             "so it is an optimistic estimate: the more settings, the more optimistic."
         )
     if any(cell.runs and not cell.complete for cell in row.values()):
-        yield (
-            f"Some runs have no result, so another setting may prove better; {INCOMPLETE} marks "
-            "an incomplete entry."
-        )
+        yield "Some runs have no result, so another setting may prove better."
+    yield from marks(shown)
+    if any(any(cell.collapsed) for cell in row.values()):
+        yield "A setting with collapsed runs comes after those without, by the same rule."
     yield _CITATION
     for differences, methods in reasons.items():
         who = "" if len(reasons) == 1 else f" ({', '.join(methods)})"

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Study, Table
 
 from ._audits import KINDS, NO_AUDIT, Audit, interval, newest, notes, text
-from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper
+from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper, positive
 
 _TITLES = {
     "real": "Lower: real",
@@ -165,9 +165,8 @@ def _beyond_its_kernels(audit: Audit) -> str:
 
 
 def _ends(audit: Audit) -> list[float]:
-    """Return what of an audit's bounds a logarithmic axis can show."""
-    values = [*audit.lower_bounds.values(), audit.upper_bound, audit.upper_bound_kernel]
-    return [value for value in values if 0 < value < math.inf]
+    """Return the bounds of an audit that a logarithmic axis can show."""
+    return positive([*audit.lower_bounds.values(), audit.upper_bound, audit.upper_bound_kernel])
 
 
 def _figure(study: Study, number: str, audits: Mapping[str, Audit]) -> Figure:
@@ -199,34 +198,42 @@ def _figure(study: Study, number: str, audits: Mapping[str, Audit]) -> Figure:
                 color="#555555",
             )
     axes.set_xlabel("Lipschitz constant with respect to the image, Euclidean")
-    _key(drawing)
+    kernels = bool(positive(audit.upper_bound_kernel for audit in audits.values()))
+    _key(drawing, audits.values())
     return Figure(
         f"bounds{number}",
         "Between which bounds each discriminator's Lipschitz constant lies.",
         drawing,
         (
-            "The axis is logarithmic; 1 is dashed. The kernels' product is no bound: see "
-            "the notes of the table.",
+            "The axis is logarithmic; 1 is dashed.",
+            *(["The kernels' product is no bound: see the notes of the table."] * kernels),
         ),
         pd.DataFrame(_row(audit) for audit in audits.values()),
     )
 
 
-def _key(drawing: Drawing) -> None:
+def _key(drawing: Drawing, audits: Iterable[Audit]) -> None:
+    """Name the markers that are drawn."""
     grey: dict[str, Any] = {"color": "#666666", "linestyle": "none"}
-    drawing.legend(
-        [
+    audits = list(audits)
+
+    entries = {
+        "gradients at real, generated, between": (
+            positive(audit.lower_bounds.get(kind, math.nan) for audit in audits for kind in KINDS),
             Line2D([], [], marker="|", markersize=7, **grey),
+        ),
+        "lower bound": (
+            positive(audit.lower_bound for audit in audits),
             Line2D([], [], marker=">", markersize=5, **grey),
+        ),
+        "upper bound": (
+            positive(audit.upper_bound for audit in audits),
             Line2D([], [], marker="<", markersize=5, **grey),
+        ),
+        "kernels' product (no bound)": (
+            positive(audit.upper_bound_kernel for audit in audits),
             Line2D([], [], marker="D", mfc="white", mec="#222222", mew=0.8, ms=4, ls="none"),
-        ],
-        [
-            "gradients at real, generated, between",
-            "lower bound",
-            "upper bound",
-            "kernels' product (no bound)",
-        ],
-        loc="outside lower center",
-        ncols=4,
-    )
+        ),
+    }
+    drawn = {name: handle for name, (shown, handle) in entries.items() if shown}
+    drawing.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=4)

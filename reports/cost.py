@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from lipbench.cells import numbers
 from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
 
+from ._audits import LONG, text
 from ._side_by_side import side_by_side
 
 
@@ -106,4 +106,4 @@ def _others(timed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(value: float, decimals: int) -> str:
-    return "—" if math.isnan(value) else f"{value:,.{decimals}f}"
+    return f"{value:,.{decimals}f}" if abs(value) < LONG else text(value)

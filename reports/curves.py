@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import WIDTH, groups, is_log, legend, log_axis, paper, plain
+from ._draw import LARGEST, WIDTH, groups, legend, paper, plain, score_axis
 
 _POINTS = 80  # drawn in a curve; the median of the updates between them
 _TRAINING = {
@@ -36,18 +36,20 @@ class Curves(Exhibit):
         curves = curves.merge(study.runs[["run_id", "method", "setting", "outcome"]])
         for score in study.protocol.selection.scores:
             of_score = curves[
-                (curves["name"] == f"{score}_selection") & np.isfinite(curves["value"])
+                (curves["name"] == f"{score}_selection") & (curves["value"].abs() < LARGEST)
             ]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
-                for number, methods in groups(study.methods):
+                for number, methods in groups(_present(study, of_score)):
                     yield _score(study, score, _of(methods, of_score), number)
             else:
                 title = SCORES[score].title
                 yield Omitted(f"no learning curve of {title}: it was not scored during training")
         training = {n: curves[curves["name"] == n] for n in _TRAINING}
+        training = {n: c[c["value"].abs() < LARGEST] for n, c in training.items()}
         varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
         if varied:
-            for number, methods in groups(study.methods):
+            drawn = _present(study, pd.concat(varied.values()))
+            for number, methods in groups(drawn):
                 some = {name: _of(methods, curves) for name, curves in varied.items()}
                 yield _training(study, some, number)
         else:
@@ -65,8 +67,7 @@ def _score(study: Study, score: str, curves: pd.DataFrame, number: str) -> Figur
     rows = math.ceil(len(study.settings) / columns)
     drawing = paper(0.5 + 1.9 * rows, WIDTH if columns > 1 else 4.6)
     grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    if is_log(about):
-        log_axis(grid[0, 0])
+    score_axis(grid[0, 0], about, curves["value"])
     for i, axes in enumerate(grid.flat):
         if i >= len(study.settings):
             axes.set_visible(False)
@@ -82,11 +83,19 @@ def _score(study: Study, score: str, curves: pd.DataFrame, number: str) -> Figur
         axes.set_ylabel(plain(about.title))
     legend(drawing, study, _present(study, curves))
     note = (
-        "Lines are medians over seeds, bands the range; × is where a run diverged. These scores "
-        "choose the best checkpoint: other latents and other real images than those of the tables."
+        "These scores choose the best checkpoint: other latents and other real images than those "
+        "of the tables."
     )
     caption = f"Learning curves at each setting: {about.title}."
-    return Figure(f"learning_{score}{number}", caption, drawing, (note,))
+    return Figure(f"learning_{score}{number}", caption, drawing, (_told_of_lines(curves), note))
+
+
+def _told_of_lines(curves: pd.DataFrame) -> str:
+    """Return how the lines are drawn, of those that there are."""
+    several = (curves.groupby(["method", "setting"])["run_id"].nunique() > 1).any()
+    bands = "medians over seeds, bands the range" if several else "one run each"
+    diverged = "; × is where a run diverged" if (curves["outcome"] == "diverged").any() else ""
+    return f"Lines are {bands}{diverged}."
 
 
 def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Figure:
@@ -95,9 +104,8 @@ def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Fig
     drawing = paper(0.6 + 1.25 * len(curves), width)
     grid = drawing.subplots(len(curves), columns, sharex=True, sharey="row", squeeze=False)
     for row, (name, of_name) in zip(grid, curves.items(), strict=True):
-        finite = of_name[np.isfinite(of_name["value"])]
-        thinned = _thinned(finite)
-        low, high = finite["value"].quantile([0.005, 0.995])
+        thinned = _thinned(of_name)
+        low, high = of_name["value"].quantile([0.005, 0.995]) if len(of_name) else (0.0, 1.0)
         for axes, setting in zip(row, study.settings, strict=True):
             axes.grid()
             _lines(axes, study, thinned[thinned["setting"] == setting])
@@ -111,15 +119,16 @@ def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Fig
     for axes in grid[-1]:
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel("G updates")
-    legend(drawing, study, _present(study, pd.concat(curves.values())))
+    every = pd.concat(curves.values())
+    legend(drawing, study, _present(study, every))
     return Figure(
         f"training{number}",
         "What the networks optimise during training, at each setting.",
         drawing,
         (
-            "Medians over seeds, of the updates between two points too; bands are the range, × "
-            "is where a run diverged. The highest and lowest 0.5% of values are cut off. Losses "
-            "of different kinds cannot be compared.",
+            f"{_told_of_lines(every)} Points are medians of the updates between them too. The "
+            "highest and lowest 0.5% of values are cut off. Losses of different kinds cannot be "
+            "compared.",
         ),
     )
 

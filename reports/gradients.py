@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._audits import KINDS, NO_AUDIT, Audit, Spread, newest, notes
-from ._draw import groups, height_of_rows, log_x, method_rows, paper, tint
+from ._draw import groups, height_of_rows, log_x, method_rows, paper, positive, tint
 
 _TITLES = {"real": "real images", "fake": "generated images", "interpolates": "between the two"}
 _LIGHTNESS = dict(zip(KINDS, (0.0, 0.4, 0.75), strict=True))
@@ -41,7 +41,7 @@ def _boxes(audit: Audit) -> Iterator[tuple[str, Spread]]:
     """Yield the distributions that a logarithmic axis can show, by the kind of images."""
     for kind in KINDS:
         spread = audit.gradient_norms.get(kind)
-        if spread and spread.quantiles and 0 < spread.quantiles[-1] < math.inf:
+        if spread and spread.quantiles and positive(spread.quantiles[-1:]):
             yield kind, spread
 
 
@@ -51,8 +51,8 @@ def _figure(
     drawing = paper(height_of_rows(list(audits), 0.34))
     norms, saturated = method_rows(drawing, list(audits), 2)
     spreads = [spread for audit in audits.values() for _, spread in _boxes(audit)]
-    positive = [q for spread in spreads for q in spread.quantiles[1:-1] if q > 0] or [1.0]
-    log_x(norms, min(positive), max(positive))
+    shown = positive(q for spread in spreads for q in spread.quantiles[1:-1]) or [1.0]
+    log_x(norms, min(shown), max(shown))
     norms.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
     for row, (method, audit) in enumerate(audits.items()):
         for kind, spread in _boxes(audit):
@@ -62,12 +62,15 @@ def _figure(
     norms.set_xlabel("norm of D's gradient")
     saturated.set_xlim(0, 1)
     saturated.set_xlabel("share of saturated units")
+    drawn = {kind for audit in audits.values() for kind, _ in _boxes(audit)}
+    kinds = [kind for kind in KINDS if kind in drawn]
     drawing.legend(
-        [Patch(facecolor=tint("#444444", _LIGHTNESS[kind])) for kind in KINDS],
-        list(_TITLES.values()),
+        [Patch(facecolor=tint("#444444", _LIGHTNESS[kind])) for kind in kinds],
+        [_TITLES[kind] for kind in kinds],
         loc="outside lower center",
         ncols=3,
     )
+    low, high = norms.get_xlim()
     return Figure(
         f"gradients{number}",
         "Norms of D's gradient with respect to the image, and the share of its units that are "
@@ -75,13 +78,25 @@ def _figure(
         drawing,
         (
             "Boxes hold the middle half, whiskers reach from 5% to 95%, the line is the median; "
-            "the axis is logarithmic, and 1 is dashed where it is reached.",
-            "Saturation: a dot is an activation layer, the bar their mean; dark is the share of "
-            "units that are saturated on every audited image.",
+            f"the axis is logarithmic{', and 1 is dashed' if low < 1 < high else ''}.",
+            *_told_of_saturation(audits),
             *notes(study, audited),
         ),
         _numbers(audits),
     )
+
+
+def _told_of_saturation(audits: Mapping[str, Audit]) -> Iterator[str]:
+    units = [unit for audit in audits.values() for unit in audit.saturation]
+    dark = "; dark is the share of units that are saturated on every audited image"
+    if any(not math.isnan(unit.share) for unit in units):
+        some = any(unit.dead > 0 for unit in units)
+        yield (
+            f"Saturation: a dot is an activation layer, the bar their mean{dark if some else ''}."
+        )
+    missing = [m for m, audit in audits.items() if not audit.saturation]
+    if missing:
+        yield f"Without a saturated share, as no activation layer is known: {', '.join(missing)}."
 
 
 def _box(axes: Axes, place: float, spread: Spread, colour: tuple[float, float, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -71,8 +71,7 @@ class LastAndBest(Exhibit):
                 "last.",
                 "Gap: last minus best, with the sign that makes it positive where the last is "
                 "worse.",
-                "Standard error: of a run's last score, by the bootstrap over its images. Std "
-                "over latents: over sets of latents, for scores that a protocol repeats.",
+                *_told_of_spreads(found.values()),
                 *(
                     [f"Real images score {number(real, about)} (floor)."]
                     if real is not None
@@ -82,6 +81,14 @@ class LastAndBest(Exhibit):
             ),
             align="lcrrrrrrr",
         )
+
+
+def _told_of_spreads(found: Iterable[Mapping[Any, Any]]) -> Iterator[str]:
+    found = list(found)
+    if any(not math.isnan(cell["standard_error"]) for cell in found):
+        yield "Standard error: of a run's last score, by the bootstrap over its images."
+    if any(not math.isnan(cell["std_over_latents"]) for cell in found):
+        yield "Std over latents: over sets of latents, for scores that a protocol repeats."
 
 
 def _cells(study: Study, score: str) -> Iterator[dict[str, object]]:

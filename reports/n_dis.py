@@ -13,7 +13,7 @@ from lipbench.cells import Cell, cells
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
-from ._draw import WIDTH, groups, is_log, legend, log_axis, paper, plain
+from ._draw import WIDTH, groups, legend, paper, plain, score_axis
 
 _ADAM = ["lr", "beta1", "beta2"]
 _COLUMNS = 3  # panels in a row
@@ -32,7 +32,7 @@ class Ndis(Exhibit):
                 "no two settings with results differ in n_dis, D's updates for each one of G, only"
             )
         elif not (points["low"].notna()).any():
-            yield Omitted("no run with such settings has a score: all of them diverged")
+            yield Omitted("no run with such settings has a finite score")
         else:
             drawn = [m for m in study.methods if m in set(points["method"])]
             for number, methods in groups(drawn):
@@ -54,13 +54,14 @@ def _points(study: Study) -> pd.DataFrame:
 
 
 _COUNTS = ("runs", "diverged", "missing")
+_BANDS = "; bands are the range of the runs that completed"
 
 
 def _numbers(cell: Cell) -> dict[str, object]:
     return {
         "median": cell.median,
-        "low": min(cell.values, default=math.nan),
-        "high": max(cell.values, default=math.nan),
+        "low": min(cell.finite, default=math.nan),
+        "high": max(cell.finite, default=math.nan),
         "runs": cell.runs,
         "diverged": cell.diverged,
         "missing": cell.missing,
@@ -75,8 +76,7 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     width = WIDTH if columns > 1 or len(methods) > 6 else 4.2
     drawing = paper(0.9 + 2.0 * rows, width)
     grid = drawing.subplots(rows, columns, sharey=True, squeeze=False)
-    if is_log(about) and (points["low"].dropna() > 0).all():
-        log_axis(grid[0, 0])
+    score_axis(grid[0, 0], about, [*points["low"], *points["median"]])
     for axes in grid.ravel()[len(families) :]:
         axes.set_visible(False)
     for (adam, family), axes in zip(families, grid.ravel(), strict=False):
@@ -93,8 +93,8 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
         f"{'higher' if about.higher_is_better else 'lower'} is better.",
         drawing,
         (
-            "Medians over seeds, after as many generator updates; bands are the range of the runs "
-            f"that completed. {_runs(points['runs'])} a point.",
+            "Medians over seeds, after as many generator updates"
+            f"{_BANDS if (points['runs'] > 1).any() else ''}. {_runs(points['runs'])} a point.",
             *_told_of_divergence(points),
         ),
         points,
@@ -138,6 +138,6 @@ def _runs(counts: pd.Series[int]) -> str:
 
 def _told_of_divergence(points: pd.DataFrame) -> Iterator[str]:
     if (points["median"].abs() == math.inf).any():
-        yield "× at the top is where half of the runs or more diverged: there is no median."
+        yield "× at the top is where half of the runs or more diverged: there is no finite median."
     if points["missing"].any():
         yield "Some runs failed or have not ended; their points are over the others."

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
 
 from ._audits import NO_AUDIT, Audit, histories, notes, text
-from ._draw import WIDTH, groups, paper, plain
+from ._draw import LARGEST, WIDTH, groups, paper, plain
 
 _COLUMNS = 4  # panels in a row
 _PANELS = 20  # in a figure, at most
@@ -47,7 +47,7 @@ class Overfitting(Exhibit):
 
 
 def _with_losses(audits: Sequence[Audit]) -> list[Audit]:
-    return [audit for audit in audits if math.isfinite(audit.loss_train + audit.loss_heldout)]
+    return [a for a in audits if abs(a.loss_train) + abs(a.loss_heldout) < LARGEST]
 
 
 def _figure(

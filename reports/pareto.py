@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
@@ -11,8 +12,8 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
 
 from ._audits import text
-from ._draw import LINES, is_log, legend, log_axis, log_x, paper, plain
-from ._grid import INCOMPLETE, entry
+from ._draw import LINES, legend, log_x, paper, plain, score_axis
+from ._grid import entry, marks
 
 
 class Pareto(Exhibit):
@@ -38,7 +39,8 @@ def _points(study: Study) -> pd.DataFrame:
     rows = []
     for method, setting in best_settings(study).items():
         here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-        timed = seconds[here & study.runs["outcome"].eq("completed")].dropna()
+        timed = seconds[here & study.runs["outcome"].eq("completed")]
+        timed = timed[timed.gt(0) & timed.lt(math.inf)]
         cell = found[method, setting]
         if not timed.empty:
             rows.append(
@@ -46,15 +48,19 @@ def _points(study: Study) -> pd.DataFrame:
                     "method": method,
                     "setting": setting,
                     "score": cell.median,
+                    "collapsed": math.isinf(cell.standing),
                     "seconds": float(timed.median()),
                     "runs_scored": len(cell.values),
                     "runs_timed": len(timed),
                 }
             )
-    points = pd.DataFrame(rows, columns=["method", "setting", "score", "seconds", *_COUNTS])
+    columns = ["method", "setting", "score", "collapsed", "seconds", *_COUNTS]
+    points = pd.DataFrame(rows, columns=columns)
     points = points.sort_values("seconds", kind="stable").reset_index(drop=True)
     higher = SCORES[primary].higher_is_better
-    return points.assign(on_front=_on_front(points["seconds"], points["score"], higher))
+    competing = points[~points["collapsed"].astype(bool)]
+    front = _on_front(competing["seconds"], competing["score"], higher)
+    return points.assign(on_front=points.index.isin(competing.index[front]))
 
 
 _COUNTS = ("runs_scored", "runs_timed")
@@ -81,6 +87,8 @@ def _notes(study: Study, points: pd.DataFrame) -> Iterator[str]:
         "else that did: compare only runs made side by side."
     )
     yield "On the front: no other method is as quick and as good, and better in one of the two."
+    if points["collapsed"].any():
+        yield "A method half of whose runs or more collapsed there is not on the front."
     missing = [m for m in study.methods if m not in set(points["method"])]
     diverged = set(study.runs["method"][study.runs["outcome"] == "diverged"])
     scored = best_settings(study)
@@ -96,8 +104,7 @@ def _figure(study: Study, points: pd.DataFrame) -> Figure:
     few = len(points) <= LINES
     drawing = paper(3.6 if few else 4.2, 5.4 if few else 7.2)
     axes = drawing.add_subplot()
-    if is_log(about) and (points["score"] > 0).all():
-        log_axis(axes)
+    score_axis(axes, about, points["score"])
     log_x(axes, points["seconds"].min(), points["seconds"].max())
     front = points[points["on_front"]]
     axes.step(
@@ -118,10 +125,15 @@ def _figure(study: Study, points: pd.DataFrame) -> Figure:
     return Figure(
         "pareto",
         f"{about.title} at each method's best setting against the seconds of its training: "
-        f"{'higher' if about.higher_is_better else 'lower'} is better. The front is dashed.",
+        f"{'higher' if about.higher_is_better else 'lower'} is better."
+        f"{' The front is dashed.' if points['on_front'].sum() > 1 else ''}",
         drawing,
         (
-            *(["Methods off the front are grey; the table names them."] if not few else []),
+            *(
+                ["Methods off the front are grey; the table names them."]
+                if not few and not points["on_front"].all()
+                else []
+            ),
             *_notes(study, points),
         ),
         points,
@@ -132,10 +144,10 @@ def _table(study: Study, points: pd.DataFrame) -> Table:
     about = SCORES[study.protocol.primary]
     found = cells(study, study.protocol.primary)
     rows = []
-    incomplete = False
+    shown = []
     for point in points.to_dict("records"):
         cell = found[point["method"], point["setting"]]
-        incomplete |= not cell.complete
+        shown.append(cell)
         front = "yes" if point["on_front"] else "no"
         seconds = text(point["seconds"], 4)
         rows.append((point["method"], point["setting"], entry(cell, about), seconds, front))
@@ -146,7 +158,7 @@ def _table(study: Study, points: pd.DataFrame) -> Table:
         rows=tuple(rows),
         raw=points,
         notes=(
-            *([f"{INCOMPLETE} Some runs failed or have not ended."] if incomplete else []),
+            *marks(shown),
             *_notes(study, points),
         ),
         align="lcrrc",

@@ -11,7 +11,7 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Study
 
 from ._audits import NO_AUDIT, read
-from ._draw import groups, is_log, legend, log_axis, log_x, paper, plain
+from ._draw import LARGEST, groups, legend, log_x, paper, plain, score_axis
 
 _BOUNDS = {
     "lower_bound": "largest lower bound of D's Lipschitz constant",
@@ -27,12 +27,12 @@ class ScoreAndBound(Exhibit):
 
     def show(self, study: Study) -> Iterator[Figure | Omitted]:
         points = _points(study)
-        drawable = points["score"].notna() & points["lower_bound"].gt(0)
-        drawable &= points["lower_bound"] < math.inf
+        drawable = points["score"].abs() < LARGEST
+        drawable &= points["lower_bound"].between(1 / LARGEST, LARGEST)
         if not study.audits:
             yield NO_AUDIT
         elif not drawable.any():
-            yield Omitted("no audited run has a score, and a bound above 0")
+            yield Omitted("no audited run has a finite score, and a bound above 0")
         else:
             drawn = [m for m in study.methods if m in set(points["method"][drawable])]
             for number, methods in groups(drawn):
@@ -56,10 +56,9 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     about = SCORES[study.protocol.primary]
     drawing = paper(3.3)
     row = drawing.subplots(1, 2, sharey=True)
-    if is_log(about):
-        log_axis(row[0])
+    score_axis(row[0], about, points["score"])
     for axes, (bound, title) in zip(row, _BOUNDS.items(), strict=True):
-        finite = points[points[bound].gt(0) & (points[bound] < math.inf)]
+        finite = points[points[bound].between(1 / LARGEST, LARGEST)]
         axes.grid()
         axes.set_xlabel(title)
         if finite.empty:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from lipbench.reporting import Exhibit, Omitted, Study, Table
@@ -21,8 +20,4 @@ class OtherScores(Exhibit):
         if not others:
             yield Omitted(f"the protocol {study.protocol.id} has one score")
         for score in others:
-            table = grid(study, score, f"score_{score}")
-            if study.tuning is None:
-                rules = "Marks and bold as in the table of robustness."
-                table = dataclasses.replace(table, notes=(table.notes[0], rules))
-            yield table
+            yield grid(study, score, f"score_{score}")

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
 
 from ._audits import NO_AUDIT, Audit, histories, layer_names, notes, text
-from ._draw import WIDTH, groups, paper, plain
+from ._draw import LARGEST, WIDTH, finite, groups, paper, plain
 
 _COLUMNS = 3  # panels in a row
 _PANELS = 15  # in a figure, at most
@@ -126,11 +126,20 @@ def _figure(
         drawing,
         (
             *notes(study, audited, "audits"),
-            "Methods that estimate their sigma, and those with several audits. The vertical axes "
-            "differ, and some are logarithmic; 1 is dashed.",
+            "Methods that estimate their sigma, and those with several audits. "
+            f"{_told_of_axes(list(grid[: len(methods)]))}",
         ),
         sigmas,
     )
+
+
+def _told_of_axes(panels: Sequence[Axes]) -> str:
+    """Return what to know of the vertical axes."""
+    log = [axes.get_yscale() == "log" for axes in panels]
+    scale = "logarithmic" if all(log) else "partly logarithmic" if any(log) else "linear"
+    dashed = any(low < 1 < high for low, high in (axes.get_ylim() for axes in panels))
+    differ = " and differ" if len(panels) > 1 else ""
+    return f"The vertical axes are {scale}{differ}{'; 1 is dashed' if dashed else ''}."
 
 
 def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, str]) -> None:
@@ -139,7 +148,8 @@ def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, 
     marker = "o" if sigmas["update"].nunique() == 1 else None
     for layer, line in sigmas.groupby("layer", sort=False):
         colour = colours[str(layer)]
-        axes.plot(line["update"], line["sigma_kernel"], color=colour, marker=marker, markersize=3)
+        shown = line["sigma_kernel"].where(line["sigma_kernel"] < LARGEST)
+        axes.plot(line["update"], shown, color=colour, marker=marker, markersize=3)
     axes.axhline(1, color="#444444", linestyle="--", linewidth=0.8)
     axes.set_ylim(*_limits(sigmas))
     if axes.get_ylim()[0] > 0 and axes.get_ylim()[1] / axes.get_ylim()[0] > _LOG_FROM:
@@ -149,7 +159,7 @@ def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, 
 
 def _limits(sigmas: pd.DataFrame) -> tuple[float, float]:
     """Return the ends of a panel's axis; 1 is between them where sigma is meant to be 1."""
-    known = [value for value in sigmas["sigma_kernel"] if math.isfinite(value)] or [1.0]
+    known = finite(sigmas["sigma_kernel"]) or [1.0]
     known += [1.0] if sigmas["sigma_estimate"].notna().any() else []
     low, high = min(known), max(known)
     if low > 0 and high / low > _LOG_FROM:

@@ -16,7 +16,7 @@ from lipbench.tuning.analysis import best_trials, configuration, confirmations
 from lipbench.tuning.record import Objective, Tuning
 
 from ._audits import text
-from ._grid import INCOMPLETE
+from ._grid import COLLAPSED, INCOMPLETE
 from ._tuning import OfTrials, better, described, place, searches, stated
 
 _NONE = Shown("—", muted=True)
@@ -115,7 +115,7 @@ def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
         ),
         rows=tuple(rows),
         raw=_raw(study, tuning, first),
-        notes=tuple(_notes(tuning, first, objective, confirmed)),
+        notes=tuple(_notes(tuning, first, objective, confirmed, bool(best))),
         align="lrrrl" if confirmed else "lrl",
     )
 
@@ -123,13 +123,17 @@ def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
 def _winners(study: Study, first: pd.DataFrame, objective: Objective) -> set[str]:
     """Return the methods of the best mean; none unless all have as many runs, all with a result.
 
-    A single run has no winner.
+    A single run has no winner, and a method with a collapsed run is none.
     """
     name = objective.name
     fair = len(first) == len(study.methods) and first[f"{name}_runs"].nunique() == 1
     if not fair or first[f"{name}_runs"].iloc[0] < 2 or first[f"{name}_missing"].any():
         return set()
-    means = dict(zip(first["method"], first[f"{name}_mean"].astype(float), strict=True))
+    worst = -math.inf if objective.higher_is_better else math.inf
+    means = {
+        row["method"]: worst if row[f"{name}_collapsed"] else float(row[f"{name}_mean"])
+        for row in first.to_dict("records")
+    }
     return leaders(means, objective.higher_is_better, lambda value: stated(value, objective))
 
 
@@ -138,7 +142,7 @@ def _mean(row: Mapping[Any, Any], objective: Objective, best: bool = False) -> S
     of = {k.removeprefix(f"{objective.name}_"): v for k, v in row.items()}
     if not of["runs"]:
         return _NONE
-    mark = INCOMPLETE if of["missing"] else ""
+    mark = (INCOMPLETE if of["missing"] else "") + (COLLAPSED if of["collapsed"] else "")
     ended = int(of["completed"] + of["diverged"])
     if not ended:
         return Shown("incomplete", mark, muted=True)
@@ -148,6 +152,8 @@ def _mean(row: Mapping[Any, Any], objective: Objective, best: bool = False) -> S
         if of["completed"]:
             others = _spread(of["mean_completed"], of["std_completed"], objective)
             count += f", else {others}"
+    if of["collapsed"]:
+        count += f", {of['collapsed']:.0f} collapsed"
     return Shown(_spread(of["mean"], of["std"], objective), mark, count, best)
 
 
@@ -170,7 +176,10 @@ def _searched(
 
 def _gap(row: Mapping[Any, Any], objective: Objective) -> Shown:
     value = float(row.get(f"{objective.name}_gap", math.nan))
-    return _NONE if math.isnan(value) else Shown(f"{value:+,.{objective.decimals}f}")
+    if math.isnan(value):
+        return _NONE
+    sign = "+" if value >= 0 else ""
+    return Shown(f"{sign}{stated(value, objective)}")
 
 
 def _configuration(study: Study, tuning: Tuning, row: Mapping[Any, Any]) -> str:
@@ -198,7 +207,7 @@ def _raw(study: Study, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _notes(
-    tuning: Tuning, first: pd.DataFrame, objective: Objective, confirmed: bool
+    tuning: Tuning, first: pd.DataFrame, objective: Objective, confirmed: bool, bold: bool
 ) -> Iterator[str]:
     many = f" of all {searches(tuning)}" if len(tuning.seeds) > 1 else ""
     if confirmed:
@@ -217,7 +226,7 @@ def _notes(
             f"It was not run again{' yet' if tuning.configurations else ''}."
         )
     yield from _marks(first, [objective])
-    if confirmed and len(first) > 1:
+    if bold:
         yield "Bold is the best mean, where every method has as many runs, all with a result."
 
 
@@ -236,6 +245,8 @@ def _marks(found: pd.DataFrame, objectives: Sequence[Objective]) -> Iterator[str
             f"{INCOMPLETE} Incomplete: some runs failed, have not ended or have no such value. "
             "They are missing, not bad."
         )
+    if some("collapsed"):
+        yield f"{COLLAPSED} Some runs collapsed: the mean has their values, and is not the best."
 
 
 def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:

@@ -102,6 +102,7 @@ def _bars(axes: Axes, about: Importance, names: Mapping[str, str], most: int) ->
 
 
 def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> Iterator[str]:
+    grey = any(s <= a.by_chance[p] for a in found.values() for p, s in a.shares.items())
     of = f"the logarithm of {objective.title}" if log else objective.title
     yield (
         "fANOVA (Hutter et al. 2014) as Optuna computes it, with a fixed seed: the share of the "
@@ -110,7 +111,7 @@ def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> 
     )
     yield (
         "The tick is the share that the parameter gets where the values are shuffled, the mean of "
-        f"{SHUFFLES} times: what chance alone gives it. Grey: not above that."
+        f"{SHUFFLES} times: what chance alone gives it.{' Grey: not above that.' if grey else ''}"
     )
     trials = [about.trials for about in found.values() if about.shares]
     many = f"{min(trials)}" if min(trials) == max(trials) else f"{min(trials)} to {max(trials)}"

@@ -14,7 +14,7 @@ from lipbench.reporting import Figure, Omitted, Study, Table
 from lipbench.tuning.analysis import best_trials, configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
-from ._draw import WIDTH, groups, paper, plain
+from ._draw import LARGEST, WIDTH, groups, paper, plain
 from ._tuning import (
     NONE_COMPLETED,
     OfTrials,
@@ -44,6 +44,7 @@ class Parallel(OfTrials):
     def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         objective = tuning.objectives[0]
         found = counted(study.trials, objective)
+        found = found.assign(value=found["value"].where(found["value"].abs() < LARGEST))
         valued = found["method"][(found["outcome"] == "completed") & found["value"].notna()]
         methods = [m for m in drawn_methods(study, valued) if tuning.search.get(m)]
         if not methods:

@@ -94,11 +94,19 @@ def _line(
         axes.plot(x, line["median"], pen.marker, color=pen.colour, markersize=4)
 
 
+def _banded(methods: Sequence[str], lines: pd.DataFrame) -> bool:
+    """Return whether a figure has bands: few methods, and one with several searches."""
+    return len(methods) <= BANDS and any(
+        (over_repeats(lines[lines["method"] == method], "trials")["searches"] > 1).any()
+        for method in methods
+    )
+
+
 def _notes(
     study: Study, tuning: Tuning, methods: Sequence[str], lines: pd.DataFrame, cost: str
 ) -> Iterator[str]:
     if len(tuning.seeds) > 1:
-        bands = "bands the range" if len(methods) <= BANDS else "the range is in the CSV file"
+        bands = "bands the range" if _banded(methods, lines) else "the range is in the CSV file"
         yield (
             f"Lines are medians over a method's {searches(tuning)}, {bands}; they end with the "
             "shortest search."

@@ -53,6 +53,7 @@ def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
             )
             for method in compared
         }
+    bold = any(shown.best for column in columns.values() for shown in column.values())
     rows: list[tuple[Shown | str, ...]] = [
         (m, *[column.get(m, _NONE) for column in columns.values()]) for m in study.methods
     ]
@@ -63,7 +64,7 @@ def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
         columns=("Method", *[f"{k:,} trial{'' if k == 1 else 's'}" for k in columns]),
         rows=tuple(rows),
         raw=ranks,
-        notes=tuple(_notes(study, tuning, ranks)),
+        notes=tuple(_notes(study, tuning, ranks, bold)),
     )
 
 
@@ -71,11 +72,15 @@ def _percent(chance: float) -> str:
     return f"{chance:.0%}" if chance == 0 or chance >= 0.005 else "<1%"
 
 
-def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Iterator[str]:
+def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame, bold: bool) -> Iterator[str]:
     n = int(ranks["n"].iloc[0])
+    if bold:
+        yield (
+            "Bold is the method that is most likely the best of those compared, drawn "
+            "independently; ties share."
+        )
     yield (
-        "Bold is the method that is most likely the best of those compared, drawn independently; "
-        "ties share. A search's value is one run's, chosen for being the best: the confirmed ones "
+        "A search's value is one run's, chosen for being the best: the confirmed ones "
         "are what methods differ by after tuning."
     )
     first = ranks.drop_duplicates("method")

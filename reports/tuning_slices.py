@@ -231,7 +231,9 @@ def _legend(drawing: Drawing, points: pd.DataFrame) -> None:
 
 
 def _notes(objective: Objective, points: pd.DataFrame) -> Iterator[str]:
-    yield "Ringed is a method's best trial. Ranges are those that were searched."
+    if points["best"].any():
+        yield "Ringed is a method's best trial."
+    yield "Ranges are those that were searched."
     if (points["outcome"] == "diverged").any():
         told = stated(objective.if_diverged, objective)
         yield f"A diverged trial stands at the edge: it has no value, the sampler was told {told}."

@@ -213,6 +213,39 @@ def quotient(step: Step) -> Bound:
     return _scaled(step, [1 / value for value in step.args[1:]])
 
 
+def batch_norm(step: Step) -> Bound:
+    """Return the bound of batch normalization by running statistics, as it is in eval mode.
+
+    Channels are scaled by gamma / sqrt(variance + epsilon) and shifted: an affine map. With the
+    batch's own statistics, as in training or where none are kept, it has no constant.
+    """
+    if step.argument(1, "running_mean", None) is None or step.argument(5, "training", False):
+        raise UnboundedError(
+            "batch normalization without running statistics divides by the batch's own deviation: "
+            "no constant"
+        )
+    return _by_running_statistics(step)
+
+
+def instance_norm(step: Step) -> Bound:
+    """Return the bound of instance normalization that keeps running statistics, in eval mode."""
+    if step.module is not None:
+        own = step.module.training or not step.module.track_running_stats
+    else:
+        own = step.argument(5, "use_input_stats", True)
+    if own or step.argument(1, "running_mean", None) is None:
+        raise UnboundedError(f"instance normalization {_OWN}")
+    return _by_running_statistics(step)
+
+
+def _by_running_statistics(step: Step) -> Bound:
+    variance, gamma = step.argument(2, "running_var", None), step.argument(3, "weight", None)
+    scale = (variance.double() + float(step.argument(7, "eps", 1e-5))).rsqrt()
+    scale = scale if gamma is None else scale * gamma.double()
+    largest = scale.abs().max().item()
+    return largest * step.constant, f"running statistics: a channel times up to {largest:.4g}"
+
+
 def dropout(step: Step) -> Bound:
     """Return the bound of dropout that is off, as it is at rest."""
     if step.argument(2, "training", True):
@@ -267,7 +300,6 @@ def _each(value: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
 
 
-_BATCH = "batch normalization divides by the batch's own deviation in training: no constant there"
 _OWN = "divides by the image's own deviation: no constant but for its epsilon"
 _SILU, _GELU, _MISH = 1.09984, 1.12905, 1.08851  # the largest slopes, rounded up; no closed form
 _SELU = 1.0507009873554805 * 1.6732632423543772  # scale * alpha, the slope below 0
@@ -346,17 +378,17 @@ RULES: dict[Any, Rule] = {
     **dict.fromkeys((torch.cat, torch.concat, torch.stack), beside),
     **dict.fromkeys((operator.mul, torch.mul, "mul"), product),
     **dict.fromkeys((operator.truediv, torch.div, "div"), quotient),
-    # What has none
+    # Normalizations, affine where they have running statistics
     **dict.fromkeys(
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, F.batch_norm),
-        no_bound(_BATCH),
+        batch_norm,
     ),
+    **dict.fromkeys(
+        (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, F.instance_norm), instance_norm
+    ),
+    # What has none
     **dict.fromkeys((nn.LayerNorm, F.layer_norm), no_bound(f"layer normalization {_OWN}")),
     **dict.fromkeys((nn.GroupNorm, F.group_norm), no_bound(f"group normalization {_OWN}")),
-    **dict.fromkeys(
-        (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, F.instance_norm),
-        no_bound(f"instance normalization {_OWN}"),
-    ),
     **dict.fromkeys(
         (nn.MultiheadAttention, F.scaled_dot_product_attention),
         no_bound("dot-product attention is not Lipschitz (Kim et al., ICML 2021)"),

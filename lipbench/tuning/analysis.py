@@ -38,11 +38,13 @@ _SHUFFLED_TREES = 16
 def counted(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Return the counted trials by method, seed and number, with a column `value`.
 
-    That is the objective's column where a trial is valued, and NaN where it was pruned.
+    That is the objective's column where a trial is valued, and NaN where it was pruned, or where
+    the value is not finite.
     """
     kept = trials[trials["outcome"].isin(COUNTED)]
     value = pd.to_numeric(kept[objective.name]).astype(float)
-    kept = kept.assign(value=value.where(kept["outcome"].isin(VALUED)))
+    valued = kept["outcome"].isin(VALUED) & (value.abs() < math.inf)
+    kept = kept.assign(value=value.where(valued))
     order = kept["method"].map({m: i for i, m in enumerate(kept["method"].unique())})
     kept = kept.assign(_order=order).sort_values(["_order", "seed", "trial"], kind="stable")
     return kept.drop(columns="_order").reset_index(drop=True)
@@ -64,9 +66,10 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Return a row for each configuration that was run again, over its fresh seeds.
 
     Columns: `method`, `repeat`, `trial`, `setting`, `runs`, `completed`, `diverged`, `missing`
-    (failed, not ended, or without this value), `mean` and `std` over the runs with a result, of
-    which a diverged one counts as the ceiling, and `mean_completed`, `std_completed` over the
-    others. A standard deviation is over n - 1, and NaN of one run.
+    (failed, not ended, or without this value), `collapsed` (of the completed ones), `mean` and
+    `std` over the runs with a result, of which a diverged one counts as the ceiling, and
+    `mean_completed`, `std_completed` over the others. A standard deviation is over n - 1, and NaN
+    of one run.
     """
     rows = []
     value = pd.to_numeric(runs[objective.name]) if objective.name in runs else math.nan
@@ -83,6 +86,7 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
                 "completed": len(own),
                 "diverged": diverged,
                 "missing": len(of_it) - len(values),
+                "collapsed": _collapsed(of_it.loc[own.index]),
                 **_moments("", values),
                 **_moments("_completed", [*own]),
             }
@@ -91,14 +95,20 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 _CONFIRMED = [
-    *("runs", "completed", "diverged", "missing"),
+    *("runs", "completed", "diverged", "missing", "collapsed"),
     *("mean", "std", "mean_completed", "std_completed"),
 ]
 
 
+def _collapsed(runs: pd.DataFrame) -> int:
+    return int(runs["collapsed"].eq(True).sum()) if "collapsed" in runs else 0
+
+
 def _moments(suffix: str, values: Sequence[float]) -> dict[str, float]:
     mean = float(np.mean(values)) if values else math.nan
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    spread = len(values) > 1 and math.isfinite(mean)
+    with np.errstate(over="ignore"):
+        std = float(np.std(values, ddof=1)) if spread else math.nan
     return {f"mean{suffix}": mean, f"std{suffix}": std}
 
 

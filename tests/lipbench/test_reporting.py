@@ -167,6 +167,7 @@ def test_a_report_has_its_files_and_returns_its_page(tmp_path):
     assert index == tmp_path / "report" / "index.html"
     files = {str(p.relative_to(index.parent)) for p in index.parent.rglob("*") if p.is_file()}
     assert files == {
+        ".report.json",
         "index.html",
         "runs.csv",
         "tables/numbers.csv",
@@ -224,11 +225,12 @@ def test_latex_is_booktabs_and_escaped():
 
     escaped = (
         r"50\% of a\_b \& $<$i$>$\$x\$$<$/i$>$ $|$ \{y\} \#1 \textbackslash{} "
-        r"\textasciitilde{} \textasciicircum{} $\pm$ $^{\dagger}$"
+        r"\textasciitilde{} \textasciicircum{} $\pm$ \textsuperscript{$\dagger$}"
     )
     assert rf"\caption{{Caption: {escaped}}}" in text
     stacked = (
-        r"\begin{tabular}[t]{@{}r@{}}\textbf{1.50$^{\dagger}$}\\[-3pt]{\tiny 1--2}\end{tabular}"
+        r"\begin{tabular}[t]{@{}r@{}}\textbf{1.50\textsuperscript{$\dagger$}}"
+        r"\\[-3pt]{\tiny 1--2}\end{tabular}"
     )
     assert rf"    {escaped} & {stacked} \\" in text
     assert [r for r in (r"\toprule", r"\midrule", r"\bottomrule") if text.count(r) == 1] == [
@@ -236,16 +238,16 @@ def test_latex_is_booktabs_and_escaped():
         r"\midrule",
         r"\bottomrule",
     ]
-    assert r"Method & $\beta$$_1$ \\" in text
+    assert r"Method & $\beta$\textsubscript{1} \\" in text
     assert r"\begin{tabular}{lr}" in text
 
 
-def test_markdown_escapes_the_bars_of_its_columns():
+def test_markdown_shows_every_text_as_it_is():
     lines = compose(made(), [OneTable()])["tables/numbers.md"].decode().splitlines()
 
     rows = [line for line in lines if line.startswith("|")]
     assert rows[1] == "| :-- | --: |"
-    assert r"\| {y}" in rows[2]
+    assert r"a\_b \& \<i\>\$x\$\</i\> \| \{y\}" in rows[2]
     assert rows[2].endswith("| **1.50†** (1–2) |")
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
 
@@ -274,6 +276,82 @@ def test_a_new_report_replaces_the_earlier_one_whole(tmp_path):
 
     assert not (tmp_path / "report/tables").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_the_files_of_others_stay_in_a_report(tmp_path):
+    report = tmp_path / "report"
+    render(made(), report, [OneTable()])
+    (report / "tables/my notes.md").write_text("mine")
+    (report / "talk").mkdir()
+    (report / "talk/slides.pdf").write_text("mine")
+    (report / "talk/empty").mkdir()
+    (report / "talk/data").symlink_to("/nowhere")
+
+    render(made(), report, [OneFigure()])
+
+    files = {str(p.relative_to(report)) for p in report.rglob("*")}
+    assert files == {
+        ".report.json",
+        "index.html",
+        "runs.csv",
+        "figures",
+        "figures/line.png",
+        "figures/line.pdf",
+        "tables",
+        "tables/my notes.md",
+        "talk",
+        "talk/slides.pdf",
+        "talk/empty",
+        "talk/data",
+    }
+    assert (report / "talk/slides.pdf").read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.parametrize("name", ["figures/line.png", "figures", "figures/line.pdf/mine"])
+def test_a_file_of_another_in_the_way_is_named_before_anything_is_lost(tmp_path, name):
+    report = tmp_path / "report"
+    render(made(), report, [OneTable()])
+    earlier = (report / "index.html").read_bytes()
+    (report / name).parent.mkdir(parents=True, exist_ok=True)
+    (report / name).write_text("mine")
+
+    with pytest.raises(UserError, match=rf"which no report wrote: {name}; move them"):
+        render(made(), report, [OneFigure()])
+
+    assert (report / name).read_text() == "mine"
+    assert (report / "index.html").read_bytes() == earlier
+
+
+@pytest.mark.parametrize("listing", [None, b"", b"null", b'{"files": 7}', b"\xff"])
+def test_a_report_without_a_list_owns_the_names_that_reports_write(tmp_path, listing):
+    report = tmp_path / "report"
+    render(made(), report, [OneTable()])
+    (report / ".report.json").unlink()
+    if listing is not None:
+        (report / ".report.json").write_bytes(listing)
+    (report / "thesis.tex").write_text("mine")
+
+    render(made(), report, [OneFigure()])
+
+    assert (report / "thesis.tex").read_text() == "mine"
+    assert not (report / "tables").exists()
+
+
+def test_a_file_in_the_place_of_a_report_is_not_replaced(tmp_path):
+    (tmp_path / "report").write_text("mine")
+
+    with pytest.raises(UserError, match="report is no folder; name another one"):
+        render(made(), tmp_path / "report", [OneTable()])
+
+    assert (tmp_path / "report").read_text() == "mine"
+
+
+def test_a_page_of_another_is_no_report(tmp_path):
+    (tmp_path / "index.html").write_text("<p>my site</p>")
+
+    with pytest.raises(UserError, match="holds something else than a report"):
+        render(made(), tmp_path, [OneTable()])
 
 
 def test_a_full_disk_leaves_the_earlier_report(tmp_path):

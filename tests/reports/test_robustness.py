@@ -136,6 +136,89 @@ def test_a_single_method_wins_nothing_and_all_diverged_neither(sketch, table):
     assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
 
 
+def bold(table):
+    return {
+        (row[0].text, column)
+        for row in table.rows
+        for column, entry in zip(table.columns, row, strict=True)
+        if entry.best
+    }
+
+
+def test_a_collapsed_run_is_never_the_best_and_says_so(sketch_of, exhibit):
+    sketch = sketch_of("digits")
+    values = {"noise": (1.0, 1.0), "SN": (0.6, 0.5), "WN": (0.4, 0.9)}
+    for method, scores in values.items():
+        for seed, score in enumerate(scores):
+            collapsed = method == "noise" or score == 0.9
+            sketch.run(method, "A", 5.0, seed, cs_digits=score, collapsed=collapsed)
+
+    table = next(t for t in exhibit("scores").show(sketch.study()) if t.name == "score_cs_digits")
+
+    assert bold(table) == {("SN", "A")}
+    noise, sn, wn = (entries(table, m)["A"] for m in ("noise", "SN", "WN"))
+    assert (noise.text, noise.mark, noise.detail) == ("1.00", "§", "2/2 collapsed")
+    assert (sn.text, sn.mark) == ("0.55", "")
+    assert (wn.text, wn.mark, wn.detail) == ("0.65", "§", "0.40–0.90, 1/2 collapsed")
+    assert any(note.startswith("§ Some of the runs collapsed") for note in table.notes)
+
+
+def test_a_collapsed_setting_is_the_best_only_where_there_is_no_other(sketch, table, exhibit):
+    sketch.run("SN", "A", 5.0, collapsed=True)
+    sketch.run("SN", "B", 9.0)
+    sketch.run("WN", "A", 7.0, collapsed=True)
+    sketch.run("WN", "B", 8.0, collapsed=True)
+
+    (best,) = exhibit("best_setting").show(sketch.study())
+
+    assert [row[1] for row in best.rows] == ["B", "A"]
+    assert [row[2].mark for row in best.rows] == ["", "§"]
+    shown = table(sketch.study())
+    best_of = {m: entries(shown, m)["Best"] for m in ("SN", "WN")}
+    assert [(e.text, e.mark, e.best) for e in best_of.values()] == [
+        ("9.00", "", True),
+        ("7.00", "§", False),
+    ]
+
+
+def test_the_worst_end_of_a_scores_range_is_not_the_best(sketch, exhibit):
+    for method in ("none", "SN"):
+        sketch.run(method, "A", 5.0, coverage_digits=0.0004)
+    sketch.run("WN", "A", "diverged")
+
+    table = next(
+        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_coverage_digits"
+    )
+
+    assert [row[1].text for row in table.rows] == ["0.000", "0.000", "diverged"]
+    assert bold(table) == set()
+
+
+def test_where_all_are_printed_as_the_same_there_is_no_winner(sketch, table):
+    for method in ("none", "SN", "WN"):
+        sketch.run(method, "A", 0.001)
+
+    table = table(sketch.study())
+
+    assert bold(table) == set()
+    assert "Nothing is bold: in no column is a method better than the others, as printed." in (
+        table.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(math.inf, "∞"), (-math.inf, "∞"), (1e300, "1.00e+300")]
+)
+def test_a_score_that_is_not_finite_or_huge_is_worse_than_others(sketch, table, value, text):
+    sketch.run("none", "A", value)
+    sketch.run("SN", "A", 5.0)
+
+    table = table(sketch.study())
+
+    assert entries(table, "none")["A"].text == text
+    assert bold(table) == {("SN", "A")}
+
+
 def test_success_is_completed_and_not_collapsed(sketch, table):
     sketch.run("SN", "A", 5.0, 0)
     sketch.run("SN", "A", 5.0, 1, collapsed=True)

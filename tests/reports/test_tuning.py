@@ -173,6 +173,25 @@ def test_diverged_and_missing_confirmations_are_told(searching, show):
     )
 
 
+def test_a_method_with_a_collapsed_confirmation_is_not_the_best(searching, show):
+    for method, value in (("SN", 5.0), ("WN", 8.0)):
+        searching.trial(method, value)
+        searching.confirm(method, 0, [value, value + 1, value + 2])
+    searching.rows[0]["collapsed"] = True
+
+    best = show("tuned", searching.study())[0]
+
+    sn, wn = (row[1] for row in best.rows)
+    assert (sn.text, sn.mark, sn.detail, sn.best) == (
+        "6.00 ± 1.00",
+        "§",
+        "3 runs, 1 collapsed",
+        False,
+    )
+    assert wn.best
+    assert any(note.startswith("§ Some runs collapsed") for note in best.notes)
+
+
 def test_the_searchs_first_is_shown_and_not_the_best_of_those_run_again(searching, show):
     searching.trial("SN", 8.0, params=LR)
     searching.trial("SN", 7.0, params=LR)

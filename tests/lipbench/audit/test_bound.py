@@ -166,7 +166,6 @@ def test_what_is_not_proven_has_no_bound_and_a_reason(function, said):
 @pytest.mark.parametrize(
     ("norm", "said"),
     [
-        (nn.BatchNorm2d(2), "norm (BatchNorm2d): batch normalization divides by the batch's own"),
         (nn.LayerNorm([2, 4, 4]), "norm (LayerNorm): layer normalization divides"),
         (nn.GroupNorm(1, 2), "norm (GroupNorm): group normalization divides"),
         (nn.InstanceNorm2d(2), "norm (InstanceNorm2d): instance normalization divides"),
@@ -184,6 +183,95 @@ def test_a_norm_has_no_bound_and_what_follows_still_its_own_factor(norm, said, i
     head = found.factors[-1]
     assert head.lipschitz == pytest.approx(network.head.weight.detach().norm().item())
     assert (head.name, head.kind, head.constant) == ("head", "Linear", None)
+
+
+class Kept(nn.Module):
+    """Normalize by a function and statistics that are kept."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.register_buffer("mean", torch.tensor([0.5, -2.0, 1.0]))
+        self.register_buffer("variance", torch.tensor([0.25, 4.0, 0.01]))
+        self.gamma = nn.Parameter(torch.tensor([1.0, -9.0, 0.1]))
+
+    def forward(self, x):
+        return self.function(x, self.mean, self.variance, self.gamma)
+
+
+def with_statistics(norm):
+    """Return a normalization of three channels after training, at rest."""
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.tensor([0.5, -2.0, 1.0]))
+        norm.running_var.copy_(torch.tensor([0.25, 4.0, 0.01]))
+        if norm.weight is not None:
+            norm.weight.copy_(torch.tensor([1.0, -9.0, 0.1]))
+    return norm
+
+
+BY_RUNNING_STATISTICS = {  # and the largest |gamma| / sqrt(variance + epsilon), by hand
+    "batch norm": (with_statistics(nn.BatchNorm2d(3, eps=0)), 4.5),
+    "without gamma": (with_statistics(nn.BatchNorm2d(3, affine=False, eps=0)), 10.0),
+    "a large epsilon": (with_statistics(nn.BatchNorm2d(3, affine=False, eps=0.99)), 1.0),
+    "instance norm": (
+        with_statistics(nn.InstanceNorm2d(3, eps=0, affine=True, track_running_stats=True)),
+        4.5,
+    ),
+    "a call of batch norm": (Kept(lambda *given: F.batch_norm(*given, eps=0)), 4.5),
+    "a call of instance norm": (
+        Kept(lambda *given: F.instance_norm(*given, use_input_stats=False, eps=0)),
+        4.5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_RUNNING_STATISTICS)
+def test_a_norm_by_running_statistics_is_an_affine_map_of_a_known_norm(name, dense, filled):
+    norm, expected = BY_RUNNING_STATISTICS[name]
+    network = nn.Sequential()
+    network.add_module("norm", norm)
+    network.add_module("flat", nn.Flatten())
+    network.add_module("head", filled(nn.Linear(3 * 4 * 4, 1)))
+
+    found = bound_of(network, 3, 4, 4)
+
+    exact = in_float64(norm)
+    assert torch.linalg.matrix_norm(dense(exact, (3, 4, 4)), 2).item() == pytest.approx(expected)
+    assert found.factors[0].lipschitz == pytest.approx(expected, rel=1e-6)
+    head = network.head.weight.detach().norm().item()
+    assert found.constant == pytest.approx(expected * head, rel=1e-6)
+    whole = torch.linalg.matrix_norm(dense(in_float64(network), (3, 4, 4)), 2).item()
+    assert whole <= found.constant
+    assert kernels_of(network, 3, 4, 4) == pytest.approx(expected * head, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda d, x: F.batch_norm(x, None, None, training=True),
+        lambda d, x: F.batch_norm(
+            x, torch.zeros(2).double(), torch.ones(2).double(), training=True
+        ),
+        lambda d, x: F.instance_norm(x),
+        lambda d, x: F.instance_norm(
+            x, torch.zeros(2).double(), torch.ones(2).double(), use_input_stats=True
+        ),
+    ],
+)
+def test_a_norm_by_the_images_own_statistics_has_no_bound(function):
+    found = bound_of(Function(function, 32), 2, 4, 4)
+
+    assert found.constant is None
+
+
+def test_a_norm_that_stays_in_training_mode_has_no_bound():
+    class Stubborn(nn.BatchNorm2d):
+        def train(self, mode=True):
+            return super().train(True)
+
+    reason = reason_of(nn.Sequential(Stubborn(2), nn.Flatten(), nn.Linear(32, 1)), 2, 4, 4)
+
+    assert "the batch's own deviation" in reason or "see each other" in reason
 
 
 def test_a_linear_network_with_strides_a_residual_and_pooling_is_bounded_by_factors(filled, dense):
