@@ -10,7 +10,8 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from lipbench.errors import UserError
-from lipbench.protocols import EFFNETLITE0_SHA256, protocol
+from lipbench.protocols import protocol
+from lipbench.scores import EFFNETLITE0_SHA256
 from lipbench.scoring import effnetlite, extractors, weights
 from lipbench.scoring.effnetlite import EfficientNetLite0
 from lipbench.scoring.features import extract
