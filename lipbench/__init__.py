@@ -18,3 +18,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(frame, name)
     raise AttributeError(f"module 'lipbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return sorted({*globals(), *__all__})

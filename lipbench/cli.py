@@ -19,6 +19,7 @@ from lipbench import printing
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.printing import say
 from lipbench.urls import without_password
+from lipbench.words import counted
 
 if TYPE_CHECKING:
     from lipbench.display import Display
@@ -83,10 +84,17 @@ class Checkpoint(enum.Enum):
 
     LAST = "last"
     BEST = "best"
+
+
+class Checkpoints(enum.Enum):
+    """Which generators of a run."""
+
+    LAST = "last"
+    BEST = "best"
     BOTH = "both"
 
 
-CheckpointOption = Annotated[Checkpoint, typer.Option(help="Which generator is scored.")]
+CheckpointOption = Annotated[Checkpoints, typer.Option(help="Which generator is scored.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Runs at a time. Default: one a core, or what the GPUs offer."),
@@ -347,7 +355,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME_OR_FILE", help="A protocol. Default: each suite's own."),
     ] = None,
-    checkpoint: CheckpointOption = Checkpoint.LAST,
+    checkpoint: CheckpointOption = Checkpoints.LAST,
     device: DeviceOption = None,
     inception_weights: WeightsOption = None,
     as_json: JsonOption = False,
@@ -357,7 +365,7 @@ def evaluate(
 
     found = trained.find(runs)
     used = {run.plan.dataset: _found(protocol, run.plan) for run in found} if protocol else {}
-    wanted = ["last", "best"] if checkpoint is Checkpoint.BOTH else [checkpoint.value]
+    wanted = ["last", "best"] if checkpoint is Checkpoints.BOTH else [checkpoint.value]
     resources, cache = _resources(device), paths.cache_root()
     rows: list[dict[str, Any]] = []
 
@@ -415,8 +423,6 @@ def sample(
 
     if (run / "plan.json").is_file():
         raise UserError(f"{run} is a suite's results; name one of the runs in {run / 'runs'}")
-    if checkpoint is Checkpoint.BOTH:
-        raise UserError("draw from the last checkpoint or from the best, not from both")
     if out.suffix and out.suffix != ".png":
         raise UserError(f"{out}: a grid is a .png file; a name without a suffix is a folder")
     found = trained.find([run])
@@ -523,6 +529,9 @@ def check(
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the traceback of an error.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Examine methods: does each do what it must, and what it claims? Exit code 1 if one fails."""
@@ -552,7 +561,7 @@ def check(
         for line in exam.examine(method):
             lines.append(line)
             if not as_json:
-                printing.show_line(line)
+                printing.show_line(line, verbose)
         passed = all(line.passed for line in lines)
         failed = failed or not passed
         cost = exam.cost(method) if passed else None
@@ -607,7 +616,8 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
             mirror.send_report(results / "report")
     except Exception as error:
         raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
-    say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
+    are = "is" if len(sent) == 1 else "are"
+    say(f"{counted(len(sent), 'run')} {are} in {uri}, experiment {made.name}")
 
 
 def _found(protocol: str, plan: Plan) -> Protocol:
@@ -800,8 +810,8 @@ def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: b
     say(f"MLflow:  {_seen_at(uri)}")
     if failed:
         say(
-            f"{failed} runs failed, which is no trial's value: `lipbench status {folder.path}` "
-            "says why, --retry-failed tries them again",
+            f"{counted(failed, 'run')} failed, which is no trial's value: "
+            f"`lipbench status {folder.path}` says why, --retry-failed tries again",
             error=True,
         )
         raise typer.Exit(1)
@@ -856,8 +866,8 @@ def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: st
     say(f"report:  lipbench report {folder.path}\nMLflow:  {_seen_at(uri)}")
     if bad:
         say(
-            f"{bad} runs failed: `lipbench status {folder.path}` says why, "
-            "--retry-failed tries them again",
+            f"{counted(bad, 'run')} failed: `lipbench status {folder.path}` says why, "
+            "--retry-failed tries again",
             error=True,
         )
         raise typer.Exit(1)
@@ -869,8 +879,9 @@ def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
     """Return one line on a plan and what of it is done."""
     from lipbench import outlook
 
-    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(plan, folder).items())
-    return f"{plan.name}: {len(plan.unique)} runs ({counted}); {to_do} to do in {folder.path}"
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(plan, folder).items())
+    runs = counted(len(plan.unique), "run")
+    return f"{plan.name}: {runs} ({outcomes}); {to_do} to do in {folder.path}"
 
 
 def _track_report(results: Path, given: str | None) -> str | None:

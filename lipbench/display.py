@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lipbench.outlook import duration, work
+from lipbench.words import counted
 
 if TYPE_CHECKING:
     from lipbench.executors import Event
@@ -131,8 +132,8 @@ class Display:
                 score,
             )
         ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
-        summary = f"{self._number()} runs done"
+        summary = f"{counted(self._number(), 'run')} done"
         if self._total is not None:
             left = self._total - self._number()
-            summary = f"{left} of {self._total} runs left, about {self._left()}"
+            summary = f"{left} of {counted(self._total, 'run')} left, about {self._left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from lipbench.words import counted
+
 if TYPE_CHECKING:
     import pandas as pd
     import torch
@@ -30,6 +32,10 @@ def say(text: str, error: bool = False) -> None:
     print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def _more(runs: int) -> str:
+    return f"{runs:,} more run is" if runs == 1 else f"{runs:,} more runs are"
+
+
 def show_notes(notes: Iterable[str]) -> None:
     """Print notes on the dataset, a line each."""
     for note in notes:
@@ -37,7 +43,6 @@ def show_notes(notes: Iterable[str]) -> None:
 
 
 def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from lipbench import outlook
@@ -63,7 +68,7 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
         f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
     )
     for note in info.notes:
-        table.add_row("", escape(note))
+        table.add_row("", note)
     table.add_row(
         "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
     )
@@ -81,16 +86,17 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
     table.add_row("protocol", made.protocol.sentence())
     table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
-    counted = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
-    table.add_row("results", f"{folder.path}: {counted}")
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
+    table.add_row("results", f"{folder.path}: {outcomes}")
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
-        table.add_row("", f"{others} more runs there are not in this suite; they stay")
+        table.add_row("", f"{_more(others)} not in this suite; the folder keeps them")
     statuses = folder.statuses()
     left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
     seconds, known = outlook.estimate(left, folder.path.parent)
     if known:
-        told = "" if known == len(left) else f" for the {known} runs that earlier ones tell of"
+        timed = f" for {counted(known, 'run')} of a kind that was timed on this machine"
+        told = "" if known == len(left) else timed
         table.add_row("time left", f"about {outlook.duration(seconds)} of one worker{told}")
     elif left:
         table.add_row("time left", "unknown: no such run was made on this machine yet")
@@ -136,8 +142,8 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
     for method, parameters in tuning.search.items():
         spaces.setdefault("; ".join(map(str, parameters)), []).append(method)
     seeds = ", ".join(map(str, tuning.seeds))
-    to_do = "" if left is None else f"; {left} runs to do"
-    say(f"{plan.name}: a study of {len(tuning.search)} methods{to_do} in {folder.path}")
+    to_do = "" if left is None else f"; {counted(left, 'run')} to do"
+    say(f"{plan.name}: a study of {counted(len(tuning.search), 'method')}{to_do} in {folder.path}")
     for space, methods in spaces.items():
         say(f"  {', '.join(methods)}: {space}")
     wanted = ", ".join(f"{o.name} ({o.direction}d)" for o in tuning.objectives)
@@ -184,7 +190,7 @@ def show_status(name: str, rows: list[dict[str, Any]], others: int, studied: boo
     outcomes = Counter(row["outcome"] for row in rows)
     say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
     if others:
-        say(f"{others} more runs in this folder are not in the current suite")
+        say(f"{_more(others)} in this folder and not in the current suite")
     table = table_of("method", "setting", "seed", "outcome", "updates", "cause")
     for row in rows:
         if row["outcome"] not in usual:
@@ -324,9 +330,11 @@ def _hanging(heading: str, text: str) -> str:
     return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
 
 
-def show_line(line: Line) -> None:
-    """Print one case of an exam."""
+def show_line(line: Line, verbose: bool = False) -> None:
+    """Print one case of an exam; if `verbose`, with the traceback of an error."""
     say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
+    if verbose and line.traceback:
+        say(line.traceback)
 
 
 def show_exam(lines: list[Line], cost: Cost | None) -> None:

@@ -20,6 +20,7 @@ from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
 from lipbench.store import RunFolder, SuiteFolder
 from lipbench.tuning.record import Tuning
+from lipbench.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -377,7 +378,7 @@ def _counted(runs: pd.DataFrame, noun: str) -> str:
     counts = runs["outcome"].value_counts()
     names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
-    return f"{len(runs):,} {noun}{'' if len(runs) == 1 else 's'}: {', '.join(parts)}"
+    return f"{counted(len(runs), noun)}: {', '.join(parts)}"
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ class Line:
     case: str
     passed: bool
     measured: str
+    traceback: str | None = None  # of an error
 
 
 def title(case: Case) -> str:
@@ -46,8 +47,14 @@ def _told(error: Exception, method: Method) -> str:
     source = getattr(sys.modules.get(type(method).__module__), "__file__", None)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == source]
-    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{where}"
+    at = (own or frames)[-1]
+    where = f"{Path(at.filename).name}:{at.lineno}"
+    where = where if own else f"{where}, outside of the method's file; --verbose: the traceback"
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} ({where})"
+
+
+def _failure(case: str, error: Exception, method: Method) -> Line:
+    return Line(case, False, _told(error, method), "".join(traceback.format_exception(error)))
 
 
 def examine(method: Method) -> Iterator[Line]:
@@ -62,12 +69,15 @@ def examine(method: Method) -> Iterator[Line]:
     except UserError:
         raise
     except Exception as error:
-        yield Line("its networks can be built", False, _told(error, method))
+        yield _failure("its networks can be built", error, method)
         return
     for case in CASES:
         try:
             yield Line(title(case), True, case(candidate))
         except AssertionError as error:
-            yield Line(title(case), False, str(error) or _told(error, method))
+            if str(error):
+                yield Line(title(case), False, str(error))
+            else:
+                yield _failure(title(case), error, method)
         except Exception as error:
-            yield Line(title(case), False, _told(error, method))
+            yield _failure(title(case), error, method)

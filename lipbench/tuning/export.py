@@ -110,7 +110,7 @@ def suite(document: Document, plan: Plan, chosen: Mapping[str, PlannedRun]) -> s
     content = {
         **kept,
         "name": f"{plan.name}_best",
-        "description": f"Each method as the study {plan.name} found it best.",
+        "description": f"Each method as the study {plan.name!r} found it best.",
         "methods": [_entry(label, run) for label, run in chosen.items()],
         "settings": ["recipe"],
         "seeds": [used + 1 + i for i in range(max(1, len(tuning.confirm_seeds)))],
@@ -118,7 +118,7 @@ def suite(document: Document, plan: Plan, chosen: Mapping[str, PlannedRun]) -> s
     missing = [label for label in tuning.search if label not in chosen]
     amount = tuning.amount_text
     lines = [
-        f"Each method as the study {plan.name} found it best: the mean over fresh seeds chose",
+        f"Each method as the study {plan.name!r} found it best: the mean over fresh seeds chose",
         "where all runs that confirm have ended, elsewhere one run, for being best.",
         f"{tuning.sampler} had {amount} for each method and seed, by {tuning.objectives[0].name}.",
         *([f"Without a completed trial: {', '.join(missing)}."] if missing else []),

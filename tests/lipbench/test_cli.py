@@ -434,3 +434,31 @@ def test_results_can_be_read_from_python_while_a_sweep_runs(write, plan_of, task
     tasks_of(plan_of(write()))
     runs = lipbench.load_runs(tmp_path / "runs" / "tiny")
     assert runs["outcome"].tolist() == ["queued", "queued"]
+
+
+def test_one_run_is_counted_in_the_singular(here, write, tmp_path):
+    file = tmp_path / "breaks.py"
+    file.write_text(PLUGIN.replace("discriminator(batch.real)", "undefined(batch.real)"))
+    suite = write(("[none, spectral_norm]", "[breaks]"))
+    ended = here("run", suite, "--plugin", file, "--workers", "1")
+    assert ended.stdout.startswith("tiny: 1 run (1 queued); 1 to do in")
+    assert "1 run failed: `lipbench status" in ended.stderr
+
+
+def test_a_sample_has_one_checkpoint_and_its_help_offers_no_other(here):
+    said = here("sample", "missing", "--checkpoint", "both")
+    assert said.returncode == 2
+    assert "'both' is not one of 'last', 'best'" in said.stderr
+
+
+def test_check_shows_where_an_error_outside_of_the_methods_file_arose(here, tmp_path):
+    file = tmp_path / "outside.py"
+    mean = "self.coefficient * discriminator(batch.real).square().mean()"
+    file.write_text(PLUGIN.replace(mean, "batch.real.new_ones(2, 3)"))
+    hidden = here("check", "--plugin", file)
+    assert hidden.returncode == 1
+    assert "outside of the method's file; --verbose: the traceback" in hidden.stdout
+    assert "Traceback" not in hidden.stdout
+    shown = here("check", "--plugin", file, "--verbose")
+    assert "Traceback (most recent call last)" in shown.stdout
+    assert "training.py" in shown.stdout
