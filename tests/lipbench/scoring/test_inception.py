@@ -19,9 +19,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
     FeatureExtractorInceptionV3,
 )
 
-from lipbench import protocols, scores
+from lipbench import scores
 from lipbench.errors import UserError
-from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol
+from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol, record
 from lipbench.scores import INCEPTION_SHA256, SPACES
 from lipbench.scoring import extractors, inception, prepare, weights
 from lipbench.scoring.features import extract
@@ -55,7 +55,7 @@ def pinned(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Protocol:
     monkeypatch.setattr(scores, "SPACES", {**SPACES, "stand_in": space})
     score = dataclasses.replace(SCORES["fid"], name="fd_stand_in", space="stand_in")
     monkeypatch.setitem(SCORES, "fd_stand_in", score)
-    monkeypatch.setattr(protocols, "SPACES", scores.SPACES)
+    monkeypatch.setattr(record, "SPACES", scores.SPACES)
     return dataclasses.replace(
         protocol("miyato2018"),
         weights_sha256=sha256,
