@@ -109,7 +109,8 @@ class Document:
         if _STRANGE.search(key):
             raise UserError("the key has a control character", mark)
         value = parse(text, mark)
-        parent, path = self.data, ()
+        parent: Any = self.data
+        path: Keys = ()
         for step in keys[:-1]:
             at = _place(parent, step, mark)
             path = (*path, at)
@@ -133,7 +134,7 @@ def _brief(text: str) -> str:
     return short if short.isprintable() else repr(short)
 
 
-def _place(parent: Any, step: str, mark: Mark) -> str | int:
+def _place(parent: Any, step: str, mark: Mark) -> Any:
     """Return the key or index that a part of a key is. Raises UserError where there is none."""
     if isinstance(parent, dict):
         return step
@@ -171,17 +172,19 @@ def parse(text: str, mark: Mark) -> Any:
 def _parse(text: str, mark: Mark, lines: bool = True) -> Document:
     document = Document(None, mark.source)
     building = _Building(document, lines)
+    document.marks[()] = building.mark(0)  # of an empty document
     strange = _STRANGE.search(text)
     if strange:
-        at = building.mark(text.count("\n", 0, strange.start()))
-        raise UserError(f"has the control character {strange.group()!a}", at)
+        place = building.mark(text.count("\n", 0, strange.start()))
+        raise UserError(f"has the control character {strange.group()!a}", place)
     loader = _Loader(text)
     try:
-        if loader.check_node():  # type: ignore[no-untyped-call]
-            document.data = building.value(loader.get_node(), ())  # type: ignore[no-untyped-call]
-        if loader.check_node():  # type: ignore[no-untyped-call]
-            line = loader.get_node().start_mark.line  # type: ignore[no-untyped-call]
-            raise UserError("a second document stands here; write one", building.mark(line))
+        node = loader.get_node() if loader.check_node() else None
+        if node is not None:
+            document.data = building.value(node, ())
+        if loader.check_node():
+            place = building.mark(loader.line)
+            raise UserError("a second document stands here; write one", place)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the escape "\UFFFFFFFF"
         at = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
