@@ -52,7 +52,7 @@ class _Loader(Reader, Scanner, Parser, Composer):
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         """Return the next node. Raises MarkedYAMLError for one too many or too deep."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         if self.levels > _MOST_LEVELS:
             problem = f"more than {_MOST_LEVELS} lists and mappings stand in one another"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
