@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from lipbench import printing
-from lipbench.errors import STORAGE_ERRORS, UserError
+from lipbench.errors import STORAGE_ERRORS, Mark, UserError
 from lipbench.printing import say
 from lipbench.urls import without_password
 from lipbench.words import counted
@@ -678,15 +678,16 @@ def _load_own(registry: Registry) -> None:
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:
     """Return hyperparameters from FIELD=VALUE, with values as YAML."""
-    import yaml
+    from lipbench.yamlmarks import Document
 
-    found = {}
+    document = Document({}, "--set")
     for assignment in assignments:
-        field, equals, value = assignment.partition("=")
-        if not equals:
-            raise UserError(f"--set {assignment}: write FIELD=VALUE")
-        found[field] = yaml.safe_load(value)
-    return found
+        field, equals, _ = assignment.partition("=")
+        if not equals or "." in field:
+            raise UserError("write FIELD=VALUE", Mark(f"--set {assignment[:80]}"))
+        document.set(assignment)
+    fields: dict[str, Any] = document.data
+    return fields
 
 
 def _print_json(value: Any) -> None:

@@ -67,6 +67,6 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1)
     if near and len(known) > _MANY:
-        return f"no {kind} called {str(name)!r}; did you mean {near[0]!r}?"
+        return f"no {kind} called {shortened(str(name))}; did you mean {near[0]!r}?"
     hint = f"did you mean {near[0]!r}? There are" if near else "there are"
-    return f"no {kind} called {str(name)!r}; {hint} {', '.join(known) or 'none'}"
+    return f"no {kind} called {shortened(str(name))}; {hint} {', '.join(known) or 'none'}"

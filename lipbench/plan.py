@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import data, protocols, spec
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.protocols import Protocol
 from lipbench.spec import RunSpec
 from lipbench.suite import Intervals
 from lipbench.tuning import record
 from lipbench.tuning.record import Tuning
+
+_NAMED = 30  # methods and settings that a message lists
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,17 @@ def only(plan: Plan, filters: Mapping[str, Sequence[str]]) -> list[PlannedRun]:
     if not kept:
         given = ", ".join(f"{key}={value}" for key, values in filters.items() for value in values)
         known = sorted({run.method for run in plan.runs} | {run.setting for run in plan.runs})
-        raise UserError(f"no run has {given}; the suite has {', '.join(known)}", Mark("--only"))
+        more = f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
+        raise UserError(
+            f"no run has {_plain(given)}; the suite has {', '.join(known[:_NAMED])}{more}",
+            Mark("--only"),
+        )
     return kept
+
+
+def _plain(text: str) -> str:
+    """Return a short text as it is, another as its repr, cut."""
+    return text if len(text) <= 80 and text.isprintable() else shortened(text)
 
 
 def parse_only(text: str) -> dict[str, list[str]]:
@@ -154,6 +165,8 @@ def parse_only(text: str) -> dict[str, list[str]]:
     for part in filter(None, text.split(",")):
         key, separator, value = part.partition("=")
         if not separator:
-            raise UserError(f"got {part!r}; write method=NAME,setting=NAME,seed=N", Mark("--only"))
+            raise UserError(
+                f"got {shortened(part)}; write method=NAME,setting=NAME,seed=N", Mark("--only")
+            )
         filters.setdefault(key.strip(), []).append(value.strip())
     return filters

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lipbench import combinations, data, paths, protocols, spec, yamlmarks
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.losses import LOSSES, Loss
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
@@ -36,6 +36,8 @@ from lipbench.training import hidden_layers
 from lipbench.tuning.record import Tuning
 
 Kind = TypeVar("Kind")
+
+_MOST_RUNS = 100_000  # of a plan
 
 DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
 
@@ -119,10 +121,14 @@ def resolve(
     suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path
 ) -> Resolved:
     """Return what a suite names. Raises UserError for what does not exist or does not fit."""
-    info = _dataset(suite, document, cache)
+    _check_count(suite, document)
     _check_names(suite, document)
+    if suite.dataset.image_size is not None:  # before images of some great size are made
+        _check_image_size(suite, document, suite.dataset.image_size)
+    info = _dataset(suite, document, cache)
+    _check_image_size(suite, document, info.image_size)
     protocol = _protocol(suite, document, info)
-    _check_sizes(suite, document, info, protocol)
+    _check_protocol(suite, document, info, protocol)
     choices = []
     for choice in _methods(suite, document, registry):
         loss = _loss(suite, document, choice)
@@ -185,7 +191,7 @@ def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) ->
         first = error.errors()[0]
         where = str(first["loc"][0]) if first["loc"] else "its values together"
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(f"{what}: {where}: got {first['input']!r}; {message}") from error
+        raise UserError(f"{what}: {where}: got {shortened(first['input'])}; {message}") from error
 
 
 def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
@@ -196,6 +202,21 @@ def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.Da
     except UserError as error:
         mark = document.mark(("dataset", "path" if entry.path else "name"))
         raise UserError(str(error), mark) from error
+
+
+def _check_count(suite: Suite, document: yamlmarks.Document) -> None:
+    """Refuse a suite of too many runs, or a study of too many methods, before one is made."""
+    sizes = [entry.size() for entry in suite.methods]
+    points = sum(sizes)
+    settings = 1 if suite.tune or not suite.settings else len(_settings(suite, document))
+    seeds = len(suite.seeds)
+    runs = points * settings * seeds
+    if runs > _MOST_RUNS:
+        raise UserError(
+            f"{points:,} methods x {settings:,} settings x {seeds:,} seeds are {runs:,} runs; at "
+            f"most {_MOST_RUNS:,}: shorten the lists, or write several suites",
+            _entry_mark(document, sizes.index(max(sizes))),
+        )
 
 
 def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
@@ -227,17 +248,21 @@ def _protocol(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo
     return protocols.find(given, sizes, lambda keys: document.mark(("protocol", *keys)))
 
 
-def _check_sizes(
-    suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
-) -> None:
-    """Refuse images that the architecture can't take, and too few of them for the protocol."""
+def _check_image_size(suite: Suite, document: yamlmarks.Document, size: int) -> None:
+    """Refuse images that the architecture can't take."""
     sizes = ARCHITECTURES[suite.architecture.name].image_sizes
-    if info.image_size not in sizes:
+    if size not in sizes:
         raise UserError(
             f"{suite.architecture.name} takes images of {', '.join(map(str, sizes))} pixels; "
-            f"these are {info.image_size}; set dataset.image_size",
+            f"these are {size}; set dataset.image_size",
             document.mark(("dataset", "image_size")),
         )
+
+
+def _check_protocol(
+    suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
+) -> None:
+    """Refuse too few images for the protocol."""
     try:
         protocols.check(protocol, info.n_train, info.n_test, info.name)
     except UserError as error:

@@ -41,7 +41,7 @@ def different(seeds: list[int]) -> list[int]:
     return seeds
 
 
-Integer = Annotated[int, BeforeValidator(integral)]
+Integer = Annotated[int, BeforeValidator(integral), Ge(-(2**63)), Lt(2**63)]  # 1e300 is none
 PositiveInteger = Annotated[Integer, Ge(1)]
 Seed = Annotated[Integer, Ge(0)]
 Probability = Annotated[float, Ge(0), Lt(1)]

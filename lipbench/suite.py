@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Le, Lt
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lipbench import plugins, yamlmarks
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import UserError, shortened, unknown
 from lipbench.schema import (
     Named,
     NotEmpty,
@@ -65,7 +66,7 @@ class ArchitectureEntry(Strict):
     """An architecture, and the factor on all of its channel counts."""
 
     name: str = "standard_cnn"
-    width: Annotated[float, Gt(0)] = 1.0
+    width: Annotated[float, Gt(0), Le(64)] = 1.0
 
 
 OptionalLoss = Annotated[Named, BeforeValidator(name_and_params)] | None
@@ -145,6 +146,11 @@ class MethodEntry(Strict):
             return {"methods": named, **own}
         return value
 
+    def size(self) -> int:
+        """Return how many points `grid` has, without making them."""
+        values = [value for fields in self.methods.values() for value in fields.values()]
+        return math.prod(len(value) for value in values if isinstance(value, list))
+
     def grid(self) -> list[dict[str, dict[str, Any]]]:
         """Return one dictionary of hyperparameters for each point of the lists' product."""
         axes = [
@@ -208,7 +214,7 @@ def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]
     """
     document = yamlmarks.read(path)
     if not isinstance(document.data, dict):
-        raise UserError("a suite is a mapping: dataset, methods, settings, ...", Mark(str(path)))
+        raise UserError("a suite is a mapping: dataset, methods, settings, ...", document.mark(()))
     for assignment in assignments:
         document.set(assignment)
     try:
@@ -233,7 +239,7 @@ def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
         if inside or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
             value = value[step]
             path.append(step)
-    where = ".".join(map(str, path)) or "suite"
+    where = ".".join(shortened(str(step))[1:-1] for step in path) or "suite"
     mark = document.mark(tuple(path))
     if error["type"] == "extra_forbidden":
         return UserError(unknown("key", where, _siblings(error["loc"], path)), mark)
@@ -243,7 +249,7 @@ def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
     expected = expected[0].lower() + expected[1:]
     if error["type"] == "model_type":
         expected = "it should be a mapping of names to values"
-    return UserError(f"{where}: got {value!r}; {expected}", mark)
+    return UserError(f"{where}: got {shortened(value)}; {expected}", mark)
 
 
 def _siblings(location: tuple[int | str, ...], path: list[str | int]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.resolve import Resolved
 from lipbench.schema import Named
 from lipbench.tuning.record import Objective, Parameter
@@ -166,7 +166,7 @@ def _made(module: Any, name: str, options: Mapping[str, Any]) -> Any:
 
 def _check_options(module: Any, given: Named, mark: Mark) -> None:
     known = {
-        name: str(parameter.annotation)
+        name: inspect.formatannotation(parameter.annotation)
         for name, parameter in inspect.signature(
             getattr(module, given.name).__init__
         ).parameters.items()
@@ -178,7 +178,9 @@ def _check_options(module: Any, given: Named, mark: Mark) -> None:
         kind = type(value).__name__
         taken = known[option].replace("float", "float int").replace("None", "NoneType")
         if kind not in re.findall(r"\w+", taken):
-            raise UserError(f"{given.name}: {option}: got {value!r}; it is {known[option]}", mark)
+            raise UserError(
+                f"{given.name}: {option}: got {shortened(value)}; it is {known[option]}", mark
+            )
     try:
         _made(module, given.name, given.params)
     except Exception as error:  # Optuna raises what it likes for a value that does not do

@@ -353,3 +353,38 @@ def test_the_cifar_grid_is_the_papers(plan_of):
     losses = {run.method: run.spec.loss.name for run in plan.runs}
     assert losses.pop("WGAN-GP") == "wasserstein"
     assert set(losses.values()) == {"non_saturating"}
+
+
+@pytest.mark.parametrize("study", [False, True])
+def test_a_plan_of_too_many_runs_is_refused_before_it_is_made(write, plan_of, study):
+    points = list(range(1, 1002))
+    entry = (
+        f"[none,\n {{weight_clipping: {{bound: {points}}}, gan_gp: {{coefficient: {points}}}}}]"
+    )
+    text = write(("[none, spectral_norm]", entry), ("[C]", "[C, D]\nseeds: [0, 1, 2]"))
+    message = (
+        r"tiny.yaml:\d+: 1,002,002 methods x 2 settings x 3 seeds are 6,012,012 runs; at most"
+    )
+    if study:
+        tune = "tune: {search: {lr: [1, 2]}, budget: {trials: 1}}\nname: tiny"
+        text = write(("name: tiny", tune), text=text.read_text())
+        read, document = suite.read(text, [])
+        with pytest.raises(UserError, match="1,002,002 methods x 1 settings x 3 seeds"):
+            studies.study(read, document, Registry("methods"), text.parent)
+        return
+    with pytest.raises(UserError, match=message):
+        plan_of(text)
+
+
+@pytest.mark.parametrize("size", ["9223372036854775807", "1e18", "1e300", "9223372036854775808"])
+def test_a_great_image_size_is_refused_with_its_place(write, plan_of, size):
+    with pytest.raises(UserError, match=r"tiny.yaml:3: .*(pixels|less than|64 bits)"):
+        plan_of(write(("dataset: digits", f"dataset: {{name: digits, image_size: {size}}}")))
+
+
+def test_only_lists_few_of_many_names(write, plan_of):
+    points = list(range(1, 101))
+    plan = plan_of(write(("[none, spectral_norm]", f"[{{weight_clipping: {{bound: {points}}}}}]")))
+    with pytest.raises(UserError, match=r"^--only: no run has 'method=x.* and 71 more") as caught:
+        plans.only(plan, {"method": ["x\n" * 500]})
+    assert len(str(caught.value).splitlines()) == 1
