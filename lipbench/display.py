@@ -74,6 +74,8 @@ class Display:
             if event.kind == "scored":
                 score = self._score(event.facts)
             self._running[id_] = (task, update, score)
+        elif event.kind == "remarked":
+            self._line(f"{id_}: {event.facts['remark']}")
         elif event.kind == "finished":
             _, _, score = self._running.pop(id_)
             facts = event.facts

@@ -139,6 +139,12 @@ class RunFolder:
                     raise UserError(f"damaged ({error})", where) from error
         return rows
 
+    def note(self, remark: str) -> None:
+        """Add a remark to the manifest's last session: something that was repaired."""
+        *earlier, last = self.sessions()
+        noted = {**last, "remarks": [*last.get("remarks", []), remark]}
+        self._write_json("manifest.json", {"sessions": [*earlier, noted]})
+
     def cut(self, update: int) -> None:
         """Drop the rows after an update: those that a resumed run will write again."""
         for name in _SERIES:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lipbench import atomic
+from lipbench import atomic, machine
 from lipbench.data import Arrays, DatasetInfo, fingerprints, splits
 from lipbench.errors import UserError
 
@@ -199,7 +199,7 @@ def _decode(files: _Files, names: list[str], info: DatasetInfo) -> np.ndarray:
     """Return the images as uint8 (N, H, W, C)."""
     shape = (len(names), info.image_size, info.image_size, info.channels)
     images = np.empty(shape, dtype=np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         for index, pixels in enumerate(pool.map(lambda n: _pixels(files, n, info), names)):
             images[index] = pixels
     return images

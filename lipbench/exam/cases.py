@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipbench import lipschitz
+from lipbench import lipschitz, process_state
 from lipbench.exam.candidate import (
     AGGRESSIVE,
     BATCH,
@@ -33,6 +33,18 @@ from lipbench.training import TrainState
 Case = Callable[[Candidate], str]
 
 _POWER_ITERATIONS = 200  # at most, for estimates that follow the weights to catch up
+
+
+def it_leaves_the_process_as_it_found_it(candidate: Candidate) -> str:
+    """It sets nothing that other runs in the process would find: no option of torch, no folder."""
+    before = process_state.capture()
+    try:
+        candidate.trained()
+        changed = process_state.changes(before)
+    finally:
+        process_state.restore(before)
+    _require(not changed, f"it changes {'; '.join(changed)}")
+    return "no option, folder, hook or function is another"
 
 
 def it_changes_the_training(candidate: Candidate) -> str:
@@ -274,6 +286,7 @@ def it_keeps_what_it_claims(candidate: Candidate) -> str:
 
 
 CASES: tuple[Case, ...] = (
+    it_leaves_the_process_as_it_found_it,  # the first: what a case changes, the next would find
     it_changes_the_training,
     its_networks_keep_their_shapes,
     its_gradients_are_finite,
