@@ -113,7 +113,8 @@ def main() -> None:
         say(f"error: {error}", error=True)
         sys.exit(2)
     except signals.Stopped as stopped:
-        say(f"stopped by {stopped}", error=True)
+        if not stopped.by_keyboard:
+            say(f"stopped by {stopped}", error=True)
         sys.exit(_STOPPED)
     except OSError as error:
         if error.errno not in STORAGE_ERRORS:

@@ -192,7 +192,8 @@ class _Pool:
     """The workers, one for each device slot; one that is dead or leaves is replaced."""
 
     def __init__(self, devices: Sequence[str]) -> None:
-        self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
+        with signals.blocked():  # it can start a process of multiprocessing's
+            self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
         self.oom_kills = machine.oom_kills()
         self.workers = [_Worker(device, self.stop) for device in devices]
 

@@ -375,7 +375,11 @@ _MISSING = object()
 
 def _names() -> dict[object, dict[str, Any]]:
     """Return the attributes of modules and classes that a plugin could replace: ours, torch's."""
-    own = [m for n, m in list(sys.modules.items()) if n.startswith("lipbench")]
+    own = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("lipbench") and not name.startswith("lipbench_file_")  # of users
+    ]
     found: dict[object, dict[str, Any]] = {}
     for module in (*_PATCHABLE, *own):
         if isinstance(module, ModuleType):
@@ -409,6 +413,7 @@ def _replaced(before: State) -> list[tuple[Any, str]]:
 
 def _stands_for_the_same(was: object, is_: object) -> bool:
     """Return whether a name's object is what it was; torch wraps optimizers' `step` by itself."""
-    wrapped = getattr(is_, "__wrapped__", _MISSING) if hasattr(is_, "hooked") else _MISSING
+    if was is not is_ and hasattr(is_, "hooked"):
+        is_ = getattr(is_, "__wrapped__", is_)
     plain = isinstance(was, (str, int, float, tuple)) and type(was) is type(is_)
-    return was is is_ or was is wrapped or (plain and was == is_)
+    return was is is_ or (plain and was == is_)

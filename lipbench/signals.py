@@ -28,15 +28,19 @@ class Stopped(BaseException):
     It is no KeyboardInterrupt, which a plugin can raise, and no Exception, which it can catch.
     """
 
+    def __init__(self, kind: signal.Signals) -> None:
+        super().__init__(kind.name)
+        self.by_keyboard = kind is signal.SIGINT
+
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Let the first signal raise Stopped, named by it; a second one ends the process at once."""
+    """Let the first signal raise Stopped, named by it; another Ctrl-C ends the process at once."""
 
     def stop(kind: int, _: FrameType | None) -> None:
         for each in _heeded():
-            signal.signal(each, signal.SIG_DFL)
-        raise Stopped(signal.Signals(kind).name)
+            signal.signal(each, signal.SIG_DFL if each in INSISTENT else signal.SIG_IGN)
+        raise Stopped(signal.Signals(kind))
 
     with _handled(stop):
         yield

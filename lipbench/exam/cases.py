@@ -37,6 +37,7 @@ _POWER_ITERATIONS = 200  # at most, for estimates that follow the weights to cat
 
 def it_leaves_the_process_as_it_found_it(candidate: Candidate) -> str:
     """It sets nothing that other runs in the process would find: no option of torch, no folder."""
+    candidate.train(candidate.build(with_method=False))  # torch's own first update sets variables
     before = process_state.capture()
     try:
         candidate.trained()

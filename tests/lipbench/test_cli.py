@@ -116,7 +116,7 @@ def test_check_prints_a_card_and_passes_a_good_method(here, tmp_path):
     (tmp_path / "drift.py").write_text(PLUGIN)
     done = here("check", "--plugin", "drift.py", "--set", "coefficient=0.5")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith("drift (drift)\n  pass  it changes the training ")
+    assert done.stdout.startswith("drift (drift)\n  pass  it leaves the process as it found it ")
     assert "x the time of an update of none" in done.stdout
 
 
@@ -142,7 +142,7 @@ def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
-    assert "14 passed" in tests.stdout
+    assert "15 passed" in tests.stdout
     again = here("new-method", "sigma_penalty")
     assert again.returncode == 2
     assert "is there already" in again.stderr
