@@ -9,13 +9,13 @@ import contextlib
 import enum
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lipbench import printing
+from lipbench import printing, signals
 from lipbench.errors import STORAGE_ERRORS, Mark, UserError
 from lipbench.printing import say
 from lipbench.urls import without_password
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STOPPED = 130  # the exit code of a command that a signal has stopped
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
 app = typer.Typer(
@@ -114,15 +115,22 @@ TrackingOption = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake is one or two lines and exit code 2."""
     try:
-        app()
+        with signals.raised():
+            app()
     except UserError as error:
         say(f"error: {error}", error=True)
         sys.exit(2)
+    except signals.Stopped as stopped:
+        if not stopped.by_keyboard:
+            say(f"stopped by {stopped}", error=True)
+        sys.exit(_STOPPED)
     except OSError as error:
         if error.errno not in STORAGE_ERRORS:
             raise
         say(f"error: cannot write {error.filename}: {error.strerror}", error=True)
         sys.exit(2)
+    finally:
+        printing.flush()
 
 
 @app.command()
@@ -506,7 +514,8 @@ def methods(
     if name:
         from lipbench import cards
 
-        card = cards.describe(name, registry)
+        with printing.aside():
+            card = cards.describe(name, registry)
         _print_json(card) if as_json else printing.show_card(card)
         return
     rows = [(found.name, *found.summary, found.origin) for found in registry.by_name()]
@@ -550,7 +559,7 @@ def check(
     torch.set_num_threads(1)  # as in a worker
     params = _assigned(set_ or [])
     results, failed = [], False
-    for name in chosen:
+    for name in _apart(chosen, as_json):
         if "+" in name:
             raise UserError("methods are examined one by one, not in combinations")
         method = resolve.instance(name, params, registry)
@@ -643,7 +652,8 @@ def _planned(
     suite, document, registry = read
 
     _load_own(registry)
-    made = resolve.plan(suite, document, registry, paths.cache_root())
+    with printing.aside():
+        made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, plan.only(made, plan.parse_only(only))
 
 
@@ -671,9 +681,20 @@ def _resolved_study(suite: Suite, document: Document, registry: Registry) -> Stu
 def _load_own(registry: Registry) -> None:
     """Import the user's own files, so that one with a mistake is told of, used or not."""
     for plugin in registry.own():
+        from lipbench import process_state
         from lipbench.method import Method  # imports torch
 
-        plugin.load(Method)
+        with process_state.kept(), printing.aside():
+            plugin.load(Method)
+
+
+def _apart(names: Iterable[str], as_json: bool) -> Iterator[str]:
+    """Yield methods to work on, undoing before the next what the work on one has changed."""
+    from lipbench import process_state
+
+    for name in names:
+        with process_state.kept(), printing.aside(as_json):
+            yield name
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:
@@ -712,7 +733,9 @@ def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[
     failed = 0
     for run in found:
         try:
-            yield run, work(run)
+            with printing.aside():
+                made = work(run)
+            yield run, made
         except UserError as error:
             if len(found) == 1:
                 raise
@@ -759,7 +782,9 @@ def _display(plan: Plan, total: int | None, images: float) -> Display:
     from lipbench.display import Display
 
     primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
-    return Display(Console(highlight=False, markup=False), total, images, primary)
+    output = printing.Output(sys.stdout)
+    console = Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
+    return Display(console, total, images, primary)
 
 
 def _watch(
@@ -817,7 +842,7 @@ def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: b
         )
         raise typer.Exit(1)
     if interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(_STOPPED)
 
 
 def _check_storage(folder: SuiteFolder, plan: Plan) -> None:
@@ -873,7 +898,7 @@ def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: st
         )
         raise typer.Exit(1)
     if good < asked:
-        raise typer.Exit(130)
+        raise typer.Exit(_STOPPED)
 
 
 def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lipbench import clock, parameters, resolve, streams, training
+from lipbench import clock, parameters, process_state, resolve, streams, training
 from lipbench.data import Split
 from lipbench.errors import Mark, UserError
 from lipbench.gauges import Energy, PeakDevice
@@ -20,6 +20,7 @@ from lipbench.losses import LOSSES
 from lipbench.networks import ARCHITECTURES
 from lipbench.plan import PlannedRun
 from lipbench.plugins import Registry
+from lipbench.process_state import State
 from lipbench.run import Resources, provenance
 from lipbench.spec import DatasetSpec, LossSpec, MethodSpec, RunSpec
 from lipbench.suite import MIYATO2018
@@ -191,15 +192,28 @@ def measure(
         torch.cuda.set_device(device)
         memory, energy = memory or PeakDevice(device), energy or Energy(device)
     images = {case.run.dataset: _noise(case.run.dataset, device) for case in cases}
+    found = process_state.capture()
     trainings: dict[tuple[int, int], list[_Training]] = {}
     for case in cases:
         built = _Training(case, registry, images[case.run.dataset], memory, energy)
         trainings.setdefault(case.group, []).append(built)
+        _check_unchanged(case, found)
         yield built.warm_up
     for round_ in range(1, rounds + 1):
         for group in trainings.values():
             for under_way in clock.rotated(group, round_):
-                yield under_way.sample(round_)
+                sample = under_way.sample(round_)
+                _check_unchanged(sample.case, found)
+                yield sample
+
+
+def _check_unchanged(case: Case, found: State) -> None:
+    """Raise UserError where a case has changed the process: it would time the others by that."""
+    if changed := process_state.changes(found):
+        raise UserError(
+            f"{case.method} changes the process that all methods are timed in "
+            f"({'; '.join(changed)}); leave it out: --only method=.."
+        )
 
 
 class _Training:

@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event as StopEvent
 from typing import Any, Protocol
 
+from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
 from lipbench.run import Resources, Task, run
 from lipbench.store import RESULTS, RunFolder, Status
@@ -86,7 +87,7 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     if kind not in ("cpu", "cuda"):
         raise UserError(f"no device called {device!r}; there are cpu, cuda, cuda:0, cuda:1, ...")
     if kind == "cpu":
-        return ["cpu"] * (workers or _cores())
+        return ["cpu"] * (workers or machine.cores())
     if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
         raise UserError(f"device {device} is not here; torch sees {gpus} GPUs")
     chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
@@ -94,17 +95,11 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     return every[: workers or len(every)]
 
 
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux: containers and batch systems allot some
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event]:
-    """Do all tasks, telling what happens. Ctrl-C (or SIGTERM) lets each run checkpoint and stop.
+    """Do all tasks, telling what happens. A signal of `signals` lets each run checkpoint and stop.
 
-    A second one ends the workers at once. Raises UserError where no run can go on (a full disk).
+    A second Ctrl-C (or SIGTERM) ends the workers at once. Raises UserError where no run can go on
+    (a full disk).
     """
     if tasks:
         yield from execute_from(_Listed(tasks), devices[: len(tasks)])
@@ -115,34 +110,34 @@ def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
 
     It is asked for a task only after whoever listens has heard how the ones before ended.
     """
-    with _interrupts() as interrupts:
+    with signals.collected() as came:
         first = source.next()
         if first is None and not source.expects_more():
             return
         pool = _Pool(devices)
         try:
-            yield from _dispatch(first, source, pool, interrupts)
+            yield from _dispatch(first, source, pool, came)
         finally:
             pool.close()
 
 
 def _dispatch(
-    waiting: Task | None, source: Source, pool: _Pool, interrupts: list[float]
+    waiting: Task | None, source: Source, pool: _Pool, came: list[signal.Signals]
 ) -> Iterator[Event]:
     stopping = False
     while True:
-        if interrupts and not stopping:
+        if came and not stopping:
             stopping = True
             pool.stop.set()
             yield Event("stopping", facts={"running": len(pool.busy())})
-        if len(interrupts) > 1:
+        if sum(kind in signals.INSISTENT for kind in came) > 1:
             return
         for worker in pool.idle():
             task = None if stopping else waiting or source.next()
             if task is None:
                 break
             waiting = None
-            worker.give(task)
+            pool.give(worker, task)
             yield Event("started", task)
         if not pool.busy() and (stopping or not source.expects_more()):
             return
@@ -159,19 +154,6 @@ def _is_question(task: Task, kind: str, facts: Mapping[str, Any]) -> bool:
     return task.consults and kind == "scored" and facts["checkpoint"] == "selection"
 
 
-@contextlib.contextmanager
-def _interrupts() -> Iterator[list[float]]:
-    """Collect the times of SIGINT and SIGTERM in place of raising KeyboardInterrupt anywhere."""
-    times: list[float] = []
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(kind, lambda *_: times.append(time.time())) for kind in kinds]
-    try:
-        yield times
-    finally:
-        for kind, handler in zip(kinds, previous, strict=True):
-            signal.signal(kind, handler)
-
-
 class _Worker:
     """A worker process, seen from the parent."""
 
@@ -179,11 +161,12 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.device = device
         self.task: Task | None = None
+        self.leaves = False  # whether it takes no other task
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), _blocked_signals():
+        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), signals.blocked():
             self.process.start()
         theirs.close()
 
@@ -198,23 +181,34 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):
             self.connection.send(goes_on)
 
+    def end(self) -> None:
+        """End the process, if it has not ended."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
 
 class _Pool:
-    """The workers, one for each device slot; a dead one is replaced."""
+    """The workers, one for each device slot; one that is dead or leaves is replaced."""
 
     def __init__(self, devices: Sequence[str]) -> None:
-        self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
+        with signals.blocked():  # it can start a process of multiprocessing's
+            self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
+        self.oom_kills = machine.oom_kills()
         self.workers = [_Worker(device, self.stop) for device in devices]
 
     def busy(self) -> list[_Worker]:
         return [worker for worker in self.workers if worker.task]
 
     def idle(self) -> list[_Worker]:
-        """Return the workers without a task; one that has ended meanwhile is replaced."""
-        for index, worker in enumerate(self.workers):
-            if not worker.task and not worker.process.is_alive():
-                self.workers[index] = _Worker(worker.device, self.stop)
         return [worker for worker in self.workers if not worker.task]
+
+    def give(self, worker: _Worker, task: Task) -> None:
+        """Give a task to an idle worker, or to a new one in its place."""
+        if worker.leaves or not worker.process.is_alive():
+            worker.end()
+            self.workers[self.workers.index(worker)] = worker = _Worker(worker.device, self.stop)
+        worker.give(task)
 
     def ready(self, seconds: float) -> list[_Worker]:
         """Return the workers that have said something, or died, within some seconds."""
@@ -234,40 +228,46 @@ class _Pool:
             raise UserError(facts["message"])
         if kind == "finished":
             worker.task = None
+            worker.leaves = facts.pop("leaves")
         yield Event(kind, task, facts)
 
     def _bury(self, worker: _Worker) -> dict[str, Any]:
-        """Replace a dead worker; its run failed, and keeps its checkpoint for a retry."""
+        """Say how a dead worker's run ended; it keeps its checkpoint for a retry."""
         assert worker.task is not None
         worker.process.join()
-        cause = f"the worker process died (exit code {worker.process.exitcode})"
+        before, self.oom_kills = self.oom_kills, machine.oom_kills()
+        outcome, cause = _ended(worker.process.exitcode or 0, before, self.oom_kills)
         folder = RunFolder(worker.task.folder)
-        status = replace(folder.status(), outcome="failed", cause=cause)
+        status = replace(folder.status(), outcome=outcome, cause=cause)
         folder.set_status(status)
         worker.task = None
-        return {"outcome": status.outcome, "cause": cause, "update": status.update}
+        return {"outcome": outcome, "cause": cause, "update": status.update}
 
     def close(self) -> None:
         """End the workers. An idle one holds nothing; a busy one has its checkpoint."""
         for worker in self.workers:
             worker.process.kill()
         for worker in self.workers:
-            worker.process.join()
-            worker.connection.close()
+            worker.end()
 
 
-@contextlib.contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """Let a process that is started here never see what ends a whole group: its parent tells it.
+def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[str, str]:
+    """Return the outcome and the cause of a run whose worker process has ended by itself.
 
-    What is blocked stays so in the new process from its first instruction, handlers do not. Here,
-    a signal that comes meanwhile waits for the end of the block.
+    `code` is the process's exit code, negative for a signal; the other two are how many processes
+    the kernel had killed for memory before, and now, where that is known.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if code >= 0:
+        return "failed", f"the worker process ended itself (exit code {code})"
+    kind = signal.Signals(-code)
+    killed = f"the worker process was killed by {kind.name}"
+    if kind is not signal.SIGKILL:
+        return "failed", f"{killed} ({signal.strsignal(kind)})"
+    if oom_before is None or oom_now is None:
+        return "failed", f"{killed}; whether memory had run out is not recorded here"
+    if oom_now > oom_before:
+        return "out_of_memory", f"{killed}: the kernel ended it when memory had run out"
+    return "failed", f"{killed}, and not because memory had run out"
 
 
 @contextlib.contextmanager
@@ -290,12 +290,15 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     # torch-fidelity's bars, though never shown, would take a semaphore of the system's, which the
     # end of a worker leaves behind; one of its threads' does.
     tqdm.set_lock(threading.RLock())
+    tqdm.monitor_interval = 0  # no thread that watches bars
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _pass_on(signal.SIGXCPU)
     if device == "cpu":
         torch.set_num_threads(1)
     else:
         torch.cuda.set_device(device)
     resources = Resources(torch.device(device))
+    found = process_state.capture()
     sent = 0.0
 
     def notify(kind: str, facts: dict[str, Any]) -> bool:
@@ -315,10 +318,35 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
         except UserError as error:
             connection.send(("refused", {"message": str(error)}))
             continue
+        changed = process_state.changes(found)
+        if changed:
+            remark = f"it changed its process ({'; '.join(changed)}): the next run gets a new one"
+            RunFolder(task.folder).note(remark)
+            notify("remarked", {"remark": remark})
         facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
-        connection.send(("finished", {**facts, "cost": status.cost}))
-        if device != "cpu" and status.outcome not in (*RESULTS, "interrupted"):
-            return  # an error can leave a GPU's context unusable: the next run gets a new process
+        # An error can leave a GPU's context unusable, and a method the process another one.
+        failed = device != "cpu" and status.outcome not in (*RESULTS, "interrupted")
+        leaves = failed or bool(changed)
+        connection.send(("finished", {**facts, "cost": status.cost, "leaves": leaves}))
+
+
+def _pass_on(kind: signal.Signals) -> None:
+    """Let a signal that the system sends to this process stop the parent, once.
+
+    The limit of CPU time is each process's own, and a worker is where the time goes.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    pid = parent.pid
+    assert pid is not None, "a parent that runs has an id"
+
+    def pass_on(*_: object) -> None:
+        signal.signal(kind, signal.SIG_IGN)
+        os.kill(pid, kind)
+
+    if signal.getsignal(kind) is not signal.SIG_IGN:
+        signal.signal(kind, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {kind})
 
 
 def _end_with_parent() -> None:

@@ -7,17 +7,20 @@ each of its files that does not start with an underscore is one plugin.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from lipbench import paths
 from lipbench.errors import Mark, UserError, unknown
@@ -85,28 +88,30 @@ class Plugin:
     def _import(self) -> ModuleType:
         if self.module in sys.modules:
             return sys.modules[self.module]
-        source_hash = ""
         try:
             source_hash = _source_hash(self.path)
-            if self.origin != "file":
-                module = importlib.import_module(self.module)
-                setattr(module, _SOURCE_HASH, source_hash)
-                return module
-            spec = importlib.util.spec_from_file_location(self.module, self.path)
-            assert spec is not None, self.path
-            assert spec.loader is not None, self.path
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[self.module] = module  # dataclasses look their module up there
-            spec.loader.exec_module(module)
-            setattr(module, _SOURCE_HASH, source_hash)
-        except Exception as error:
+            with _exits_raise():
+                module = self._executed()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             sys.modules.pop(self.module, None)
             raise UserError(
                 f"cannot be imported: {type(error).__name__}: {error}", self._where(error)
             ) from error
+        setattr(module, _SOURCE_HASH, source_hash)
         return module
 
-    def _where(self, error: Exception) -> Mark:
+    def _executed(self) -> ModuleType:
+        if self.origin != "file":
+            return importlib.import_module(self.module)
+        spec = importlib.util.spec_from_file_location(self.module, self.path)
+        assert spec is not None, self.path
+        assert spec.loader is not None, self.path
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[self.module] = module  # dataclasses look their module up there
+        spec.loader.exec_module(module)
+        return module
+
+    def _where(self, error: BaseException) -> Mark:
         """Return the last line of this file that an error passed through."""
         frames = [
             f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.path)
@@ -114,6 +119,23 @@ class Plugin:
         if isinstance(error, SyntaxError) and error.filename == str(self.path):
             return Mark(str(self.path), error.lineno)
         return Mark(str(self.path), frames[-1].lineno if frames else None)
+
+
+@contextlib.contextmanager
+def _exits_raise() -> Iterator[None]:
+    """Let `os._exit` raise SystemExit in this process: it would end it without a word."""
+    real, process = os._exit, os.getpid()
+
+    def exit_(status: int) -> NoReturn:
+        if os.getpid() != process:  # a fork's own end
+            real(status)
+        raise SystemExit(status)
+
+    os._exit = exit_
+    try:
+        yield
+    finally:
+        os._exit = real
 
 
 def _source_hash(path: Path) -> str:

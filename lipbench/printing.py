@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lipbench.words import counted
 
@@ -40,6 +43,58 @@ def show_notes(notes: Iterable[str]) -> None:
     """Print notes on the dataset, a line each."""
     for note in notes:
         say(f"dataset: {note}")
+
+
+def aside(really: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """Print within as errors are: a plugin's own prints must not get into a command's JSON."""
+    return contextlib.redirect_stdout(sys.stderr) if really else contextlib.nullcontext()
+
+
+def flush() -> None:
+    """Print what waits to be printed, now, unless nobody reads any more (`| head`)."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let a stream print nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class Output:
+    """A stream for a sweep, which gets the signal of a terminal's end when the reader is gone.
+
+    So `lipbench run | head` is saved and stops, and under `nohup` it goes on.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write as the stream does."""
+        with self._until_gone():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush as the stream does."""
+        with self._until_gone():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _until_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:  # a pipe that is closed, a terminal that is gone, a full disk
+            _discard(self._stream)
+            signal.raise_signal(signal.SIGHUP)
 
 
 def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:

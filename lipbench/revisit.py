@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lipbench import streams, trained
+from lipbench import process_state, streams, trained
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.plugins import Registry
@@ -19,6 +19,7 @@ from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sa
 from lipbench.trained import Found, Trained
 
 
+@process_state.kept()
 def evaluate(
     run: Found,
     protocol: Protocol | None,
@@ -55,6 +56,7 @@ def evaluate(
     return records
 
 
+@process_state.kept()
 def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[str, Any]:
     """Audit a run's discriminator at its last update, and keep that in its folder.
 
@@ -67,6 +69,7 @@ def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[st
     return row
 
 
+@process_state.kept()
 def sample(
     run: Found, checkpoint: str, count: int, seed: int, resources: Resources, cache: Path
 ) -> tuple[Tensor, int]:

@@ -22,6 +22,7 @@ from PIL import Image
 from lipbench import (
     checkpoints,
     data,
+    machine,
     outlook,
     parameters,
     pictures,
@@ -72,6 +73,7 @@ class Resources:
         # float32 means float32: by default cuDNN's convolutions would compute in TF32.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        limit_threads()
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
@@ -105,6 +107,12 @@ class Resources:
         return Scorer(protocol, dataset, self.device, cache, weights)
 
 
+def limit_threads() -> None:
+    """Let torch compute on no more cores than a container's quota has: it counts all of them."""
+    if torch.get_num_threads() > machine.cores():
+        torch.set_num_threads(machine.cores())
+
+
 Notify = Callable[[str, dict[str, Any]], bool]
 
 
@@ -133,6 +141,7 @@ def _attempt(
 ) -> Status:
     """Return the status that the work ends with; failures become one, with their cause."""
     work = None
+    streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Registry("methods", task.plugins)
         folder.open(task.run.spec, _session(task, registry, resources.device))
@@ -143,7 +152,7 @@ def _attempt(
         return status
     except UserError as error:
         return replace(folder.status(), outcome="failed", cause=str(error))
-    except Exception as error:
+    except BaseException as error:  # a hook's sys.exit() too: no signal is raised in a worker
         if _is_storage_error(error, task):
             raise
         outcome, cause = _diagnose(error, work.state if work else None)
@@ -154,7 +163,7 @@ def _attempt(
         return replace(status, outcome=outcome, cause=cause)
 
 
-def _is_storage_error(error: Exception, task: Task) -> bool:
+def _is_storage_error(error: BaseException, task: Task) -> bool:
     """Return whether the disk refused lipbench's own files, and not something of a plugin's."""
     if not isinstance(error, OSError) or error.errno not in STORAGE_ERRORS:
         return False
@@ -164,7 +173,7 @@ def _is_storage_error(error: Exception, task: Task) -> bool:
     return any(path.is_relative_to(root.absolute()) for root in (task.folder, task.cache))
 
 
-def _diagnose(error: Exception, state: TrainState | None) -> tuple[str, str]:
+def _diagnose(error: BaseException, state: TrainState | None) -> tuple[str, str]:
     """Return the outcome and the cause that an error stands for.
 
     Training that is not finite can also show as an error, of a decomposition for example.

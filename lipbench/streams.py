@@ -8,7 +8,9 @@ samples cannot disturb training. The method is in none of the names.
 from __future__ import annotations
 
 import hashlib
+import random
 
+import numpy as np
 import torch
 
 
@@ -21,6 +23,14 @@ def derive(seed: int, stream: str, *index: int | str) -> int:
 def generator(seed: int, stream: str, *index: int | str) -> torch.Generator:
     """Return a CPU generator for one draw. Draws are made on the CPU, so devices agree."""
     return torch.Generator().manual_seed(derive(seed, stream, *index))
+
+
+def seed_globals(seed: int) -> None:
+    """Seed the generators that all code of the process shares: a run begins with the same ones."""
+    derived = derive(seed, "globals")
+    torch.manual_seed(derived)
+    random.seed(derived)
+    np.random.seed(derived % 2**32)
 
 
 def latents(count: int, dimension: int, seed: int, stream: str, *index: int | str) -> torch.Tensor:

@@ -14,7 +14,7 @@ from lipbench.errors import UserError
 from lipbench.outlook import work
 from lipbench.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
-from lipbench.run import Task, provenance
+from lipbench.run import Task, limit_threads, provenance
 from lipbench.store import ENDED, RESULTS, RunFolder, SuiteFolder
 
 
@@ -122,18 +122,18 @@ def task(
     cache: Path,
     weights: Path | None,
 ) -> Task:
-    """Return one run of a plan as a task."""
+    """Return one run of a plan as a task, with paths that hold in any folder."""
     return Task(
         run,
-        folder.path,
+        folder.path.absolute(),
         plan.dataset,
         plan.dataset_path,
         plan.protocol,
         plan.intervals,
         plan.plugins,
         made_with,
-        cache,
-        weights,
+        cache.absolute(),
+        weights and weights.absolute(),
     )
 
 
@@ -145,6 +145,7 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> tuple
     """
     for folder in cache.glob("*/"):
         atomic.remove_leftovers(folder)
+    limit_threads()
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)

@@ -10,7 +10,6 @@ if its first image is. Pillow reads colour images of 16 bits a channel by their 
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lipbench import machine
 from lipbench.data.files import Files, formats, shown
 
 VERSION = 2  # of the code here; a change of it makes another dataset
@@ -55,7 +55,7 @@ def decode(files: Files, names: tuple[str, ...], size: int, channels: int) -> De
     """Return images of (size, size, channels); raise UserError where one cannot be decoded."""
     images = np.empty((len(names), size, size, channels), dtype=np.uint8)
     with_frames = cropped = 0
-    with _pillows_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _pillows_warnings(), ThreadPoolExecutor(machine.cores()) as pool:
         decoded = pool.map(lambda name: _pixels(files, name, size, channels), names)
         try:
             for index, (pixels, has_frames, is_square) in enumerate(decoded):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lipbench import signals
 from lipbench.data import Arrays, DatasetInfo, fingerprints, splits
 from lipbench.errors import UserError
 
@@ -50,7 +51,8 @@ def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tup
 
 @functools.cache
 def _arrays(size: int) -> Arrays:
-    from sklearn.datasets import load_digits
+    with signals.blocked():  # it starts a process of multiprocessing's, which no signal may end
+        from sklearn.datasets import load_digits
 
     digits = load_digits()
     gray = np.round(digits.images * (255 / _LARGEST_VALUE)).astype(np.uint8)

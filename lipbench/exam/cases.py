@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipbench import lipschitz, training
+from lipbench import lipschitz, process_state, training
 from lipbench.audit.rest import at_rest
 from lipbench.exam.candidate import (
     AGGRESSIVE,
@@ -36,6 +36,19 @@ from lipbench.training import TrainState
 Case = Callable[[Candidate], str]
 
 _AT_REST = 1e-3  # a weight's relative distance from what it is at rest: our choice
+
+
+def it_leaves_the_process_as_it_found_it(candidate: Candidate) -> str:
+    """It sets nothing that other runs in the process would find: no option of torch, no folder."""
+    candidate.train(candidate.build(with_method=False))  # torch's own first update sets variables
+    before = process_state.capture()
+    try:
+        candidate.trained()
+        changed = process_state.changes(before)
+    finally:
+        process_state.restore(before)
+    _require(not changed, f"it changes {'; '.join(changed)}")
+    return "no option, folder, hook or function is another"
 
 
 def it_changes_the_training(candidate: Candidate) -> str:
@@ -332,6 +345,7 @@ def its_averaged_generator_is_at_rest(candidate: Candidate) -> str:
 
 
 CASES: tuple[Case, ...] = (
+    it_leaves_the_process_as_it_found_it,  # the first: what a case changes, the next would find
     it_changes_the_training,
     its_networks_keep_their_shapes,
     its_gradients_are_finite,

@@ -117,7 +117,7 @@ def test_check_prints_a_card_and_passes_a_good_method(here, tmp_path):
     (tmp_path / "drift.py").write_text(PLUGIN)
     done = here("check", "--plugin", "drift.py", "--set", "coefficient=0.5")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith("drift (drift)\n  pass  it changes the training ")
+    assert done.stdout.startswith("drift (drift)\n  pass  it leaves the process as it found it ")
     assert "x the time of an update of none" in done.stdout
 
 

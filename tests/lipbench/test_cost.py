@@ -156,6 +156,19 @@ def test_a_method_that_sleeps_costs_what_it_sleeps(registry, tmp_path):
         )
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_case_that_changes_the_process_is_not_timed_beside_others(tmp_path):
+    hasty = SLEEPER.replace(f"time.sleep({SLEEP})", "import torch; torch.set_num_threads(2)")
+    (tmp_path / "hasty.py").write_text(hasty)
+    registry = Registry("methods", [tmp_path / "hasty.py"])
+    samples = cost.measure([case(), case("hasty")], registry, CPU, rounds=1)
+    try:
+        with pytest.raises(UserError, match=r"^hasty changes the process .*threads: 1, now 2\)"):
+            list(samples)
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_a_sample_of_a_quick_case_is_many_updates_and_lasts(registry):
     warm, timed = cost.measure([case()], registry, CPU, rounds=1)
     assert timed.updates > 3

@@ -80,6 +80,16 @@ class Detached(Method):
         return self.Cut(discriminator)
 
 
+class Hasty(Penalty):
+    """Use more threads than the others have."""
+
+    label = "hasty"
+
+    def term(self, discriminator, batch):
+        torch.set_num_threads(2)
+        return batch.real.new_zeros(())
+
+
 class Restless(Method):
     """Count forwards in a buffer, in eval mode too."""
 
@@ -324,6 +334,7 @@ def make_method():
 
 
 FAILURES = [
+    (cases.it_leaves_the_process_as_it_found_it, Hasty, "it changes torch's threads: 1, now 2"),
     (cases.it_changes_the_training, Idle, "alters neither D, nor a loss, nor weights"),
     (cases.its_networks_keep_their_shapes, Doubling, r"logits \(10,\) of 5 images|\(2,\) of 1"),
     (cases.its_gradients_are_finite, Exploding, "head.weight is not finite"),

@@ -57,6 +57,9 @@ def test_a_method_cannot_have_the_name_of_a_key_that_stands_beside_it(file, name
     [
         ("import nothing_of_the_kind", r"mine.py:1: cannot be imported: ModuleNotFoundError"),
         ("x = 1\nraise KeyError('y')", r"mine.py:2: cannot be imported: KeyError"),
+        ("import sys\nsys.exit(4)", r"mine.py:2: cannot be imported: SystemExit: 4"),
+        ("import os\nos._exit(4)", r"mine.py:2: cannot be imported: SystemExit: 4"),
+        ("raise KeyboardInterrupt", r"mine.py:1: cannot be imported: KeyboardInterrupt"),
         ("def broken(:", r"mine.py:1: cannot be imported: SyntaxError"),
         ("x = 1", r"mine.py: defines no Method; a plugin file defines one subclass of Method"),
         (GOOD + "\nclass Other(Mine):\n    'Another.'\n", r"defines Mine, Other; a plugin file"),

@@ -299,6 +299,37 @@ def test_a_method_that_raises_is_a_failed_run_with_its_traceback(broken, do):
     assert "breaks.py" in (task.folder / "error.txt").read_text()
 
 
+@pytest.mark.parametrize("kind", ["SystemExit(4)", "KeyboardInterrupt(4)"])
+def test_a_hook_that_ends_the_process_politely_is_a_failed_run(broken, do, kind):
+    status = do(broken(statement=f"raise {kind}"))
+    cause = f"{kind.partition('(')[0]}: 4 (traceback in error.txt)"
+    assert (status.outcome, status.cause) == ("failed", cause)
+
+
+def test_a_run_draws_the_same_numbers_whatever_others_drew(broken, do, tmp_path):
+    """From the generators of the process, which a hook may not use, and some do."""
+    path = tmp_path / "drawn.txt"
+    task = broken(
+        "import pathlib, random, numpy; "
+        f"pathlib.Path({str(path)!r}).write_text(f'{{random.random()}} {{numpy.random.rand()}}')"
+    )
+    do(task)
+    first = path.read_text()
+    task.folder.rename(tmp_path / "first")
+    do(task)
+    assert path.read_text() == first
+
+
+def test_a_task_has_paths_that_hold_in_any_folder(write, plan_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(write())
+    folder, registry = SuiteFolder(Path("runs", "tiny")), Registry("methods")
+    cache, weights = Path("cache"), Path("weights.pth")
+    task, _ = sweep.tasks(plan, plan.runs, folder, registry, sweep.Choices(), cache, weights)
+    assert task.folder.parent == tmp_path / "runs" / "tiny" / "runs"
+    assert (task.cache, task.weights) == (tmp_path / "cache", tmp_path / "weights.pth")
+
+
 def test_a_decomposition_that_fails_on_exploding_weights_is_divergence(
     write, plan_of, tasks_of, do
 ):
