@@ -9,6 +9,7 @@ import contextlib
 import enum
 import json
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -106,7 +107,8 @@ TrackingOption = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake is one or two lines and exit code 2."""
     try:
-        app()
+        with _shown_damage():
+            app()
     except UserError as error:
         say(f"error: {error}", error=True)
         sys.exit(2)
@@ -115,6 +117,24 @@ def main() -> None:
             raise
         say(f"error: cannot write {error.filename}: {error.strerror}", error=True)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _shown_damage() -> Iterator[None]:
+    """Print what was left out of damaged results in a line each, once."""
+    shown: set[str] = set()
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if category.__name__ != "DamageWarning":  # its module is not imported by every command
+                usual(message, category, *where)
+            elif str(message) not in shown:
+                shown.add(str(message))
+                say(str(message), error=True)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 @app.command()
@@ -146,8 +166,11 @@ def run(
     devices = executors.slots(device, workers, runs_per_gpu)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    with folder.locked():
+    with folder.locked() as remark:
+        folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
+        for line in [*([remark] if remark else []), *folder.mend(), *sweep.mend(chosen, folder)]:
+            say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         say(_summary(plan, folder, len(tasks)))
         if tasks:
@@ -286,6 +309,12 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
                 "generator_updates": state.update,
                 "planned_updates": planned.spec.budget.generator_updates,
             }
+        )
+    if folder.is_locked() is None and any(row["outcome"] == "running" for row in rows):
+        say(
+            f"{folder.path}: this file system has no locks, so a run that is shown as running may "
+            "have been interrupted",
+            error=True,
         )
     others = len(set(folders) - {planned.spec.hash for planned in made.runs})
     if as_json:
@@ -584,6 +613,7 @@ def new_method(
 @app.command()
 def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
+    from lipbench.records import Damaged
     from lipbench.store import SuiteFolder
     from lipbench.tracking import Mirror
 
@@ -591,16 +621,25 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     made = folder.plan()
     uri = tracking_uri or folder.tracking_uri()
     planned = {run.spec.hash for run in made.runs}
+    sent, damaged = 0, 0
     try:
         mirror = Mirror(uri, folder, made)
-        sent = [hash_ for hash_ in folder.folders() if hash_ in planned]
-        for hash_ in sent:
-            mirror.send(hash_)
+        for hash_ in folder.folders():
+            if hash_ not in planned:
+                continue
+            try:
+                mirror.send(hash_)
+                sent += 1
+            except Damaged as damage:
+                damaged += 1
+                say(f"{damage}: this run was not sent", error=True)
         if (results / "report" / "index.html").exists():
             mirror.send_report(results / "report")
     except Exception as error:
         raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
-    say(f"{len(sent)} runs are in {uri}, experiment {made.name}")
+    say(f"{sent} runs are in {uri}, experiment {made.name}")
+    if damaged:
+        raise typer.Exit(1)
 
 
 def _plan(
@@ -686,6 +725,8 @@ def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[
     failed = 0
     for run in found:
         try:
+            for line in run.folder.mend_rows(run.folder.spec().budget.generator_updates):
+                say(line, error=True)
             yield run, work(run)
         except UserError as error:
             if len(found) == 1:
@@ -703,7 +744,8 @@ def _locked(found: Sequence[Found]) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for path in sorted({run.folder.path.absolute().parent.parent for run in found}):
-            stack.enter_context(SuiteFolder(path).locked())
+            if remark := stack.enter_context(SuiteFolder(path).locked()):
+                say(remark, error=True)
         yield
 
 

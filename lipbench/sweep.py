@@ -48,6 +48,22 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
     return adopted
 
 
+def mend(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
+    """Put the damaged files of runs aside, each under another name; return a line on each.
+
+    See `RunFolder.mend`.
+    """
+    lines = []
+    folders = suite.folders()
+    for run in unique(runs):
+        folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        if folder.path.is_dir():
+            lines += folder.mend(run.spec)
+        elif folder.path.exists():
+            lines.append(f"{folder.path} is no folder; it is kept as {suite.set_aside(folder)}")
+    return lines
+
+
 def changed(
     runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry
 ) -> list[tuple[RunFolder, str]]:
@@ -59,7 +75,7 @@ def changed(
         sessions = folder.sessions() if folder else []
         if folder is None or not sessions:
             continue
-        for name, source in sessions[-1]["method_sources"].items():
+        for name, source in sessions[-1].get("method_sources", {}).items():
             if registry[name].source_hash != source:
                 found.append((folder, str(registry[name].path)))
                 break

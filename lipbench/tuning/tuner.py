@@ -322,7 +322,7 @@ class Tuner:
         """Tell Optuna of a run that ended with a result."""
         wanted = self.tuning.objectives
         if len(wanted) == 1:
-            arm.report(trial, objectives.intermediate(wanted[0], folder))
+            arm.report(trial, objectives.intermediate(wanted[0], folder.rows("scores")))
         told: list[float] = []
         if status.outcome != "pruned":
             updates = run.spec.budget.generator_updates
