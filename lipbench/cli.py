@@ -239,10 +239,11 @@ def tune(
     uri = tracking_uri or default_tracking_uri(runs_dir)
     plan = made.recorded(without_password(storage or made.storage))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(folder.shared())
+        alone = stack.enter_context(folder.shared())
         folder.check_kind(plan)
         made_with = run.provenance()
         with folder.deciding():
+            remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, claimed=True)]
             _check_storage(folder, plan)
             tuner = Tuner(
                 made,
@@ -250,7 +251,10 @@ def tune(
                 location,
                 lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
                 retry_failed,
+                alone,
             )
+            for line in [*remarks, *tuner.remarks]:
+                say(line, error=True)
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
             sweep.check_unchanged(runs, folder, registry, keep_changed)

@@ -56,6 +56,11 @@ def acquire(path: Path, shared: bool = False, wait: bool = False) -> IO[bytes] |
     return None
 
 
+def share(file: IO[Any]) -> None:
+    """Let others share the lock of a file that this process holds alone."""
+    _take(file, shared=True, wait=True)
+
+
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
     """Wait for a file's lock, and hold it within the block."""

@@ -196,6 +196,12 @@ class Plan(Record):
     tuning: dict[str, Any] | None = None
 
 
+class Journal(Record):
+    """A record of Optuna's journal, of which every value is Optuna's to judge."""
+
+    op_code: _Count
+
+
 class Metrics(Record):
     """A row of metrics.jsonl."""
 

@@ -350,7 +350,9 @@ class SuiteFolder:
         try:
             stored = records.read(self.path / "plan.json", records.Plan)
         except Damaged:
-            return "a study's" if self.ledger().path.exists() else "a suite's"
+            if self.ledger().path.exists():
+                return "a study's"
+            return "a suite's" if self.folders() else None
         if stored is None:
             return None
         return "a study's" if stored["tuning"] else "a suite's"
@@ -374,7 +376,7 @@ class SuiteFolder:
                 lines.append(f"{damage.path} was damaged ({damage.reason}): kept as {aside.name}")
             except UserError:  # there is none yet
                 continue
-        return lines
+        return [*lines, *self.ledger().mend()]
 
     def tracking_uri(self) -> str:
         """Return where `lipbench run` mirrored these results, or would by default."""
@@ -447,19 +449,20 @@ class SuiteFolder:
             yield remark
 
     @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self) -> Iterator[bool]:
         """Hold this folder for processes that claim each run that they work on.
 
-        Raises UserError where the file system has no locks: such processes cannot do without.
+        Yields whether this is the first of them. Raises UserError where the file system has no
+        locks, without which processes cannot share a study.
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(self._lock(shared=True))
+                alone = stack.enter_context(self._lock(shared=True))
             except NoLocks as error:
                 raise UserError(
                     f"{error}, and a study needs them; give a folder on another one: --runs-dir"
                 ) from error
-            yield
+            yield alone
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[None]:
@@ -486,19 +489,26 @@ class SuiteFolder:
         return self.path / "claims" / hash_
 
     @contextlib.contextmanager
-    def _lock(self, shared: bool) -> Iterator[None]:
+    def _lock(self, shared: bool) -> Iterator[bool]:
+        """Hold the folder's lock, and yield whether nobody else held it when it was got."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         for _ in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
-            if file := locks.acquire(self.path / ".lock", shared):
+            if file := locks.acquire(self.path / ".lock"):
+                alone = True
+                if shared:
+                    locks.share(file)
+                break
+            if shared and (file := locks.acquire(self.path / ".lock", shared=True)):
+                alone = False
                 break
             time.sleep(_LOCK_PAUSE)
         else:
             raise UserError(f"another lipbench process works on {self.path}; let it end")
         with file:
-            yield
+            yield alone
 
     def _settle(self) -> None:
         """Call interrupted what says that it runs: nothing does when the lock was just got."""

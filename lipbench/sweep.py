@@ -48,19 +48,26 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
     return adopted
 
 
-def mend(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
+def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, claimed: bool = False) -> list[str]:
     """Put the damaged files of runs aside, each under another name; return a line on each.
 
-    See `RunFolder.mend`.
+    See `RunFolder.mend`. Where runs are `claimed`, those of other processes are left alone.
     """
     lines = []
     folders = suite.folders()
     for run in unique(runs):
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        if not folder.path.exists():
+            continue
+        claim = suite.claim(run.spec.hash) if claimed else None
+        if claimed and claim is None:
+            continue
         if folder.path.is_dir():
             lines += folder.mend(run.spec)
-        elif folder.path.exists():
+        else:
             lines.append(f"{folder.path} is no folder; it is kept as {suite.set_aside(folder)}")
+        if claim:
+            claim.release()
     return lines
 
 
