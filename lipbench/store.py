@@ -355,7 +355,7 @@ class SuiteFolder:
             return "a suite's" if self.folders() else None
         if stored is None:
             return None
-        return "a study's" if stored["tuning"] else "a suite's"
+        return "a study's" if stored.get("tuning") else "a suite's"
 
     def mend(self) -> list[str]:
         """Put a damaged plan, and other files of the suite, aside; return a line on each.
