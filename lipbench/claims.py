@@ -5,11 +5,12 @@ A claim is a lock on a small file; it ends with its process, however that ends.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from lipbench import locks
 
 _ATTEMPTS = 5
 _PAUSE = 0.005
@@ -18,7 +19,7 @@ _PAUSE = 0.005
 class Claim:
     """One run, held by this process until it is released."""
 
-    def __init__(self, path: Path, file: IO[str]) -> None:
+    def __init__(self, path: Path, file: IO[Any]) -> None:
         self._path, self._file = path, file
 
     def release(self) -> None:
@@ -31,11 +32,8 @@ def claim(path: Path) -> Claim | None:
     """Return the claim to what a path stands for, or None where another one holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_ATTEMPTS):
-        file = path.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
+        file = locks.acquire(path)
+        if file is None:
             if attempt + 1 < _ATTEMPTS:  # who only asks, holds it for an instant
                 time.sleep(_PAUSE)
             continue
@@ -47,17 +45,10 @@ def claim(path: Path) -> Claim | None:
 
 def is_claimed(path: Path) -> bool:
     """Return whether somebody holds what a path stands for."""
-    try:
-        with path.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return bool(locks.is_held(path))
 
 
-def _is_there(path: Path, file: IO[str]) -> bool:
+def _is_there(path: Path, file: IO[Any]) -> bool:
     try:
         return path.stat().st_ino == os.fstat(file.fileno()).st_ino
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import contextlib
 import enum
 import json
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -115,7 +116,7 @@ TrackingOption = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake is one or two lines and exit code 2."""
     try:
-        with signals.raised():
+        with signals.raised(), _shown_damage():
             app()
     except UserError as error:
         say(f"error: {error}", error=True)
@@ -131,6 +132,24 @@ def main() -> None:
         sys.exit(2)
     finally:
         printing.flush()
+
+
+@contextlib.contextmanager
+def _shown_damage() -> Iterator[None]:
+    """Print what was left out of damaged results in a line each, once."""
+    shown: set[str] = set()
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if category.__name__ != "DamageWarning":  # its module is not imported by every command
+                usual(message, category, *where)
+            elif str(message) not in shown:
+                shown.add(str(message))
+                say(str(message), error=True)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 @app.command()
@@ -162,9 +181,11 @@ def run(
     devices = executors.slots(device, workers, runs_per_gpu)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
     uri = tracking_uri or default_tracking_uri(runs_dir)
-    with folder.locked():
+    with folder.locked() as remark:
+        folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
-        for line in sweep.clear(plan.runs, folder):
+        mended = [*folder.mend(), *sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
+        for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
         say(_summary(plan, folder, len(tasks)))
@@ -235,10 +256,11 @@ def tune(
     uri = tracking_uri or default_tracking_uri(runs_dir)
     plan = made.recorded(without_password(storage or made.storage))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(folder.shared())
+        alone = stack.enter_context(folder.shared())
         folder.check_kind(plan)
         made_with = run.provenance()
         with folder.deciding():
+            remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, claimed=True)]
             _check_storage(folder, plan)
             tuner = Tuner(
                 made,
@@ -246,7 +268,10 @@ def tune(
                 location,
                 lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
                 retry_failed,
+                alone,
             )
+            for line in [*remarks, *tuner.remarks]:
+                say(line, error=True)
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
             for line in sweep.clear(runs, folder):
@@ -307,6 +332,12 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
                 "generator_updates": state.update,
                 "planned_updates": planned.spec.budget.generator_updates,
             }
+        )
+    if folder.is_locked() is None and any(row["outcome"] == "running" for row in rows):
+        say(
+            f"{folder.path}: this file system has no locks, so a run that is shown as running may "
+            "have been interrupted",
+            error=True,
         )
     others = len(set(folders) - {planned.spec.hash for planned in made.runs})
     uncounted = list(folder.uncounted().values())
@@ -609,6 +640,7 @@ def new_method(
 @app.command()
 def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
+    from lipbench.records import Damaged
     from lipbench.store import SuiteFolder
     from lipbench.tracking import Mirror
 
@@ -616,17 +648,26 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     made = folder.plan()
     uri = tracking_uri or folder.tracking_uri()
     planned = {run.spec.hash for run in made.runs}
+    sent, damaged = 0, 0
     try:
         mirror = Mirror(uri, folder, made)
-        sent = [hash_ for hash_ in folder.folders() if hash_ in planned]
-        for hash_ in sent:
-            mirror.send(hash_)
+        for hash_ in folder.folders():
+            if hash_ not in planned:
+                continue
+            try:
+                mirror.send(hash_)
+                sent += 1
+            except Damaged as damage:
+                damaged += 1
+                say(f"{damage}: this run was not sent", error=True)
         if (results / "report" / "index.html").exists():
             mirror.send_report(results / "report")
     except Exception as error:
         raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
-    are = "is" if len(sent) == 1 else "are"
-    say(f"{counted(len(sent), 'run')} {are} in {uri}, experiment {made.name}")
+    are = "is" if sent == 1 else "are"
+    say(f"{counted(sent, 'run')} {are} in {uri}, experiment {made.name}")
+    if damaged:
+        raise typer.Exit(1)
 
 
 def _found(protocol: str, plan: Plan) -> Protocol:
@@ -733,6 +774,8 @@ def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[
     failed = 0
     for run in found:
         try:
+            for line in run.folder.mend_rows(run.folder.spec().budget.generator_updates):
+                say(line, error=True)
             with printing.aside():
                 made = work(run)
             yield run, made
@@ -766,7 +809,8 @@ def _locked(found: Sequence[Found]) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for path in sorted({run.folder.path.absolute().parent.parent for run in found}):
-            stack.enter_context(SuiteFolder(path).locked())
+            if remark := stack.enter_context(SuiteFolder(path).locked()):
+                say(remark, error=True)
         yield
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench import protocols
+from lipbench import protocols, records
 from lipbench.errors import UserError, unknown
 from lipbench.plan import Plan, PlannedRun
 from lipbench.protocols import PROTOCOLS, SCORES, Protocol
+from lipbench.records import Damaged, Rows
 from lipbench.spec import RunSpec
-from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.store import RunFolder, Status, SuiteFolder, checked
 from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning
 
@@ -75,15 +76,18 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
     by = used.id if protocol else None
     planned = {run.spec.hash for run in plan.runs}
     others = _unplanned([folder for hash_, folder in folders.items() if hash_ not in planned])
-    rows = [
-        {
-            "suite": plan.name,
-            "planned": run.spec.hash in planned,
-            **_judged(run, folders, statuses, plan.tuning),
-            **_row(run, folders.get(run.spec.hash), statuses.get(run.spec.hash, Status()), by),
-        }
-        for run in (*plan.runs, *others)
-    ]
+    rows = []
+    for run in (*plan.runs, *others):
+        made = folders.get(run.spec.hash)
+        status, scores = _read(run, made, statuses, by)
+        rows.append(
+            {
+                "suite": plan.name,
+                "planned": run.spec.hash in planned,
+                **_judged(run, made, status, plan.tuning),
+                **_row(run, made, status, scores, by),
+            }
+        )
     return _typed(rows, _columns(used, plan.tuning))
 
 
@@ -111,12 +115,7 @@ def load_trials(folder: str | Path) -> pd.DataFrame:
             "method": run.method,
             "seed": run.trial.repeat,
             "trial": run.trial.number,
-            **_trial(
-                run,
-                folders.get(run.spec.hash),
-                statuses.get(run.spec.hash, Status()),
-                plan.tuning.objectives,
-            ),
+            **_trial(run, folders.get(run.spec.hash), statuses, plan.tuning.objectives),
             **{f"params_{name}": value for name, value in run.trial.params.items()},
         }
         for run in plan.runs
@@ -133,6 +132,7 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
 
     Names are those of training's metrics (means since the last row) and `<score>_selection`, the
     scores that choose the best checkpoint: of other latents and real images than those reported.
+    Rows that cannot be read are left out, with a warning that names the file.
     """
     columns = ["run_id", "update", "name", "value"]
     curves = [
@@ -142,12 +142,12 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
         .assign(run_id=run.path.name)
         for run in SuiteFolder(Path(folder)).folders().values()
         for rows in (
-            _once(run.rows("metrics")),
+            _once(_readable(run, "metrics")),
             [
                 {"update": row["update"]}
                 | {f"{name}_selection": value for name, value in row["scores"].items()}
                 for row in _once(
-                    [r for r in run.rows("scores") if r.get("checkpoint") == "selection"]
+                    [r for r in _readable(run, "scores") if r["checkpoint"] == "selection"]
                 )
             ],
         )
@@ -164,32 +164,57 @@ def _once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [by_update[update] for update in sorted(by_update)]
 
 
-def _judged(
+def sessions(run: RunFolder) -> list[dict[str, Any]]:
+    """Return a run's sessions, or none with a warning where its manifest cannot be read."""
+    try:
+        return run.sessions()
+    except Damaged as damage:
+        records.warn([damage])
+        return []
+
+
+def _readable(run: RunFolder, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a run that can be read, with a warning of others."""
+    found = run.readable(name)
+    records.warn(found.damage)
+    return found.rows
+
+
+def _read(
     run: PlannedRun,
-    folders: Mapping[str, RunFolder],
+    folder: RunFolder | None,
     statuses: Mapping[str, Status],
-    tuning: Tuning | None,
+    protocol: str | None = None,
+) -> tuple[Status, list[dict[str, Any]]]:
+    """Return a run's status and the rows with its scores, none where it is damaged."""
+    status = statuses.get(run.spec.hash, Status())
+    found = folder.readable("evals" if protocol else "scores") if folder else Rows([], [])
+    updates = None if protocol else run.spec.budget.generator_updates
+    status = checked(status, found, updates)
+    return status, [] if status.outcome == "damaged" else found.rows
+
+
+def _judged(
+    run: PlannedRun, folder: RunFolder | None, status: Status, tuning: Tuning | None
 ) -> dict[str, float]:
     """Return a completed run's objectives: its audit's bounds are no columns otherwise."""
-    folder = folders.get(run.spec.hash)
-    if tuning is None or folder is None or statuses[run.spec.hash].outcome != "completed":
+    if tuning is None or folder is None or status.outcome != "completed":
         return {}
     updates = run.spec.budget.generator_updates
-    return objectives.known(tuning.objectives, folder, statuses[run.spec.hash], updates)
+    return objectives.known(tuning.objectives, folder, status, updates)
 
 
 def _trial(
     run: PlannedRun,
     folder: RunFolder | None,
-    status: Status,
+    statuses: Mapping[str, Status],
     wanted: Sequence[Objective],
 ) -> dict[str, Any]:
     """Return what came of a trial."""
+    status, scores = _read(run, folder, statuses)
     told: dict[str, float] = {}
-    during: dict[int, float] = {}
-    sessions = folder.sessions() if folder else []
-    if folder:
-        during = objectives.intermediate(wanted[0], folder)
+    during = objectives.intermediate(wanted[0], scores)
+    starts = [s["started"] for s in sessions(folder) if "started" in s] if folder else []
     if folder and status.outcome in ("completed", "diverged"):
         updates = run.spec.budget.generator_updates
         told = objectives.known(wanted, folder, status, updates)
@@ -200,14 +225,18 @@ def _trial(
         "intermediate": during[max(during)] if during else math.nan,
         "generator_updates": status.update,
         "seconds": objectives.seconds(status),
-        "started": sessions[0]["started"] if sessions else math.nan,
+        "started": starts[0] if starts else math.nan,
         "ended": status.heartbeat if status.ended else math.nan,
         **told,
     }
 
 
 def _row(
-    run: PlannedRun, folder: RunFolder | None, status: Status, protocol: str | None
+    run: PlannedRun,
+    folder: RunFolder | None,
+    status: Status,
+    scores: Sequence[Mapping[str, Any]],
+    protocol: str | None,
 ) -> dict[str, Any]:
     spec = run.spec
     return {
@@ -236,7 +265,7 @@ def _row(
         "cause": status.cause,
         "generator_updates": status.update,
         "planned_updates": spec.budget.generator_updates,
-        **_final_scores(spec, folder, protocol),
+        **_final_scores(spec, scores, protocol),
         **_cost(status),
         **_place(run),
     }
@@ -253,24 +282,25 @@ def _place(run: PlannedRun) -> dict[str, Any]:
     }
 
 
-def _final_scores(spec: RunSpec, folder: RunFolder | None, protocol: str | None) -> dict[str, Any]:
+def _final_scores(
+    spec: RunSpec, rows: Sequence[Mapping[str, Any]], protocol: str | None
+) -> dict[str, Any]:
     """Return the scores that are reported; those that choose a checkpoint are curves."""
-    rows = folder.rows("evals" if protocol else "scores") if folder else []
     found = {
-        row.get("checkpoint"): row
+        row["checkpoint"]: row
         for row in rows
-        if row["protocol"] == (protocol or spec.protocol)
+        if row.get("protocol") == (protocol or spec.protocol)
     }
     last, best = found.get("last"), found.get("best")
     if last and best and best.get("reached", last["update"]) != last["update"]:
         best = None  # chosen before the run went on
     if last is None or last["update"] != spec.budget.generator_updates:
         return {"collapsed": pd.NA}
-    columns: dict[str, Any] = {"collapsed": last["collapsed"]}
+    columns: dict[str, Any] = {"collapsed": last.get("collapsed")}
     for name, value in last["scores"].items():
         columns[name] = float(value)
         for part, suffix in (("floors", "floor"), ("spreads", "std"), ("errors", "se")):
-            if name in last[part]:
+            if name in last.get(part, {}):
                 columns[f"{name}_{suffix}"] = float(last[part][name])
         if best and name in best["scores"]:
             chosen = float(best["scores"][name])

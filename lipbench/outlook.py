@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 from lipbench.plan import Plan, PlannedRun
+from lipbench.records import Damaged
 from lipbench.spec import RunSpec
 from lipbench.store import RunFolder, Status, SuiteFolder
 
@@ -57,13 +59,20 @@ def _timings(runs_dir: Path) -> dict[str, list[tuple[float, float]]]:
     newest = sorted(statuses, key=lambda path: path.stat().st_mtime, reverse=True)
     found: dict[str, list[tuple[float, float]]] = {}
     for path in newest[:_TIMED_RUNS]:
-        folder = RunFolder(path.parent)
-        status = folder.status()
-        here = folder.sessions() and folder.sessions()[-1]["host"] == socket.gethostname()
-        if status.outcome == "completed" and "seconds_per_update" in status.cost and here:
-            timing = (status.cost["seconds_per_update"], status.cost["seconds_scoring"])
-            found.setdefault(_timing_key(folder.spec()), []).append(timing)
+        with contextlib.suppress(Damaged):  # of any suite: what cannot be read gives no estimate
+            for key, timing in _timing(RunFolder(path.parent)):
+                found.setdefault(key, []).append(timing)
     return found
+
+
+def _timing(folder: RunFolder) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield a run's (seconds per update, seconds of scoring), where this machine completed it."""
+    status = folder.status()
+    costs = [status.cost.get(name) for name in ("seconds_per_update", "seconds_scoring")]
+    sessions = folder.sessions()
+    here = sessions and sessions[-1].get("host") == socket.gethostname()
+    if status.outcome == "completed" and here and costs[0] is not None and costs[1] is not None:
+        yield _timing_key(folder.spec()), (costs[0], costs[1])
 
 
 def _timing_key(spec: RunSpec) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench import data, protocols, spec
+from lipbench import data, protocols, records, spec
 from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.protocols import Protocol
 from lipbench.spec import RunSpec
@@ -92,9 +91,10 @@ def run_to_json(run: PlannedRun) -> dict[str, Any]:
     return {**fields, "spec": run.spec.to_json(), **trial}
 
 
-def run_from_json(stored: Mapping[str, Any]) -> PlannedRun:
-    """Return a stored planned run; raise ValueError, KeyError or TypeError where it is not one."""
-    trial = Trial(**stored["trial"]) if "trial" in stored else None
+def run_from_json(stored: Any) -> PlannedRun:
+    """Return a stored planned run; see `records.interpreted` for where it is not one."""
+    records.check(stored, records.PlannedRun)
+    trial = Trial(**stored["trial"]) if stored.get("trial") else None
     return PlannedRun(spec.from_json(stored["spec"]), stored["method"], stored["setting"], trial)
 
 
@@ -106,9 +106,9 @@ def unique(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
     return list(found.values())
 
 
-def from_json(stored: str) -> Plan:
-    """Return a stored plan; raise ValueError, KeyError or TypeError where it is not one."""
-    fields = json.loads(stored)
+def from_json(fields: Any) -> Plan:
+    """Return a stored plan; see `records.interpreted` for where it is not one."""
+    records.check(fields, records.Plan)
     info = fields["dataset"]
     return Plan(
         fields["name"],

@@ -215,7 +215,8 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
 def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     """Print for each method how its trials ended, and the best value so far."""
     first = tuning.objectives[0]
-    ways = ("completed", "pruned", "diverged", "failed", "running", "interrupted")
+    ways = ["completed", "pruned", "diverged", "failed", "running", "interrupted"]
+    ways += ["damaged"] if trials["outcome"].eq("damaged").any() else []
     spends = {"generator_updates": "generator_updates", "device_hours": "seconds"}
     spent = spends.get(tuning.budget)
     more = [] if spent is None else [f"{tuning.budget.replace('_', ' ')}"]

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 
-from lipbench import latex, markdown, report_folder
+from lipbench import latex, markdown, records, report_folder
 from lipbench.errors import UserError
-from lipbench.frame import load_curves, load_runs, load_trials
+from lipbench.frame import load_curves, load_runs, load_trials, sessions
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
+from lipbench.records import Damaged
 from lipbench.store import RunFolder, SuiteFolder
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
@@ -47,6 +48,7 @@ OUTCOMES = (  # in the order in which reports name them
     "out_of_memory",
     "running",
     "interrupted",
+    "damaged",
     "queued",
 )
 
@@ -210,9 +212,9 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
         protocol=protocol,
         published=published(),
         audits={run.path.name: audits for run in made if (audits := _audits(run))},
-        cost=suite.cost(),
+        cost=_cost(suite),
         machines=tuple(
-            dict.fromkeys(_machine(s) for run in made for s in run.sessions() if "device" in s)
+            dict.fromkeys(_machine(s) for run in made for s in sessions(run) if "device" in s)
         ),
         tuning=plan.tuning,
         trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
@@ -221,16 +223,27 @@ def study(folder: Path, by: Protocol | None = None) -> Study:
 
 def _audits(run: RunFolder) -> list[dict[str, Any]]:
     """Return a run's audits, oldest first: of one update that was audited twice, the newer."""
-    by_update = {int(row["update"]): row for row in run.rows("audits")}
+    found = run.readable("audits")
+    records.warn(found.damage)
+    by_update = {int(row["update"]): row for row in found.rows}
     return [by_update[update] for update in sorted(by_update)]
+
+
+def _cost(suite: SuiteFolder) -> dict[str, Any] | None:
+    """Return what `lipbench cost` measured; none, with a warning, where it cannot be read."""
+    try:
+        return suite.cost()
+    except Damaged as damage:
+        records.warn([damage])
+        return None
 
 
 def _machine(session: Mapping[str, Any]) -> str:
     """Return on what a run was made: `NVIDIA H100`, `AMD EPYC 7B13 (1 thread)`."""
     if session["device"] != "cpu":
         return str(session["device"])
-    threads = session["threads"]
-    return f"{session['processor']} ({threads} thread{'' if threads == 1 else 's'})"
+    threads = session.get("threads", 1)
+    return f"{session.get('processor', 'cpu')} ({threads} thread{'' if threads == 1 else 's'})"
 
 
 def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:

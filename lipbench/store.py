@@ -12,22 +12,24 @@ Files that begin with a dot, and claims/, are locks.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import math
+import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic, checkpoints, claims, plan, spec
+from lipbench import atomic, checkpoints, claims, locks, plan, records, spec
 from lipbench.claims import Claim
-from lipbench.errors import Mark, UserError
+from lipbench.errors import UserError
 from lipbench.inventory import Inventory
 from lipbench.ledger import Ledger
+from lipbench.locks import NoLocks
 from lipbench.plan import Plan, PlannedRun
+from lipbench.records import Damaged, Rows
 from lipbench.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -36,15 +38,21 @@ if TYPE_CHECKING:
 # Outcomes; resumed only if asked.
 ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
 RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
+_OUTCOMES = (*ENDED, "queued", "running", "interrupted", "damaged")
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
+_LOCK_PAUSE = 0.1  # seconds
+_IDENTITY = re.compile(rb"[0-9a-f]{32}")
 SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
 _LATER = ("scores", "audits")  # of which rows can follow the checkpoint of their update
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands: an outcome of ENDED, or queued, running, interrupted."""
+    """How a run stands: an outcome of ENDED, or queued, running, interrupted, damaged.
+
+    A run is damaged where its files do not say how it stands; the cause names the file.
+    """
 
     outcome: str = "queued"
     cause: str | None = None
@@ -56,6 +64,15 @@ class Status:
     def ended(self) -> bool:
         """Return whether nothing is left to do, unless somebody asks for a retry."""
         return self.outcome in ENDED
+
+
+_STATUS = tuple(entry.name for entry in fields(Status))
+_FILES = ("spec.json", "manifest.json", "status.json", "error.txt")
+# What a run's folder has, and whether that is a folder too.
+_ENTRIES = {
+    **dict.fromkeys([*_FILES, *(f"{name}.jsonl" for name in records.SERIES)], False),
+    "samples": True,
+}
 
 
 def default_tracking_uri(runs_dir: Path) -> str:
@@ -72,12 +89,15 @@ class RunFolder:
 
     def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
         """Create the folder, or take it up again; note who works on it, with what."""
+        mended = self.mend(run) if self.path.exists() else []
         (self.path / "samples").mkdir(parents=True, exist_ok=True)
         (self.path / "error.txt").unlink(missing_ok=True)
         for folder in (self.path, self.path / "samples"):
             atomic.remove_leftovers(folder)
         self.set_spec(run)
-        self._write_json("manifest.json", {"sessions": [*self.sessions(), dict(session)]})
+        noted = {"remarks": mended} if mended else {}
+        sessions = [*self.sessions(), {**session, **noted}]
+        self._write_json("manifest.json", {"sessions": sessions})
 
     def set_spec(self, run: RunSpec) -> None:
         """Replace the run's spec."""
@@ -85,23 +105,32 @@ class RunFolder:
 
     def spec(self) -> RunSpec:
         """Return the run's spec, upgraded to this schema."""
-        try:
-            return spec.from_json(json.loads((self.path / "spec.json").read_text()))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path / 'spec.json'} cannot be read ({error})") from error
+        path = self.path / "spec.json"
+        stored = records.read(path, records.Record)
+        if stored is None:
+            raise Damaged(path, "it is missing")
+        return records.interpreted(path, stored, spec.from_json)
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return, for each time that the run was started, what it ran on and with."""
-        manifest = self._read_json("manifest.json")
+        manifest = records.read(self.path / "manifest.json", records.Manifest)
         return list(manifest["sessions"]) if manifest else []
 
     def status(self) -> Status:
-        """Return how the run stands, by its own account."""
-        stored = self._read_json("status.json")
+        """Return how the run stands, by its own account; damaged where that cannot be read."""
         try:
-            return Status(**stored) if stored else Status()
-        except TypeError as error:
-            raise UserError(f"{self.path / 'status.json'} is damaged ({error})") from error
+            return self._stored_status()
+        except Damaged as damage:
+            return Status("damaged", damage.brief)
+
+    def _stored_status(self) -> Status:
+        path = self.path / "status.json"
+        stored = records.read(path, records.Status)
+        if stored is None:
+            return Status()
+        if stored["outcome"] not in _OUTCOMES:
+            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}")
+        return Status(**{name: stored[name] for name in _STATUS if name in stored})
 
     def write_error(self, text: str) -> None:
         """Write a failed run's traceback to error.txt."""
@@ -125,24 +154,80 @@ class RunFolder:
         row = json.loads(json.dumps(_finite(row)))
         others = [r for r in self.rows(name) if any(r.get(key) != row[key] for key in keys)]
         rows = sorted([*others, row], key=lambda r: r["update"])
-        text = "".join(json.dumps(row) + "\n" for row in rows)
+        text = _lines(rows)
         atomic.replace_text(self.path / f"{name}.jsonl", text)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the rows of `<name>.jsonl`; a last line cut short by a crash is not one."""
-        try:
-            lines = (self.path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        rows = []
-        for number, line in enumerate(lines):
+        """Return the rows of `<name>.jsonl`; a last line cut short by a crash is not one.
+
+        Raises Damaged for any other line that is no row.
+        """
+        found = self.readable(name)
+        for damage in found.damage:
+            raise damage
+        return found.rows
+
+    def readable(self, name: str) -> Rows:
+        """Return the rows of `<name>.jsonl` that can be read, and the damage there is."""
+        return records.rows(self.path / f"{name}.jsonl", records.SERIES[name])
+
+    def mend(self, run: RunSpec) -> list[str]:
+        """Put what cannot be read out of the run's way; return a line on each file.
+
+        Nothing is deleted: a damaged file gets another name. The spec is written anew, and rows
+        that can be read stay. A run whose result they were is then to be done again, from its last
+        checkpoint.
+        """
+        lines = []
+        for name, is_folder in _ENTRIES.items():
+            path = self.path / name
+            if path.is_dir() != is_folder and (path.exists() or path.is_symlink()):
+                fault = "is no folder" if is_folder else "is a folder"
+                lines.append(f"{path} {fault}; it is kept as {records.put_aside(path).name}")
+        readers: dict[str, Callable[[], object]] = {
+            "spec.json": self.spec,
+            "manifest.json": self.sessions,
+            "status.json": self._stored_status,
+        }
+        for name, read in readers.items():
             try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                if number + 1 < len(lines):
-                    where = Mark(str(self.path / f"{name}.jsonl"), number + 1)
-                    raise UserError(f"damaged ({error})", where) from error
-        return rows
+                read()
+            except Damaged as damage:
+                path = self.path / name
+                kept = f"; it is kept as {records.put_aside(path).name}" if path.exists() else ""
+                lines.append(f"{damage}{kept}")
+                if name == "spec.json":
+                    self._write_json(name, run.to_json())
+        return lines + self.mend_rows(run.budget.generator_updates)
+
+    def mend_rows(self, updates: int) -> list[str]:
+        """Put files with rows that cannot be read aside, as `mend` does.
+
+        Of a run that has ended, metrics are passed over: they are long, and no result rests on
+        them. `updates` are those of its budget: a completed run has scores of them.
+        """
+        ended = self.status().outcome in RESULTS
+        names = [name for name in records.SERIES if not (ended and name == "metrics")]
+        lines = [line for name in names for line in self._mend_series(name)]
+        status = self.status()
+        now = checked(status, self.readable("scores"), updates)
+        if now.outcome != status.outcome:
+            self.set_status(replace(status, outcome="interrupted"))
+            lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
+        return lines
+
+    def _mend_series(self, name: str) -> list[str]:
+        found = self.readable(name)
+        if not found.damage:
+            return []
+        path = self.path / f"{name}.jsonl"
+        aside = records.put_aside(path)
+        atomic.replace_text(path, _lines(found.rows))
+        status = self.status()
+        if name in SERIES and status.outcome in RESULTS:
+            self.set_status(replace(status, outcome="interrupted", cause=None))
+        more = f", and {len(found.damage) - 1} more lines" if len(found.damage) > 1 else ""
+        return [f"{found.damage[0]}{more}; the file is kept as {aside.name}, its other rows stay"]
 
     def note(self, remark: str) -> None:
         """Add a remark to the manifest's last session: something that was repaired."""
@@ -182,7 +267,7 @@ class RunFolder:
         for name in SERIES:
             rows = self.rows(name)
             kept = [row for row in rows if row["update"] <= update]
-            text = "".join(json.dumps(row) + "\n" for row in kept)
+            text = _lines(kept)
             if rows or (self.path / f"{name}.jsonl").exists():
                 atomic.replace_text(self.path / f"{name}.jsonl", text)
 
@@ -217,16 +302,6 @@ class RunFolder:
         """Return the sample grids, oldest first."""
         return sorted((self.path / "samples").glob("*.png"))
 
-    def _read_json(self, name: str) -> dict[str, Any] | None:
-        try:
-            text = (self.path / name).read_text()
-        except FileNotFoundError:
-            return None
-        try:
-            return dict(json.loads(text))
-        except ValueError as error:
-            raise UserError(f"{self.path / name} is damaged ({error})") from error
-
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         atomic.replace_text(self.path / name, json.dumps(value, indent=1) + "\n")
 
@@ -239,23 +314,33 @@ class SuiteFolder:
         self._inventory = Inventory(path / "runs", self._planned)
 
     def plan(self) -> Plan:
-        """Return the newest plan; raise UserError where the folder has none."""
+        """Return the newest plan; raise UserError where the folder has none, or a damaged one.
+
+        Of a study, lines of its ledger that cannot be read are left out with a warning.
+        """
+        path = self.path / "plan.json"
         try:
-            text = (self.path / "plan.json").read_text()
-        except OSError as error:
+            fields = records.read(path, records.Record)
+            stored = None if fields is None else records.interpreted(path, fields, plan.from_json)
+        except Damaged as damage:
+            raise Damaged(
+                path,
+                damage.reason,
+                fault="damaged, or of a newer lipbench",
+                advice="; `lipbench run` of its suite, or `lipbench tune` of its study, writes it "
+                "anew",
+            ) from damage
+        if stored is None:
             raise UserError(
                 f"{self.path} is not a suite's results: it has no plan.json; "
                 "`lipbench run SUITE` makes them, of a study `lipbench tune`"
-            ) from error
-        try:
-            stored = plan.from_json(text)
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{self.path / 'plan.json'} is damaged, or of a newer lipbench "
-                f"({str(error).splitlines()[0]}); `lipbench run` of its suite, or `lipbench tune` "
-                "of its study, writes it anew"
-            ) from error
-        return replace(stored, runs=self.ledger().runs()) if stored.tuning else stored
+            )
+        if not stored.tuning:
+            return stored
+        ledger = self.ledger()
+        runs = ledger.runs()
+        records.warn(ledger.damage)
+        return replace(stored, runs=runs)
 
     def ledger(self) -> Ledger:
         """Return the trials of a study."""
@@ -274,31 +359,55 @@ class SuiteFolder:
 
     def check_kind(self, given: Plan) -> None:
         """Raise UserError where a study's results are here and a suite is given, or vice versa."""
-        if not (self.path / "plan.json").exists():
-            return
-        here, wanted = ("a study's" if p.tuning else "a suite's" for p in (self.plan(), given))
-        if here != wanted:
+        wanted = "a study's" if given.tuning else "a suite's"
+        here = self._kind()
+        if here not in (None, wanted):
             raise UserError(
                 f"{self.path} holds {here} results, not {wanted}; give this one another name: "
                 "--set name=NAME"
             )
 
+    def _kind(self) -> str | None:
+        """Return whose results are here; where the plan cannot be read, a ledger is a study's."""
+        try:
+            stored = records.read(self.path / "plan.json", records.Plan)
+        except Damaged:
+            if self.ledger().path.exists():
+                return "a study's"
+            return "a suite's" if self.folders() else None
+        if stored is None:
+            return None
+        return "a study's" if stored.get("tuning") else "a suite's"
+
+    def mend(self) -> list[str]:
+        """Put a damaged plan, and other files of the suite, aside; return a line on each.
+
+        Whoever calls this writes a new plan. Nothing is deleted.
+        """
+        lines = []
+        readers: dict[str, Callable[[], object]] = {
+            "plan.json": self.plan,
+            "tracking.json": self.tracking_uri,
+            "cost.json": self.cost,
+        }
+        for name, read in readers.items():
+            try:
+                read()
+            except Damaged as damage:
+                aside = records.put_aside(self.path / name)
+                lines.append(f"{damage.path} was damaged ({damage.reason}): kept as {aside.name}")
+            except UserError:  # there is none yet
+                continue
+        return [*lines, *self.ledger().mend()]
+
     def tracking_uri(self) -> str:
         """Return where `lipbench run` mirrored these results, or would by default."""
-        try:
-            return str(json.loads((self.path / "tracking.json").read_text())["uri"])
-        except (OSError, ValueError, KeyError):
-            return default_tracking_uri(self.path.parent)
+        stored = records.read(self.path / "tracking.json", records.Tracking)
+        return str(stored["uri"]) if stored else default_tracking_uri(self.path.parent)
 
     def cost(self) -> dict[str, Any] | None:
         """Return what `lipbench cost` measured last, or None; see `lipbench.cost.report`."""
-        path = self.path / "cost.json"
-        try:
-            return dict(json.loads(path.read_text()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error})") from error
+        return records.read(self.path / "cost.json", records.Cost)
 
     def save_cost(self, cost: Mapping[str, Any]) -> None:
         """Replace cost.json, what the suite's methods cost side by side."""
@@ -321,9 +430,12 @@ class SuiteFolder:
             return {}
 
     def statuses(self) -> dict[str, Status]:
-        """Return how every run stands, by hash: running only if a process works on it."""
+        """Return how every run stands, by hash: running only if a process works on it.
+
+        Where the file system has no locks that cannot be known, and a run is as it says.
+        """
         statuses = {hash_: folder.status() for hash_, folder in self.folders().items()}
-        if self.is_locked():
+        if self.is_locked() is not False:
             return statuses
         return {
             hash_: replace(status, outcome="interrupted")
@@ -341,38 +453,59 @@ class SuiteFolder:
         folder = RunFolder(folder.path.rename(self.new_folder(run).path))
         folder.set_spec(run.spec)
 
-    def set_aside(self, folder: RunFolder) -> None:
-        """Move a run's folder out of the way; what was measured is not deleted."""
+    def set_aside(self, folder: RunFolder) -> Path:
+        """Move a run's folder out of the way and return its new path; nothing is deleted."""
         target = self.path / "replaced" / f"{folder.path.name}.{time.time_ns()}"
         target.parent.mkdir(exist_ok=True)
-        folder.path.rename(target)
+        return folder.path.rename(target)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold this folder for one process; a lock ends with its process, however that ends."""
-        with self._lock(fcntl.LOCK_EX):
+    def locked(self) -> Iterator[str | None]:
+        """Hold this folder for one process; a lock ends with its process, however that ends.
+
+        Yields what the user should know: without locks, two commands cannot be kept apart.
+        """
+        with contextlib.ExitStack() as stack:
+            remark = None
+            try:
+                stack.enter_context(self._lock(shared=False))
+            except NoLocks as error:
+                remark = f"{error}: never start a second command on these results meanwhile"
             self._settle()
-            yield
+            yield remark
 
     @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
-        """Hold this folder for processes that claim each run that they work on."""
-        with self._lock(fcntl.LOCK_SH):
-            yield
+    def shared(self) -> Iterator[bool]:
+        """Hold this folder for processes that claim each run that they work on.
+
+        Yields whether this is the first of them. Raises UserError where the file system has no
+        locks, without which processes cannot share a study.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                alone = stack.enter_context(self._lock(shared=True))
+            except NoLocks as error:
+                raise UserError(
+                    f"{error}, and a study needs them; give a folder on another one: --runs-dir"
+                ) from error
+            yield alone
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[None]:
         """Wait for, and hold, the right to decide which run comes next."""
-        with (self.path / ".deciding").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locks.held(self.path / ".deciding"):
             yield
 
     def identity(self) -> str:
         """Return what tells these results from all others, made at the first time."""
         path = self.path / "identity"
-        if not path.exists():
+        stored = records.content(path)
+        if stored is None:
             atomic.replace_text(path, uuid.uuid4().hex)
-        return path.read_text()
+            return path.read_text()
+        if not _IDENTITY.fullmatch(stored):
+            raise Damaged(path, "it should be 32 hexadecimal digits")
+        return stored.decode()
 
     def claim(self, hash_: str) -> Claim | None:
         """Return the claim to a run, or None where another process works on it."""
@@ -382,24 +515,27 @@ class SuiteFolder:
         return self.path / "claims" / hash_
 
     @contextlib.contextmanager
-    def _lock(self, kind: int) -> Iterator[None]:
+    def _lock(self, shared: bool) -> Iterator[bool]:
+        """Hold the folder's lock, and yield whether nobody else held it when it was got."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
-        with (self.path / ".lock").open("w") as file:
-            for attempt in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
-                try:
-                    fcntl.flock(file, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if attempt + 1 == _LOCK_ATTEMPTS:
-                        raise UserError(
-                            f"another lipbench process works on {self.path}; let it end"
-                        ) from error
-                    time.sleep(0.1)
-            atomic.remove_leftovers(self.path)
-            yield
+        for _ in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
+            if file := locks.acquire(self.path / ".lock"):
+                alone = True
+                if shared:
+                    locks.share(file)
+                break
+            if shared and (file := locks.acquire(self.path / ".lock", shared=True)):
+                alone = False
+                break
+            time.sleep(_LOCK_PAUSE)
+        else:
+            raise UserError(f"another lipbench process works on {self.path}; let it end")
+        atomic.remove_leftovers(self.path)
+        with file:
+            yield alone
 
     def _settle(self) -> None:
         """Call interrupted what says that it runs: nothing does when the lock was just got."""
@@ -408,16 +544,30 @@ class SuiteFolder:
             if status.outcome == "running":
                 folder.set_status(replace(status, outcome="interrupted"))
 
-    def is_locked(self) -> bool:
-        """Return whether a process works on this folder now."""
-        try:
-            with (self.path / ".lock").open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            pass
-        return False
+    def is_locked(self) -> bool | None:
+        """Return whether a process works on this folder now; None where there are no locks."""
+        return locks.is_held(self.path / ".lock")
+
+
+def checked(status: Status, found: Rows, updates: int | None = None) -> Status:
+    """Return a run's status, or a damaged one where the rows that it rests on cannot be read.
+
+    With the `updates` of the budget, a completed run without scores of them is damaged too.
+    """
+    if found.damage:
+        return replace(status, outcome="damaged", cause=found.damage[0].brief)
+    if updates is not None and status.outcome == "completed" and not _is_scored(found, updates):
+        cause = f"scores.jsonl has no scores of update {updates:,}"
+        return replace(status, outcome="damaged", cause=cause)
+    return status
+
+
+def _is_scored(found: Rows, updates: int) -> bool:
+    return any(row["checkpoint"] == "last" and row["update"] == updates for row in found.rows)
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _finite(value: Any) -> Any:

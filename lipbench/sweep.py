@@ -67,6 +67,29 @@ def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
     return lines
 
 
+def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, claimed: bool = False) -> list[str]:
+    """Put the damaged files of runs aside, each under another name; return a line on each.
+
+    See `RunFolder.mend`. Where runs are `claimed`, those of other processes are left alone.
+    """
+    lines = []
+    folders = suite.folders()
+    for run in unique(runs):
+        folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        if not folder.path.exists():
+            continue
+        claim = suite.claim(run.spec.hash) if claimed else None
+        if claimed and claim is None:
+            continue
+        if folder.path.is_dir():
+            lines += folder.mend(run.spec)
+        else:
+            lines.append(f"{folder.path} is no folder; it is kept as {suite.set_aside(folder)}")
+        if claim:
+            claim.release()
+    return lines
+
+
 def changed(
     runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry
 ) -> list[tuple[RunFolder, str]]:
@@ -78,7 +101,7 @@ def changed(
         sessions = folder.sessions() if folder else []
         if folder is None or not sessions:
             continue
-        for name, source in sessions[-1]["method_sources"].items():
+        for name, source in sessions[-1].get("method_sources", {}).items():
             if registry[name].source_hash != source:
                 found.append((folder, str(registry[name].path)))
                 break

@@ -19,6 +19,7 @@ from lipbench.plan import PlannedRun
 from lipbench.tuning import samplers
 from lipbench.tuning.distributions import suggest
 from lipbench.tuning.space import Candidate, walk
+from lipbench.tuning.storage import Broken
 from lipbench.tuning.study import Study, differences
 
 OVER = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -73,8 +74,27 @@ class Arm:
         # Without those that were dropped: what a kill cost shifts no draw.
         self._optuna.sampler = self._sampler(len(self.trials(*OVER, TrialState.RUNNING)))
         trial = self._optuna.ask()
+        _ = trial.relative_params  # also where all values are given: some samplers count draws
         walk(self.candidate.search, lambda parameter: suggest(trial, parameter))
         return self._storage.get_trial(trial._trial_id)
+
+    def restore(self, run: PlannedRun) -> FrozenTrial:
+        """Return a trial that the storage has lost, drawn again: with the values it had then.
+
+        To be called in the order of the trials, each when those before it are as they were: what
+        a sampler keeps beside its draws is then as it was, too.
+        """
+        assert run.trial is not None
+        self._optuna.enqueue_trial(run.trial.params)
+        return self.ask()
+
+    def has(self, run: PlannedRun, trial: FrozenTrial) -> bool:
+        """Return whether a trial in the storage is the one of this run."""
+        assert run.trial is not None
+        if trial.state == TrialState.FAIL or not self.is_whole(trial):
+            return False
+        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+        return bool(json.loads(json.dumps(params)) == json.loads(json.dumps(run.trial.params)))
 
     def is_whole(self, trial: FrozenTrial) -> bool:
         """Return whether a trial has all of its values; a killed process may have left some."""
@@ -202,7 +222,7 @@ class Arm:
         if stored is None:
             self._optuna.set_user_attr(_FOLDER, folder)
         elif stored != folder:
-            raise UserError(
+            raise Broken(
                 f"the storage has another study {self.name!r}, whose runs are in other results; "
                 "give this one another name: --set name=NAME"
             )

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.protocols import SCORES, Protocol
@@ -129,7 +129,7 @@ def _value(objective: Objective, folder: RunFolder, status: Status, updates: int
     ]
     if not last:  # no audit is kept of networks that are not finite
         return math.nan
-    found = last[-1][name] if name in _BOUNDS else last[-1]["scores"].get(name)
+    found = last[-1].get(name) if name in _BOUNDS else last[-1]["scores"].get(name)
     return math.nan if found is None else float(found)
 
 
@@ -146,15 +146,15 @@ def seconds(status: Status) -> float:
     return sum(float(status.cost.get(part, 0.0)) for part in parts)
 
 
-def intermediate(objective: Objective, folder: RunFolder) -> dict[int, float]:
-    """Return the objective's values during training, by update: the selection's, of other images.
+def intermediate(objective: Objective, rows: Sequence[Mapping[str, Any]]) -> dict[int, float]:
+    """Return the objective's values in score rows, by update: the selection's, of other images.
 
     They are of other latents and other real images, often fewer, than the protocol reports: good
     to prune by, and never mixed with what a trial is told as.
     """
     found = {}
-    for row in folder.rows("scores"):
-        if row.get("checkpoint") == "selection" and objective.name in row["scores"]:
+    for row in rows:
+        if row["checkpoint"] == "selection" and objective.name in row["scores"]:
             found[int(row["update"])] = proxy(objective, row["scores"])
     return found
 

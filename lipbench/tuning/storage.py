@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
+from lipbench import locks, records
 from lipbench.errors import UserError
+from lipbench.records import Damaged
 from lipbench.urls import without_password
 
 _LONGEST_LINE = 2**16  # of a journal, in bytes
 _SQLITE_SECONDS = 60  # that a process waits for another one's write
+
+
+class Broken(UserError):  # noqa: N818 - it names what is so
+    """A storage whose content cannot be used, or is of another study than its folder's."""
 
 
 def locate(given: str, folder: Path) -> str:
@@ -42,6 +49,7 @@ def opened(location: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with reached(location):
         if ":" not in location:
+            _check_journal(Path(location))
             return JournalStorage(JournalFileBackend(location, _Lock(Path(location))))
         url = _url(location)
         if url.drivername == "postgresql":  # a default of SQLAlchemy's that changed
@@ -56,10 +64,36 @@ def opened(location: str) -> BaseStorage:
         )
 
 
+def file_of(location: str) -> Path | None:
+    """Return the file that a storage is, or None where it is a database's server."""
+    if ":" not in location:
+        return Path(location)
+    url = _url(location)
+    is_file = url.drivername.startswith("sqlite") and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if is_file else None
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a storage's file, with what sqlite keeps beside it; return its new path."""
+    aside = records.put_aside(path)
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = Path(f"{path}{suffix}")
+        if beside.exists():
+            beside.rename(f"{aside}{suffix}")
+    return aside
+
+
+def _check_journal(path: Path) -> None:
+    """Raise Damaged for a line that is no record: Optuna only sees it when others follow."""
+    found = records.rows(path, records.Journal)
+    for damage in found.damage:
+        raise damage
+
+
 def _url(location: str) -> URL:
     try:
         return make_url(location)
-    except (ArgumentError, ValueError) as error:
+    except (exc.ArgumentError, ValueError) as error:
         raise UserError(
             f"the storage {without_password(location)} is no URL of a database; write "
             "postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
@@ -74,8 +108,9 @@ class _Lock(JournalFileOpenLock):
         self._journal = journal
 
     def acquire(self) -> bool:
-        self._file = Path(f"{self._journal}.lock").open("a")  # noqa: SIM115 - until its release
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        file = locks.acquire(Path(f"{self._journal}.lock"), wait=True)
+        assert file is not None
+        self._file: IO[bytes] = file
         self._cut()
         return True
 
@@ -97,6 +132,8 @@ def reached(location: str) -> Iterator[None]:
     """Tell what a storage or its database refuses as the user's to mend."""
     try:
         yield
+    except Damaged as damage:
+        raise Broken(str(damage)) from damage
     except UserError:
         raise
     except ImportError as error:
@@ -109,7 +146,8 @@ def reached(location: str) -> Iterator[None]:
         if not _is_storages(error, location):
             raise
         lines = [line for line in str(error.__cause__ or error).splitlines() if line.strip()]
-        raise UserError(
+        kind = Broken if _is_damage(error) else UserError
+        raise kind(
             f"the storage {without_password(location)} cannot be used "
             f"({lines[0] if lines else type(error).__name__}). No run is lost: once it can, the "
             "same command goes on"
@@ -122,4 +160,26 @@ def _is_storages(error: Exception, location: str) -> bool:
         return ":" not in location and str(error.filename or "").startswith(location)
     module = type(error).__module__.partition(".")[0]
     of_optuna = isinstance(error, optuna.exceptions.StorageInternalError)
-    return of_optuna or module in ("sqlalchemy", "psycopg2")
+    return of_optuna or module in ("sqlalchemy", "psycopg2") or _is_of_journal(error)
+
+
+def _is_of_journal(error: Exception) -> bool:
+    """Return whether an error was raised where Optuna reads a journal.
+
+    For records that do not fit together it raises what its own code runs into.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(
+        frame.f_globals.get("__name__", "").startswith("optuna.storages.journal")
+        for frame in frames
+    )
+
+
+def _is_damage(error: Exception) -> bool:
+    """Return whether the content of a storage is at fault, and not the way to it."""
+    cause = error.__cause__ if isinstance(error.__cause__, exc.SQLAlchemyError) else error
+    if isinstance(cause, OSError):
+        return isinstance(cause, IsADirectoryError)
+    if isinstance(cause, exc.OperationalError):
+        return any(word in str(cause) for word in ("no such", "malformed", "unable to open"))
+    return isinstance(cause, exc.DatabaseError) or _is_of_journal(error)

@@ -14,13 +14,16 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from lipbench import records
 from lipbench.claims import Claim
 from lipbench.errors import UserError
 from lipbench.plan import PlannedRun
+from lipbench.records import Damaged
 from lipbench.run import Task
 from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives, storage
 from lipbench.tuning.arm import OVER, Arm
+from lipbench.tuning.storage import Broken
 from lipbench.tuning.study import Study
 from lipbench.urls import without_password
 
@@ -50,10 +53,15 @@ class Tuner:
         location: str,
         make: MakeTask,
         retry_failed: bool = False,
+        alone: bool = False,
     ) -> None:
         """Open the study's parts in the storage at a location; to be called while deciding.
 
-        Raises UserError where that cannot be used, or the file is not what began the study.
+        What the storage lacks of the ledger's trials is put there again, and the other way round.
+        A storage that is a file and is damaged is put aside for a new one, if this process is
+        `alone` at work on the study. `remarks` has a line on each thing that was repaired.
+
+        Raises UserError where the storage cannot be used, or the file is not what began the study.
         """
         self.tuning, self.folder, self._location = study.tuning, folder, location
         self._make, self._retry_failed = make, retry_failed
@@ -63,15 +71,9 @@ class Tuner:
         self._forgiven: dict[str, int] = {}  # attempts of trials before, that are tried again
         self._elsewhere = False  # whether others work on what this one may have to go on with
         self._looked = 0.0
-        with storage.reached(location):
-            opened = storage.opened(location)
-            self.arms = [
-                Arm(study, candidate, repeat, opened, folder.identity())
-                for repeat in self.tuning.seeds
-                for candidate in study.candidates
-            ]
-            for arm in self.arms:
-                self._check_folder(arm)
+        self.remarks = self._ledger.mend()
+        self.arms = self._opened_arms(study, alone)
+        self._again = self._damaged()
 
     def next(self) -> Task | None:
         """Return the next task: what was left by others, a new trial, or a confirming run."""
@@ -79,7 +81,7 @@ class Tuner:
             return None
         with self.folder.deciding(), storage.reached(self._location):
             self._elsewhere = False
-            task = self._left() or self._new() or self._confirming()
+            task = self._left() or self._done_again() or self._new() or self._confirming()
         self._looked = time.monotonic()
         return task
 
@@ -95,7 +97,10 @@ class Tuner:
         value = objectives.proxy(self.tuning.objectives[0], facts["scores"])
         update = facts["update"]
         with storage.reached(self._location):
-            held.arm.report(held.arm.fresh(held.trial), {update: value})
+            trial = held.arm.fresh(held.trial)
+            if trial.state.is_finished():  # its run was damaged, and is done again as it was
+                return trial.state != TrialState.PRUNED or update < max(trial.intermediate_values)
+            held.arm.report(trial, {update: value})
             if update >= task.run.spec.budget.generator_updates:
                 return True
             return not held.arm.prunes(held.trial, update)
@@ -107,7 +112,9 @@ class Tuner:
         folder = RunFolder(task.folder)
         status = folder.status()
         with storage.reached(self._location):
-            if status.outcome in RESULTS:
+            if held.arm and held.trial and held.arm.fresh(held.trial).state.is_finished():
+                pass  # the storage knows how it ended
+            elif status.outcome in RESULTS:
                 if held.arm and held.trial:
                     self._settle(held.arm, held.arm.fresh(held.trial), task.run, folder, status)
             elif status.outcome in ENDED:
@@ -131,7 +138,7 @@ class Tuner:
         if self.tuning.budget != "trials":
             return None
         planned = self._ledger.confirmations()
-        left = 0
+        left = len(self._again)
         for arm in self.arms:
             if not self._fails(arm):
                 left += max(0, int(self.tuning.amount) - len(arm.trials(*OVER)))
@@ -142,18 +149,116 @@ class Tuner:
                 left += self.tuning.configurations * len(self.tuning.confirm_seeds)
         return left
 
-    def _check_folder(self, arm: Arm) -> None:
-        """Raise UserError where the storage and the folder are not of one study."""
-        here = {number for *key, number in self._planned() if tuple(key) == arm.key}
-        there = {trial.number for trial in arm.trials()}
-        over = {trial.number for trial in arm.trials(*OVER)}
-        if here <= there and over <= here:
-            return
-        raise UserError(
-            f"the storage {without_password(self._location)} has {len(over)} ended trials of "
-            f"{arm.name!r}, and {self.folder.path} has {len(here)} begun: one of them was "
-            "deleted or replaced.\nBegin anew under another name: --set name=NAME"
+    def _opened_arms(self, study: Study, alone: bool) -> list[Arm]:
+        """Return the study's parts, in a storage that agrees with the ledger."""
+        try:
+            return self._arms(study)
+        except (Broken, Damaged) as damage:
+            path = storage.file_of(self._location)
+            if path is None or not alone:
+                raise
+            identity = self.folder.path / "identity"
+            kept = []
+            if isinstance(damage, Damaged):
+                kept.append(records.put_aside(identity).name)
+            if path.exists():
+                kept.append(storage.put_aside(path).name)
+            fault = str(damage).splitlines()[0]
+            made = f"{path} is made anew from the study's runs; kept: {', '.join(kept)}"
+            self.remarks.append(f"{fault}\n{made}")
+            return self._arms(study)
+
+    def _arms(self, study: Study) -> list[Arm]:
+        identity = self.folder.identity()
+        with storage.reached(self._location):
+            opened = storage.opened(self._location)
+            arms = [
+                Arm(study, candidate, repeat, opened, identity)
+                for repeat in self.tuning.seeds
+                for candidate in study.candidates
+            ]
+            for arm in arms:
+                self._agree(arm)
+        return arms
+
+    def _agree(self, arm: Arm) -> None:
+        """Make the ledger and the storage have the same trials of a search.
+
+        Raises Broken where the two contradict each other.
+        """
+        planned = self._planned().items()
+        here = {number: run for (*key, number), run in planned if tuple(key) == arm.key}
+        there = {trial.number: trial for trial in arm.trials()}
+        for number, trial in there.items():
+            if number in here and not arm.has(here[number], trial):
+                raise self._contradiction(arm, f"differ in trial {number} of {arm.name!r}")
+            if number not in here and trial.state in OVER:
+                self._recall(arm, trial)
+        lost = [run for number, run in sorted(here.items()) if number not in there]
+        for run in lost:
+            self._restore(arm, run)
+        if lost:
+            self.remarks.append(f"{arm.name}: {len(lost)} trials were missing in the storage")
+
+    def _recall(self, arm: Arm, trial: FrozenTrial) -> None:
+        """Put a trial that is over into the ledger, which has lost it."""
+        run = arm.run(trial)
+        if self._folder(run).status().outcome not in RESULTS:
+            found = f"has trial {trial.number} of {arm.name!r}, and its run is gone"
+            raise self._contradiction(arm, found)
+        self._ledger.add_trial(run)
+        self.remarks.append(f"{arm.name}: trial {trial.number} was missing in trials.jsonl")
+
+    def _contradiction(self, arm: Arm, found: str) -> Broken:
+        return Broken(
+            f"the storage {without_password(self._location)} and {self.folder.path} {found}: one "
+            "of them was replaced.\nBegin anew under another name: --set name=NAME"
         )
+
+    def _restore(self, arm: Arm, run: PlannedRun) -> None:
+        """Put a trial of the ledger into the storage, which has lost it, as its run stands."""
+        assert run.trial is not None
+        while len(arm.trials()) < run.trial.number:
+            self._redraw(arm)
+        self._settle_ended(arm, arm.restore(run), run)
+
+    def _redraw(self, arm: Arm) -> None:
+        """Draw a trial again that the ledger has lost too, or that was dropped.
+
+        In the first case the run of what is drawn is there.
+        """
+        trial = arm.ask()
+        run = arm.run(trial)
+        if not self.folder.new_folder(run).path.is_dir():
+            arm.drop(trial)
+            return
+        self._ledger.add_trial(run)
+        self.remarks.append(f"{arm.name}: trial {trial.number} was missing in trials.jsonl")
+        self._settle_ended(arm, trial, run)
+
+    def _settle_ended(self, arm: Arm, trial: FrozenTrial, run: PlannedRun) -> None:
+        folder = self._folder(run)
+        status = folder.status()
+        if status.outcome in RESULTS:
+            self._settle(arm, trial, run, folder, status)
+
+    def _damaged(self) -> list[tuple[PlannedRun, Arm, FrozenTrial]]:
+        """Return the trials that are over in the storage, and whose runs have no result now."""
+        known = self._planned()
+        return [
+            (run, arm, trial)
+            for arm in self.arms
+            for trial in arm.trials(*OVER)
+            if (run := known.get((*arm.key, trial.number)))
+            and self._folder(run).status().outcome not in RESULTS
+        ]
+
+    def _done_again(self) -> Task | None:
+        """Return a run that is over, and was damaged since."""
+        while self._again:
+            if task := self._take(*self._again.pop()):
+                return task
+        return None
 
     def _left(self) -> Task | None:
         """Return a trial that some process left unfinished."""
@@ -298,7 +403,7 @@ class Tuner:
         folder = self._folder(run)
         status = folder.status()
         if status.outcome in RESULTS:
-            if arm and trial:
+            if arm and trial and not trial.state.is_finished():
                 self._settle(arm, trial, run, folder, status)
             claim.release()
             return None
@@ -321,7 +426,7 @@ class Tuner:
         """Tell Optuna of a run that ended with a result."""
         wanted = self.tuning.objectives
         if len(wanted) == 1:
-            arm.report(trial, objectives.intermediate(wanted[0], folder))
+            arm.report(trial, objectives.intermediate(wanted[0], folder.rows("scores")))
         told: list[float] = []
         if status.outcome != "pruned":
             updates = run.spec.budget.generator_updates

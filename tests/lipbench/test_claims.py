@@ -41,7 +41,7 @@ def test_a_claim_is_of_the_file_that_is_there(tmp_path, monkeypatch):
         if not released:  # by another one, between our opening of the file and our lock
             released.append(path.unlink())
 
-    monkeypatch.setattr(claims.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     taken = claims.claim(path)
     assert claims.is_claimed(path)
     taken.release()

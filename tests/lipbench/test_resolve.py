@@ -283,7 +283,7 @@ def test_what_does_not_exist_or_fit_is_refused_with_its_line(write, plan_of, old
 
 def test_a_plan_survives_being_stored(write, plan_of):
     plan = plan_of(write(("[C]", "[A, {lr: 1e-3, beta1: 0, beta2: 0.9, n_dis: 2}]")))
-    assert plans.from_json(json.dumps(plan.to_json())) == plan
+    assert plans.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):

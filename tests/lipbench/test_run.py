@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lipbench import atomic, frame, outlook, reporting, spec, sweep
+from lipbench import atomic, frame, outlook, spec, sweep
 from lipbench.checkpoints import CURRENT, PREVIOUS
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
@@ -495,21 +495,35 @@ def test_a_file_that_cannot_grow_stops_the_sweep_as_a_full_disk_does(write, plan
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("name", "text"),
     [
-        ("metrics.jsonl", "{bad\n{}\n", r"metrics.jsonl:1: damaged"),
-        ("status.json", '{"mood": 1}', r"status.json is damaged"),
-        ("status.json", "{", r"status.json is damaged"),
+        ("status.json", "null"),
+        ("scores.jsonl", "{bad\n[]\n"),
+        ("audits.jsonl", "{}\n"),
+        ("manifest.json", "[]"),
+        ("spec.json", ""),
     ],
 )
-def test_a_damaged_file_of_results_is_named(
-    write, plan_of, tasks_of, do, tmp_path, name, text, message
+def test_a_run_with_a_damaged_file_is_mended_and_has_the_same_results_again(
+    write, plan_of, tasks_of, do, tmp_path, name, text
 ):
-    task = tasks_of(plan_of(write()))[0]
+    plan = plan_of(write(("checkpoint: 3", "checkpoint: 3, audit: 6")))
+    task = tasks_of(plan)[0]
     do(task)
+    shutil.copytree(task.folder, tmp_path / "whole")
     (task.folder / name).write_text(text)
-    with pytest.raises(UserError, match=message):
-        reporting.study(tmp_path / "runs" / "tiny")
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    (line,) = sweep.mend([task.run], suite)
+    assert f"{name} is damaged" in line or f"{name}:1: damaged" in line
+    left = [other for other in tasks_of(plan) if other.folder == task.folder]
+    assert len(left) == (name not in ("manifest.json", "spec.json"))
+    for again in left:
+        assert do(again).outcome == "completed"
+    if name != "audits.jsonl":  # an audit is made when a run begins, and in its course
+        assert_same_results(RunFolder(tmp_path / "whole"), RunFolder(task.folder))
+    (kept,) = task.folder.glob(f"{name}.damaged-*")
+    assert kept.read_text() == text
+    assert sweep.mend([task.run], suite) == []
 
 
 def test_a_damaged_plan_is_named(write, plan_of, tasks_of, tmp_path):

@@ -14,7 +14,7 @@ from lipbench.store import SERIES, RunFolder
 
 STORED = {
     "metrics": '{"update": 2, "loss_d": 1.5}\n{"update": 4, "loss_d": 1.25}\n',
-    "scores": '{"update": 4, "checkpoint": "selection"}\n',
+    "scores": '{"update": 4, "checkpoint": "selection", "scores": {}}\n',
     "audits": '{"update": 0, "lower_bound": 1.0}\n{"update": 4, "lower_bound": 2.0}\n',
 }
 
@@ -61,7 +61,7 @@ def test_rows_that_are_not_utf8_are_made_those_of_the_checkpoint(folder: RunFold
 
 def test_rows_after_the_checkpoint_of_its_own_update_stay(folder: RunFolder):
     """The scores at the end of the budget, and audits by hand of updates so far."""
-    last = '{"update": 4, "checkpoint": "last"}\n'
+    last = '{"update": 4, "checkpoint": "last", "scores": {}}\n'
     audit = '{"update": 3, "lower_bound": 1.75}\n'
     (folder.path / "scores.jsonl").write_text(STORED["scores"] + last)
     (folder.path / "audits.jsonl").write_text(STORED["audits"] + audit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench.errors import UserError
 from lipbench.ledger import Ledger
 
 
@@ -51,9 +50,30 @@ def test_the_first_of_several_trials_of_one_run_is_found(runs, tmp_path):
     assert ledger.first(again) == runs[0]
 
 
-def test_a_damaged_ledger_is_named(runs, tmp_path):
+@pytest.mark.parametrize("line", ["{}", "null", "[]", '{"trial": 1}', "\xff", "{", "\0\0"])
+def test_a_damaged_line_of_a_ledger_is_named_and_the_others_count(runs, tmp_path, line):
     path = tmp_path / "trials.jsonl"
-    Ledger(path).add_trial(runs[0])
-    path.write_text("{}\n" + path.read_text())
-    with pytest.raises(UserError, match=r"trials\.jsonl is damaged"):
-        Ledger(path).runs()
+    writer = Ledger(path)
+    writer.add_trial(runs[0])
+    whole = path.read_bytes()
+    path.write_bytes(whole + line.encode("latin-1") + b"\n" + whole)
+    ledger = Ledger(path)
+    assert ledger.runs() == (runs[0], runs[0])
+    assert [str(damage).startswith(f"{path}:2: damaged (") for damage in ledger.damage] == [True]
+
+
+def test_damaged_lines_are_blanked_in_place_and_a_copy_is_kept(runs, tmp_path):
+    path = tmp_path / "trials.jsonl"
+    reader = Ledger(path)
+    reader.add_trial(runs[0])
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"null\n")
+    assert reader.runs() == runs[:1]
+    other = Ledger(path)
+    (line,) = other.mend()
+    assert "trials.jsonl:2: damaged (it should be an object); a copy is kept as" in line
+    assert other.mend() == []
+    other.add_trial(runs[1])
+    assert reader.runs() == Ledger(path).runs() == runs[:2]
+    (copy,) = tmp_path.glob("trials.jsonl.damaged-*")
+    assert copy.read_bytes() == whole + b"null\n"

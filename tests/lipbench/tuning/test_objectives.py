@@ -62,7 +62,7 @@ def test_diverging_never_pays(stage, run):
     ceiling = "{fd_digits: {if_diverged: 50}}"
     assert values(wanted(stage, ceiling), run, DONE, 10) == [50.0]  # the score is 60
     (objective,) = wanted(stage, ceiling)
-    assert intermediate(objective, run) == {5: 50.0, 10: 50.0}
+    assert intermediate(objective, run.rows("scores")) == {5: 50.0, 10: 50.0}
 
 
 def test_a_cost_that_the_machine_does_not_measure_is_refused(stage, run):
@@ -79,7 +79,7 @@ def test_an_objective_that_only_a_gpu_has_is_refused_before_anything_is_trained(
 
 def test_a_pruner_hears_the_selections_scores_and_never_the_protocols(stage, run):
     (objective,) = wanted(stage, "fd_digits")
-    assert intermediate(objective, run) == {5: 70.0, 10: 1200.0}
+    assert intermediate(objective, run.rows("scores")) == {5: 70.0, 10: 1200.0}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import threading
 from collections import Counter
 
@@ -478,17 +479,24 @@ def test_a_method_can_join_a_study(stage):
     assert states(tuner) == {"COMPLETE": 6}
 
 
-def test_a_storage_that_is_not_the_folders_is_refused(stage):
+def test_a_ledger_that_was_deleted_is_written_again_from_the_storage(stage):
     made = stage("methods=none")
     made.finish(made.tuner())
-    storage = made.folder.path / "optuna.journal"
-    kept = storage.read_bytes()
-    storage.unlink()
-    with pytest.raises(UserError, match=r"has 0 ended trials .* and .* has 3 begun"):
-        made.tuner()
-    storage.write_bytes(kept)
+    runs = made.folder.plan().runs
     (made.folder.path / "trials.jsonl").unlink()
-    with pytest.raises(UserError, match=r"has 3 ended trials .* and .* has 0 begun"):
+    tuner = made.tuner()
+    assert len(tuner.remarks) == 3
+    made.finish(tuner)
+    assert made.folder.plan().runs == runs
+    assert len(made.trained) == 5
+
+
+def test_a_storage_whose_runs_are_gone_is_refused(stage):
+    made = stage("methods=none")
+    made.finish(made.tuner())
+    (made.folder.path / "trials.jsonl").unlink()
+    shutil.rmtree(made.folder.path / "runs")
+    with pytest.raises(UserError, match=r"has trial 0 of .*, and its run is gone"):
         made.tuner()
 
 
