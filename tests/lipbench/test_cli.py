@@ -412,7 +412,7 @@ def test_a_worker_that_dies_is_a_failed_run_and_the_others_go_on(lipbench, write
     done = lipbench("run", "tiny.yaml", "--plugin", "dies.py", "--workers", 1)
     assert done.returncode == 1
     assert "failed  drift" in done.stdout
-    assert "the worker process died (exit code -9)" in done.stdout
+    assert "the worker process was killed by SIGKILL" in done.stdout
     assert "completed  none" in done.stdout
     runs = frame.load_runs(tmp_path / "runs" / "tiny").set_index("method")
     assert runs["outcome"].to_dict() == {"drift": "failed", "none": "completed"}
