@@ -764,8 +764,9 @@ def _resources(device: str | None) -> Resources:
     import torch
 
     from lipbench import executors
-    from lipbench.run import Resources
+    from lipbench.run import Resources, limit_threads
 
+    limit_threads()
     return Resources(torch.device(executors.slots(device, 1, 1)[0]))
 
 

@@ -73,7 +73,6 @@ class Resources:
         # float32 means float32: by default cuDNN's convolutions would compute in TF32.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        limit_threads()
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 

@@ -412,7 +412,7 @@ def test_a_worker_that_dies_is_a_failed_run_and_the_others_go_on(lipbench, write
     done = lipbench("run", "tiny.yaml", "--plugin", "dies.py", "--workers", 1)
     assert done.returncode == 1
     assert "failed  drift" in done.stdout
-    assert "the worker process died (exit code -9)" in done.stdout
+    assert "the worker process was killed by SIGKILL" in done.stdout
     assert "completed  none" in done.stdout
     runs = frame.load_runs(tmp_path / "runs" / "tiny").set_index("method")
     assert runs["outcome"].to_dict() == {"drift": "failed", "none": "completed"}
@@ -448,7 +448,8 @@ def test_one_run_is_counted_in_the_singular(here, write, tmp_path):
 def test_a_sample_has_one_checkpoint_and_its_help_offers_no_other(here):
     said = here("sample", "missing", "--checkpoint", "both")
     assert said.returncode == 2
-    assert "'both' is not one of 'last', 'best'" in said.stderr
+    assert "'both'" in said.stderr
+    assert "'last', 'best'" in " ".join(said.stderr.replace("│", " ").split())
 
 
 def test_check_shows_where_an_error_outside_of_the_methods_file_arose(here, tmp_path):

@@ -14,8 +14,11 @@ from lipbench import signals
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Put the handlers back after a test."""
+    """Let no signal be ignored, as under nohup, and put the handlers back after a test."""
     before = {kind: signal.getsignal(kind) for kind in signals.KINDS}
+    for kind, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(kind, signal.SIG_DFL)
     yield
     for kind, handler in before.items():
         signal.signal(kind, handler)

@@ -184,7 +184,8 @@ def test_the_fft_norm_is_that_on_the_torus_of_the_padded_input(
     padding = min(1, side - stride)  # a shift on the torus changes no norm
     expected = sigma(circular(draw(outputs, inputs, side, side), stride, torus, padding))
     assert math.isclose(divisor, expected, rel_tol=1e-5)
-    assert lipschitz.sigma_operator(wrapped.body.conv, torch.Size((inputs, size, size))) <= 1
+    bound = lipschitz.sigma_operator(wrapped.body.conv, torch.Size((inputs, size, size)))
+    assert bound <= 1 + 1e-12  # rounding, in double precision
 
 
 @pytest.mark.parametrize(("stride", "size", "expected"), [(1, 8, 9.0), (2, 8, 5.0)])

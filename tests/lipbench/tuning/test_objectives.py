@@ -101,7 +101,7 @@ def test_a_pruner_hears_the_selections_scores_and_never_the_protocols(stage, run
         (["tune.sampler=TPE"], "no sampler called 'TPE'"),
         (["tune.sampler={TPESampler: {seed: 3}}"], "leave the option seed out"),
         (["tune.sampler={TPESampler: {startup: 3}}"], "no option called 'startup'"),
-        (["tune.sampler={TPESampler: {n_startup_trials: many}}"], "got 'many'; it is int"),
+        (["tune.sampler={TPESampler: {n_startup_trials: many}}"], "got 'many'; it is 'int'"),
         (["tune.pruner=Median"], "no pruner called 'Median'; did you mean 'MedianPruner'"),
         (["tune.pruner={MedianPruner: {n_startup_trials: -1}}"], "cannot be negative"),
         (
