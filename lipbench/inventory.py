@@ -90,8 +90,8 @@ def _difference(
         return None
     try:
         upgraded = spec.from_json(plain).hash
-    except (ValueError, KeyError, TypeError):
-        upgraded = inside
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
     if upgraded == hash_ or (hash_ in planned() and spec.fits(plain, planned()[hash_])):
         return None
     return f"its spec.json is of the run {_text(plain)}-{upgraded}; it does not count"

@@ -150,7 +150,12 @@ def test_one_runs_damage_leaves_the_others_and_is_shown_and_mended(
         damage()
 
         code, errors, out = command(monkeypatch, capsys, "status", suite.path)
-        assert (code, errors) == (0, []), fault
+        assert code == 0, fault
+        if errors:  # a sound spec of another run: the folder is no longer this one's
+            assert folder.spec().hash != second
+            assert errors == sweep.clear([], suite)
+            assert errors[0].endswith("it does not count")
+            continue
         assert "1 completed" in out or "2 completed" in out, fault
         study, said = read(suite)
         assert study.runs.loc[0].equals(rows.drop(columns="planned").loc[0]), fault
@@ -158,7 +163,7 @@ def test_one_runs_damage_leaves_the_others_and_is_shown_and_mended(
         for line in said:
             assert name in line, fault
         if study.runs.outcome[1] != "completed":
-            assert name in (study.runs.cause[1] or "status.json"), fault
+            assert name in str(study.runs.cause.fillna("status.json")[1]), fault
             assert study.runs.outcome[1] in ("damaged", "queued"), fault
 
         lines = sweep.mend(plan.runs, suite)
