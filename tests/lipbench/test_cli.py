@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lipbench import cli, exam, frame
-from lipbench.store import SuiteFolder
+from lipbench.store import RunFolder, SuiteFolder
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -55,12 +55,19 @@ def here(
     return here
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+def start(
+    *arguments: object, cwd: Path, ignored: signal.Signals | None = None
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lipbench", *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    )
+    before = ignored and signal.signal(ignored, signal.SIG_IGN)
+    try:
+        return subprocess.Popen(
+            command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+    finally:
+        if ignored:
+            signal.signal(ignored, before)
 
 
 @pytest.fixture
@@ -301,16 +308,18 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.02)
 
 
+def assert_equal_bits(folder: RunFolder, other: RunFolder) -> None:
+    for name in ("metrics.jsonl", f"samples/{folder.samples()[-1].name}"):
+        assert (folder.path / name).read_bytes() == (other.path / name).read_bytes()
+    states = [f.load_checkpoint()["training"] for f in (folder, other)]
+    for network in ("generator", "discriminator"):
+        for name, weight in states[0][network].items():
+            assert torch.equal(weight, states[1][network][name]), name
+
+
 def assert_same(whole: Path, resumed: Path) -> None:
     for hash_, folder in SuiteFolder(whole).folders().items():
-        other = SuiteFolder(resumed).folders()[hash_]
-        names = ("metrics.jsonl", "samples/00000060.png")
-        for name in names:
-            assert (folder.path / name).read_bytes() == (other.path / name).read_bytes()
-        states = [f.load_checkpoint()["training"] for f in (folder, other)]
-        for network in ("generator", "discriminator"):
-            for name, weight in states[0][network].items():
-                assert torch.equal(weight, states[1][network][name]), name
+        assert_equal_bits(folder, SuiteFolder(resumed).folders()[hash_])
     frames = [
         frame.load_runs(path)[["run_id", "outcome", "fd_digits"]] for path in (whole, resumed)
     ]
@@ -404,18 +413,145 @@ def test_a_signal_while_workers_start_loses_nothing(lipbench, write, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_a_failed_run_and_the_others_go_on(lipbench, write, tmp_path):
-    (tmp_path / "dies.py").write_text(
-        PLUGIN.replace("return self", "import os; os.kill(os.getpid(), 9); return self")
-    )
+@pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_every_signal_that_ends_a_job_saves_what_runs_at_the_update_it_has_reached(
+    write, tmp_path, kind
+):
+    write(LONG, ("checkpoint: 3", "checkpoint: 1000"), ("metrics: 2", "metrics: 1"))
+    process = start("run", "tiny.yaml", "--workers", 1, cwd=tmp_path)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    wait_for(lambda: any(run.rows("metrics") for run in suite.folders().values()), process)
+    for _ in range(2):  # as a terminal that closes sends SIGHUP
+        os.killpg(process.pid, kind)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert err == ""
+    (run,) = suite.folders().values()
+    assert run.status().outcome == "interrupted"
+    update = run.load_checkpoint()["training"]["update"]
+    assert update == run.status().update == run.rows("metrics")[-1]["update"]
+
+
+@pytest.mark.slow
+def test_nohup_keeps_a_sweep_from_its_terminals_end(write, tmp_path):
+    write(LONG, ("[none, spectral_norm]", "[none]"))
+    process = start("run", "tiny.yaml", "--workers", 1, cwd=tmp_path, ignored=signal.SIGHUP)
+    suite = SuiteFolder(tmp_path / "runs" / "tiny")
+    wait_for(lambda: any(run.rows("metrics") for run in suite.folders().values()), process)
+    os.killpg(process.pid, signal.SIGHUP)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, (out, err)
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_reader_has_gone_is_saved_and_stops(write, tmp_path):
+    """As `lipbench run | head`: the second line finds the pipe closed."""
+    write(("[none, spectral_norm]", "[none, spectral_norm, weight_norm]"))
+    process = start("run", "tiny.yaml", "--workers", 1, cwd=tmp_path)
+    assert "3 to do" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 130
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    folders = SuiteFolder(tmp_path / "runs" / "tiny").folders()
+    outcomes = [run.status().outcome for run in folders.values()]
+    assert outcomes[0] == "completed"
+    assert len(outcomes) < 3
+    assert "running" not in outcomes
+
+
+@pytest.mark.slow
+def test_a_signal_before_any_run_ends_the_command_with_a_line(write, tmp_path):
+    waits = "import pathlib, time\npathlib.Path('here').touch()\ntime.sleep(60)\n"
+    (tmp_path / "waits.py").write_text(waits)
+    write()
+    process = start("run", "tiny.yaml", "--plugin", "waits.py", cwd=tmp_path)
+    wait_for((tmp_path / "here").exists, process)
+    process.send_signal(signal.SIGUSR1)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "stopped by SIGUSR1\n")
+
+
+@pytest.mark.slow
+def test_a_run_finds_the_process_as_if_it_were_alone(lipbench, write, tmp_path):
+    """After a method that changes what all code shares, and one that ends the process."""
+    leaks = """import os
+        torch.set_num_threads(2)
+        os.chdir("/")
+        os.environ["LEAK"] = "1"
+        torch.nn.functional.leaky_relu = torch.nn.functional.relu
+        return self"""
+    importing = PLUGIN.replace("import annotations", "import annotations\nimport torch")
+    (tmp_path / "leaks.py").write_text(importing.replace("return self", leaks))
+    (tmp_path / "exits.py").write_text(PLUGIN.replace("return self", "import os; os._exit(4)"))
+    write(("[none, spectral_norm]", "[none]"))
+    assert lipbench("run", "tiny.yaml", "--runs-dir", "alone").returncode == 0
+    write(("[none, spectral_norm]", "[leaks, exits, none]"))
+    files = ("--plugin", "leaks.py", "--plugin", "exits.py")
+    done = lipbench("run", "tiny.yaml", *files, "--workers", 1, "--runs-dir", "after")
+    assert "the worker process ended itself (exit code 4)" in done.stdout
+    runs = SuiteFolder(tmp_path / "after" / "tiny").folders()
+    ((hash_, alone),) = SuiteFolder(tmp_path / "alone" / "tiny").folders().items()
+    assert_equal_bits(alone, runs[hash_])
+    (leaking,) = (run for run in runs.values() if run.spec().methods[0].name == "leaks")
+    assert leaking.status().outcome == "completed"
+    (remark,) = leaking.sessions()[-1]["remarks"]
+    assert "threads: 1, now 2; the current folder: " in remark
+    assert "environment variables: LEAK; torch.nn.functional.leaky_relu is replaced" in remark
+    assert f"{leaking.path.name}: {remark}" in done.stdout
+    assert "remarks" not in runs[hash_].sessions()[-1]
+
+
+DIES = PLUGIN.replace("return self", "import os; os.kill(os.getpid(), {}); return self")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "kills", "outcome", "cause"),
+    [
+        (9, [4, 4, 4], "failed", "killed by SIGKILL, and not because memory had run out"),
+        (9, [4, 5, 5], "out_of_memory", "killed by SIGKILL: the kernel ended it when memory had"),
+        (9, [None] * 3, "failed", "killed by SIGKILL; whether memory had run out is not recorded"),
+        (11, [4, 5, 5], "failed", "killed by SIGSEGV (Segmentation fault)"),
+    ],
+)
+def test_a_worker_that_dies_is_a_failed_run_and_the_others_go_on(
+    here, write, tmp_path, monkeypatch, kind, kills, outcome, cause
+):
+    counts = iter(kills)
+    monkeypatch.setattr("lipbench.machine.oom_kills", lambda: next(counts))
+    (tmp_path / "dies.py").write_text(DIES.format(kind))
     write(("[none, spectral_norm]", "[dies, none]"))
-    done = lipbench("run", "tiny.yaml", "--plugin", "dies.py", "--workers", 1)
+    done = here("run", "tiny.yaml", "--plugin", "dies.py", "--workers", 1)
     assert done.returncode == 1
-    assert "failed  drift" in done.stdout
-    assert "the worker process was killed by SIGKILL" in done.stdout
+    assert f"{outcome}  drift" in done.stdout
+    assert f"the worker process was {cause}" in done.stdout
     assert "completed  none" in done.stdout
     runs = frame.load_runs(tmp_path / "runs" / "tiny").set_index("method")
-    assert runs["outcome"].to_dict() == {"drift": "failed", "none": "completed"}
+    assert runs["outcome"].to_dict() == {"drift": outcome, "none": "completed"}
+
+
+def test_what_a_plugin_prints_is_not_in_a_commands_json(here, write, tmp_path):
+    (tmp_path / "loud.py").write_text(f"{PLUGIN}\nprint('importing')\n")
+    write(("[none, spectral_norm]", "[loud]"))
+    for command in (["plan", "tiny.yaml"], ["methods"], ["methods", "loud"]):
+        done = here(*command, "--plugin", "loud.py", "--json")
+        json.loads(done.stdout)
+        for name in [name for name in sys.modules if name.endswith("_loud")]:
+            del sys.modules[name]  # as in a later process
+        assert done.stderr == "importing\n"
+
+
+def test_what_a_plugin_changes_when_it_is_imported_does_not_change_the_command(
+    here, write, tmp_path
+):
+    text = f"{PLUGIN}\nimport os, torch\nos.chdir('/')\ntorch.set_default_dtype(torch.float64)\n"
+    (tmp_path / "moves.py").write_text(text)
+    write(("[none, spectral_norm]", "[moves]"))
+    done = here("plan", "tiny.yaml", "--plugin", "moves.py")
+    assert "runs/tiny: 1 queued" in done.stdout, done
+    assert torch.get_default_dtype() == torch.float32
+    assert Path.cwd() == tmp_path
 
 
 def test_mlflow_being_away_costs_nothing_but_a_message(here, write, tmp_path):
