@@ -19,7 +19,7 @@ import typer
 from lipbench import printing, signals
 from lipbench.errors import STORAGE_ERRORS, Mark, UserError
 from lipbench.printing import say
-from lipbench.urls import without_password
+from lipbench.urls import absolute, is_masked, masked, without_password
 from lipbench.words import counted
 
 if TYPE_CHECKING:
@@ -109,7 +109,12 @@ KeepOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TrackingOption = Annotated[
     str | None,
-    typer.Option(metavar="URI", help="MLflow store. Default: sqlite:///RUNS_DIR/mlflow.db."),
+    typer.Option(
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow store. Default: the one of these results, or sqlite:///RUNS_DIR/mlflow.db.",
+        callback=lambda uri: uri and absolute(uri),
+    ),
 ]
 
 
@@ -646,7 +651,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
 
     folder = SuiteFolder(results)
     made = folder.plan()
-    uri = tracking_uri or folder.tracking_uri()
+    uri = _tracking_uri(tracking_uri, folder)
     planned = {run.spec.hash for run in made.runs}
     sent, damaged = 0, 0
     try:
@@ -663,7 +668,10 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
         if (results / "report" / "index.html").exists():
             mirror.send_report(results / "report")
     except Exception as error:
-        raise UserError(f"MLflow at {uri} did not take it ({_first_line(error)})") from error
+        problem = _first_line(error, uri)
+        raise UserError(f"MLflow at {uri} did not take it ({problem})") from error
+    for remark in mirror.remarks:
+        say(remark)
     are = "is" if sent == 1 else "are"
     say(f"{counted(sent, 'run')} {are} in {uri}, experiment {made.name}")
     if damaged:
@@ -859,6 +867,8 @@ def _watch(
                     courier.send(event.task.run.spec.hash)
     finally:
         courier.close()
+    for remark in courier.remarks:
+        say(remark, error=True)
     if courier.problem:
         say(
             f"MLflow at {uri} missed something ({courier.problem}); nothing is lost: "
@@ -962,13 +972,30 @@ def _track_report(results: Path, given: str | None) -> str | None:
 
     folder = SuiteFolder(results)
     try:
-        Mirror(given or folder.tracking_uri(), folder, folder.plan()).send_report(
-            results / "report"
-        )
+        uri = _tracking_uri(given, folder)
+    except UserError as error:
+        return str(error)
+    try:
+        mirror = Mirror(uri, folder, folder.plan())
+        mirror.catch_up()
+        mirror.send_report(results / "report")
     except Exception as error:  # a mirror's trouble is told, and costs nobody a report
-        return _first_line(error)
+        return _first_line(error, uri)
+    for remark in mirror.remarks:
+        say(remark)
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _tracking_uri(given: str | None, folder: SuiteFolder) -> str:
+    """Return the MLflow store of some results. Raises UserError where its password is missing."""
+    uri = given or folder.tracking_uri()
+    if is_masked(uri):
+        raise UserError(
+            f"{uri}: passwords are not kept; give the whole URI: --tracking-uri URI, or the "
+            "environment variable MLFLOW_TRACKING_URI"
+        )
+    return uri
+
+
+def _first_line(error: Exception, uri: str) -> str:
+    return masked(f"{type(error).__name__}: {error}".splitlines()[0], uri)

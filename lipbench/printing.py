@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lipbench.urls import masked
 from lipbench.words import counted
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _PIPED_WIDTH = 400
 
 
 def say(text: str, error: bool = False) -> None:
-    """Print now, to the standard output or that of errors."""
-    print(text, file=sys.stderr if error else sys.stdout, flush=True)
+    """Print now, to the standard output or that of errors; no secret of a URL is printed."""
+    print(masked(text), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def _more(runs: int) -> str:

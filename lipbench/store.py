@@ -31,6 +31,7 @@ from lipbench.locks import NoLocks
 from lipbench.plan import Plan, PlannedRun
 from lipbench.records import Damaged, Rows
 from lipbench.spec import RunSpec
+from lipbench.urls import without_password
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -354,7 +355,7 @@ class SuiteFolder:
         self.check_kind(given)
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
-        tracking = json.dumps({"uri": tracking_uri}) + "\n"
+        tracking = json.dumps({"uri": without_password(tracking_uri)}) + "\n"
         atomic.replace_text(self.path / "tracking.json", tracking)
 
     def check_kind(self, given: Plan) -> None:
@@ -401,7 +402,10 @@ class SuiteFolder:
         return [*lines, *self.ledger().mend()]
 
     def tracking_uri(self) -> str:
-        """Return where `lipbench run` mirrored these results, or would by default."""
+        """Return where `lipbench run` mirrored these results, or would by default.
+
+        A password is not kept: `urls.is_masked` says whether there was one.
+        """
         stored = records.read(self.path / "tracking.json", records.Tracking)
         return str(stored["uri"]) if stored else default_tracking_uri(self.path.parent)
 

@@ -2,13 +2,12 @@
 
 One experiment a suite, one MLflow run a run; in a study these are children of one run a method.
 Timestamps come from the run's folder, so sending a run again changes nothing. If the store is
-away, training goes on and `lipbench sync` catches up.
+away, training goes on; the next `lipbench run`, `tune`, `report` or `sync` catches up.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import math
 import os
@@ -19,10 +18,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench import locks
 from lipbench.plan import Plan, PlannedRun, Trial
 from lipbench.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning
+from lipbench.urls import local_file, masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,7 +54,8 @@ class Mirror:
         self._parents: dict[str, str] = {}  # MLflow's ids, by the methods' labels
         self._points: set[tuple[str, str, float, int, int]] = set()  # sent of the parents' metrics
         self._summarised: dict[str, Status] = {}  # of trials, by hash, as the parents tell of them
-        with self._alone():
+        self.remarks: list[str] = []  # on what was put right in the store
+        with self._alone(), _first_use(uri):
             self._client = _client(uri)
             self._experiment = self._open(plan)
 
@@ -94,6 +96,30 @@ class Mirror:
         if parent and self._summarised.get(hash_) != status:
             self._summarise(parent, run.method)
 
+    def catch_up(self) -> None:
+        """Send the runs that have ended otherwise than the store knows: a kill came between."""
+        known = dict(self._known())
+        for hash_, status in self._suite.statuses().items():
+            state = _MLFLOW_STATUS.get(status.outcome, "FAILED")
+            if status.outcome not in ("queued", "running", "damaged") and known.get(hash_) != (
+                state,
+                status.outcome,
+            ):
+                self.send(hash_)
+
+    def _known(self) -> Iterator[tuple[str, tuple[str, str | None]]]:
+        """Yield the hash of each run in the store, with its state and its outcome."""
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], page_token=token)
+            for run in page:
+                tags = run.data.tags
+                if _HASH_TAG in tags:
+                    yield tags[_HASH_TAG], (run.info.status, tags.get("outcome"))
+            token = page.token
+            if not token:
+                return
+
     def send_report(self, folder: Path) -> None:
         """Send the rendered report as the artifact of a run of its own, called report."""
         id_ = self._run(_REPORT, _REPORT, 0)
@@ -103,16 +129,15 @@ class Mirror:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold off other processes that mirror this suite: none makes a second of anything."""
-        with contextlib.ExitStack() as stack:
-            # Results that can't be written are mirrored all the same.
-            with contextlib.suppress(OSError):
-                file = stack.enter_context((self._suite.path / ".mlflow.lock").open("w"))
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with locks.held_where_possible(self._suite.path / ".mlflow.lock"):
             yield
 
     def _open(self, plan: Plan) -> str:
         """Return the id of the suite's experiment, made at the first time."""
         found = self._client.get_experiment_by_name(plan.name)
+        if found is not None and found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+            self.remarks.append(f"MLflow: the experiment {plan.name} was deleted; it is restored")
         if found is not None:
             return str(found.experiment_id)
         artifacts = (self._suite.path.parent / "mlflow-artifacts" / plan.name).resolve().as_uri()
@@ -245,6 +270,7 @@ class Courier:
 
     def __init__(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
         self.problem: str | None = None
+        self.remarks: list[str] = []
         self._failures = 0
         self._waiting: set[str] = set()
         self._queue: queue.Queue[str | None] = queue.Queue()
@@ -264,19 +290,21 @@ class Courier:
 
     def _deliver(self, uri: str, suite: SuiteFolder, plan: Plan) -> None:
         mirror = None
-        while (hash_ := self._queue.get()) is not None:
+        hash_: str | None = ""  # first of all: what an earlier command could not send
+        while hash_ is not None:
             self._waiting.discard(hash_)
-            if self._failures == _FAILURES:
-                continue
             try:
-                mirror = mirror or Mirror(uri, suite, plan)
-                mirror.send(hash_)
-                self._failures = 0
+                if self._failures < _FAILURES:
+                    mirror = mirror or Mirror(uri, suite, plan)
+                    self.remarks = mirror.remarks
+                    mirror.send(hash_) if hash_ else mirror.catch_up()
+                    self._failures = 0
             # Whatever goes wrong with a store, from any of its many backends, is told at the end:
             # the folders are whole without it.
             except Exception as error:
-                self.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+                self.problem = masked(f"{type(error).__name__}: {error}".splitlines()[0], uri)
                 self._failures += 1
+            hash_ = self._queue.get()
 
 
 def flatten(run: PlannedRun) -> dict[str, str]:
@@ -294,6 +322,16 @@ def flatten(run: PlannedRun) -> dict[str, str]:
     labels = {"method": run.method, "setting": run.setting}
     given = {f"{name}_label": label for name, label in labels.items()}
     return {**given, **dict(leaves({**spec, **methods}, ""))}
+
+
+@contextlib.contextmanager
+def _first_use(uri: str) -> Iterator[None]:
+    """Hold off others while a local SQLite store is opened: two cannot make its tables at once."""
+    if (file := local_file(uri)) is None:
+        yield
+        return
+    with locks.held_where_possible(file.with_name(f".{file.name}.lock")):
+        yield
 
 
 def _client(uri: str) -> MlflowClient:

@@ -1,17 +1,127 @@
-"""URLs, as they may be shown and kept."""
+"""URLs of stores: how they may be shown and kept, and where a relative one leads.
+
+This is the only place that knows what in a URL is secret.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-_PASSWORD = re.compile(r"(:/+[^:/@\s]*):[^/\s]*@")
-_QUERY = re.compile(r"([?&]password=)[^&\s]*")
+STARS = "***"
+# What of MLflow's own environment is secret.
+_SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*):/+(?P<rest>\S*)")
+_WITHOUT_HOST = ("sqlite", "file")  # what follows is a path, in which : and @ are letters
+_TOKEN = re.compile(r"[\w.-]{20,}")  # in a user's place; a user's name is shorter
+_PARAMETER = re.compile(r"(?P<before>[?&;\s'\"(,]|^)(?P<name>[\w.%+-]+)=", re.MULTILINE)
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|^pw$|pwd|secret|token|api.?key|access.?key|credential|signature|^sig$"
+    r"|^auth(orization)?$|^key$",
+    re.IGNORECASE,
+)
+_PASSWORD_NAME = re.compile(r"^(ssl)?pass(word|wd|phrase)?$|^pwd$", re.IGNORECASE)  # of a DSN
+_END = re.compile(r"[&\s]|$")
+_PATH = re.compile(r"(?P<scheme>sqlite(?:\+\w+)?:///|file:(?://)?)(?P<path>[^/?][^?]*)")
 
 
 def without_password(text: str) -> str:
-    """Return a text whose URLs have stars in the place of passwords.
+    """Return a text whose URLs have stars in the place of passwords and tokens.
 
-    >>> without_password("--storage=postgresql://me:p@ss@host/db")
-    '--storage=postgresql://me:***@host/db'
+    A password reaches from the first colon to the last @, whatever it holds. Host, user and
+    database stay. Parameters with a secret's name (`?password=`, `;token=`) are starred too.
+
+    >>> without_password("--storage=postgresql://me:p@s/s@host/db?sslPassword=x&a=1")
+    '--storage=postgresql://me:***@host/db?sslPassword=***&a=1'
     """
-    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+    return _starred_parameters(_URL.sub(_starred, text))
+
+
+def masked(text: str, *uris: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a text without the secrets of some URIs and of the environment, however written.
+
+    An error can repeat a password alone, decoded or encoded.
+    """
+    known = [environment.get(name, "") for name in _SECRET_VARIABLES]
+    for secret in (*known, *(secret for uri in uris for secret in _secrets(uri))):
+        forms = {form(secret) for form in (str, unquote, unquote_plus, quote, quote_plus)}
+        for form in sorted(filter(None, forms), key=len, reverse=True):
+            text = text.replace(form, STARS)
+    return without_password(text)
+
+
+def is_masked(uri: str) -> bool:
+    """Return whether a URI has lost its password, so that nobody can connect with it."""
+    return STARS in uri
+
+
+def absolute(uri: str) -> str:
+    """Return a URI whose file is the same from any folder; another stays as it is.
+
+    >>> absolute("postgresql://host/db"), absolute("sqlite:////tmp/a.db")
+    ('postgresql://host/db', 'sqlite:////tmp/a.db')
+    """
+    if found := _PATH.match(uri):
+        path = found["path"]
+        if path.startswith(":memory:"):
+            return uri
+        scheme = "file://" if found["scheme"].startswith("file") else found["scheme"]
+        return f"{scheme}{Path(path).absolute()}{uri[found.end() :]}"
+    is_path = "://" not in uri and not re.match(r"[a-zA-Z][\w+.-]+:", uri)
+    return str(Path(uri).expanduser().absolute()) if is_path and uri != "databricks" else uri
+
+
+def local_file(uri: str) -> Path | None:
+    """Return the file of a local SQLite store, or None for another store."""
+    prefix, found, path = uri.partition(":///")
+    is_file = found and prefix.partition("+")[0] == "sqlite" and path
+    return Path(path.partition("?")[0]) if is_file else None
+
+
+def _starred(url: re.Match[str]) -> str:
+    start = url[0][: url.start("rest") - url.start()]
+    user, password, rest = _parts(url)
+    return f"{start}{user}{STARS}@{rest}" if password else url[0]
+
+
+def _parts(url: re.Match[str]) -> tuple[str, str, str]:
+    """Return the user with its colon, the password, and all that follows; no password is ''."""
+    rest = url["rest"]
+    userinfo, at, following = rest.rpartition("@")
+    if not at or url["scheme"].lower().partition("+")[0] in _WITHOUT_HOST:
+        return "", "", rest
+    user, colon, password = userinfo.partition(":")
+    if colon and "@" not in user:
+        return f"{user}:", password, following
+    alone, _, following = rest.partition("@")
+    return ("", alone, following) if _TOKEN.fullmatch(alone) else ("", "", rest)
+
+
+def _parameters(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the value of each parameter with a secret's name begins and ends."""
+    position = 0
+    for found in _PARAMETER.finditer(text):
+        in_url = found["before"] in ("?", "&", ";")
+        secret = _SECRET_NAME if in_url else _PASSWORD_NAME
+        if found.start() >= position and secret.search(unquote(found["name"])):
+            ending = _END.search(text, found.end())
+            position = ending.start() if ending else len(text)
+            yield found.end(), position
+
+
+def _starred_parameters(text: str) -> str:
+    shown, position = "", 0
+    for start, end in _parameters(text):
+        shown += text[position:start] + STARS
+        position = end
+    return shown + text[position:]
+
+
+def _secrets(uri: str) -> Iterator[str]:
+    if (url := _URL.search(uri)) and (password := _parts(url)[1]):
+        yield password
+    for start, end in _parameters(uri):
+        yield uri[start:end]

@@ -292,3 +292,30 @@ def test_two_processes_that_mirror_one_study_at_once_make_nothing_twice(study, u
     runs = by_name(client)
     assert len(runs) == 2 + 4
     assert runs["it's none"].data.metrics["trials_ended"] == 2
+
+
+def test_a_run_that_ended_before_it_was_mirrored_is_caught_up_with(mirrored, do, monkeypatch):
+    _, mirror, tasks = mirrored
+    do(tasks[0])
+    mirror.send(tasks[0].run.spec.hash)
+    run = only_run(mirror)
+    mirror._client.update_run(run.info.run_id, "RUNNING")
+    mirror._client.set_tag(run.info.run_id, "outcome", "running")
+    do(tasks[1])
+    mirror.catch_up()
+    runs = mirror._client.search_runs([mirror._experiment])
+    states = {run.data.tags["lipbench.hash"]: run.info.status for run in runs}
+    assert states == {task.run.spec.hash: "FINISHED" for task in tasks}
+    assert {run.data.tags["outcome"] for run in runs} == {"completed"}
+    sent: list[str] = []
+    monkeypatch.setattr(mirror, "send", sent.append)
+    mirror.catch_up()
+    assert sent == []
+
+
+def test_a_deleted_experiment_is_restored_and_said(mirrored, tmp_path):
+    folder, mirror, _ = mirrored
+    mirror._client.delete_experiment(mirror._experiment)
+    again = Mirror(f"sqlite:///{tmp_path / 'mlflow.db'}", folder, mirror._plan)
+    assert again._experiment == mirror._experiment
+    assert again.remarks == ["MLflow: the experiment tiny was deleted; it is restored"]

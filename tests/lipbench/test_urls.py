@@ -1,10 +1,15 @@
-"""What of a URL may be shown."""
+"""What of a URL may be shown and kept."""
 
 from __future__ import annotations
 
+import random
+import string
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
 
-from lipbench.urls import without_password
+from lipbench.urls import absolute, is_masked, local_file, masked, without_password
 
 
 @pytest.mark.parametrize(
@@ -16,14 +21,67 @@ from lipbench.urls import without_password
             "--storage=postgresql+psycopg2://me:***@host/db",
         ),
         ("postgresql:/me:secret@host/db", "postgresql:/me:***@host/db"),
+        ("postgresql://me:se/cr?et#@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
+        ("postgresql://me:secret@a:1,b:2/db", "postgresql://me:***@a:1,b:2/db"),
         (
             "postgresql://host/db?user=me&password=secret",
             "postgresql://host/db?user=me&password=***",
         ),
+        (
+            "postgresql://host/db?sslPassword=a;b&PASSWD=c&sslmode=x&Token=d",
+            "postgresql://host/db?sslPassword=***&PASSWD=***&sslmode=x&Token=***",
+        ),
+        ("postgresql://host/db;pass%77ord=secret", "postgresql://host/db;pass%77ord=***"),
+        ("host=h password=secret dbname=d", "host=h password=*** dbname=d"),
+        ("https://abcdefghij0123456789@host/a", "https://***@host/a"),
         ("http://me@host:80/a:b@c", "http://me@host:80/a:b@c"),
         ("sqlite:////tmp/a:b/c@d.db", "sqlite:////tmp/a:b/c@d.db"),
         ("runs/x/optuna.journal", "runs/x/optuna.journal"),
+        ("--set key.path=1", "--set key.path=1"),
+        (
+            "OperationalError: cannot reach mysql://me:secret@host/db (2003)",
+            "OperationalError: cannot reach mysql://me:***@host/db (2003)",
+        ),
     ],
 )
-def test_a_password_is_starred_and_nothing_else(url, shown):
+def test_a_password_is_starred_and_nothing_else(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_no_password_of_any_letters_is_shown_raw_or_encoded() -> None:
+    draw = random.Random(0)
+    letters = string.ascii_letters + string.digits + string.punctuation
+    for _ in range(2000):
+        core = "".join(draw.choice(letters) for _ in range(draw.randint(6, 30)))
+        password = f"Zq{core}qZ"
+        for written in (password, quote(password, safe="")):
+            shown = without_password(f"at postgresql://me:{written}@host:1/db now")
+            assert shown == "at postgresql://me:***@host:1/db now"
+            parameter = quote(password, safe="")
+            shown = without_password(f"postgresql://me@host/db?password={parameter}&a=1")
+            assert shown == "postgresql://me@host/db?password=***&a=1"
+
+
+def test_an_error_that_repeats_a_password_alone_is_masked() -> None:
+    uri = "postgresql://me:p%40ss%2Fword@host/db?token=t%26oken"
+    text = masked("no user with 'p@ss/word' or t&oken, p%40ss%2Fword", uri, environment={})
+    assert text == "no user with '***' or ***, ***"
+    environment = {"MLFLOW_TRACKING_TOKEN": "abc123"}
+    assert masked("Bearer abc123", environment=environment) == "Bearer ***"
+    assert is_masked(without_password(uri))
+    assert not is_masked("sqlite:///a.db")
+
+
+def test_a_relative_store_is_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("sqlite:///rel.db") == f"sqlite:///{tmp_path}/rel.db"
+    assert absolute("sqlite:///a/rel.db?x=1") == f"sqlite:///{tmp_path}/a/rel.db?x=1"
+    assert absolute("file:mlruns") == f"file://{tmp_path}/mlruns"
+    assert absolute("./mlruns") == f"{tmp_path}/mlruns"
+    for uri in ("sqlite:////abs.db", "http://host:1", "databricks", "databricks://profile"):
+        assert absolute(uri) == uri
+    assert local_file("sqlite:////a/b.db?x=1") == Path("/a/b.db")
+    assert local_file("http://host/a.db") is None
