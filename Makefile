@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup quickstart test lint clean
+.PHONY: setup quickstart test soak lint clean
 
 setup: .venv/installed
 
@@ -19,6 +19,12 @@ quickstart: setup
 
 test: lint
 	$(BIN)/python -m pytest -n auto
+
+# The tests that kill, damage and fuzz, with 20 times as many random cases as `make test` has.
+soak: setup
+	$(BIN)/python -m pytest -q -s --soak 20 tests/lipbench/test_fuzz.py \
+	  tests/lipbench/test_damage.py tests/lipbench/test_checkpoints.py tests/lipbench/test_cli.py \
+	  -k "fuzz or damage or checkpoints or killed"
 
 lint: setup
 	$(BIN)/ruff check

@@ -12,6 +12,18 @@ from lipbench.plugins import package_folders
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that draw cases draw more of them: `make soak`."""
+    parser.addoption("--soak", type=int, default=1, help="times as many random cases and kills")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> int:
+    """Return how many times as many random cases and kills to try as the usual tests do."""
+    times: int = request.config.getoption("--soak")
+    return times
+
+
 def pytest_configure() -> None:
     """Refuse to test one checkout's engine with another's methods."""
     torch.set_num_threads(1)

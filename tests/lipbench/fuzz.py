@@ -51,6 +51,34 @@ def cases(seed: int, count: int) -> Iterator[tuple[str, list[str], str | None, s
         yield text, assigned, only, f"seed {seed}, case {number}: {file.name}, {kind}: {what}"
 
 
+PROTOCOL = """name: mine
+based_on: offline
+n_real: 5000
+n_fake: 4000
+bootstrap: 10
+collapse_ratio: 0.05
+n_training: 10000
+real_split: test
+floor_split: train
+primary: kd_effnetlite0
+scores:
+  fd_effnetlite0: {sets: 2}
+  kd_effnetlite0: {subsets: 50, subset_size: 500, n_real: 5000}
+  cs_effnetlite0: {splits: 2, n_fake: 3000}
+  authenticity_effnetlite0: {}
+selection: {split: test, n_real: 5000, n_fake: 5000, scores: [kd_effnetlite0]}
+"""
+
+
+def protocols(seed: int, count: int) -> Iterator[tuple[str, str]]:
+    """Yield (text of a protocol's file, what was changed)."""
+    chance = random.Random(seed)
+    for number in range(count):
+        change = _text if number % 3 == 0 else _structure
+        text, what = change(PROTOCOL, chance)
+        yield text, f"seed {seed}, case {number}: {what}\n{text[:2000]}"
+
+
 def _places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     items: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -356,7 +357,7 @@ def test_what_is_damaged_or_misplaced_is_one_line_and_the_others_go_on(
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_at_three_points_and_resumed_has_equal_bits(lipbench, write, tmp_path):
+def test_a_sweep_killed_at_random_and_resumed_has_equal_bits(lipbench, write, tmp_path, soak):
     write(LONG, ("checkpoint: 3", "checkpoint: 7"))
     assert lipbench("run", "tiny.yaml", "--runs-dir", "whole").returncode == 0
     folder = SuiteFolder(tmp_path / "killed" / "tiny")
@@ -364,9 +365,12 @@ def test_a_sweep_killed_at_three_points_and_resumed_has_equal_bits(lipbench, wri
     def rows() -> int:
         return sum(len(run.rows("metrics")) for run in folder.folders().values())
 
-    for point in (1, 12, 28):
+    kills = 3 * soak
+    points = sorted(random.Random(soak).randrange(1, 50) for _ in range(kills))
+    for point in points:
         process = start("run", "tiny.yaml", "--runs-dir", "killed", "--workers", 1, cwd=tmp_path)
         wait_for(lambda point=point: rows() >= point, process)
+        time.sleep(random.Random(point).random() / 20)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for pid in [process.pid, *map(int, children)]:
             os.kill(pid, signal.SIGKILL)
@@ -374,6 +378,7 @@ def test_a_sweep_killed_at_three_points_and_resumed_has_equal_bits(lipbench, wri
     done = lipbench("run", "tiny.yaml", "--runs-dir", "killed")
     assert done.returncode == 0, done.stderr
     assert_same(tmp_path / "whole" / "tiny", tmp_path / "killed" / "tiny")
+    print(f"{kills} kills")
 
 
 @pytest.mark.slow
