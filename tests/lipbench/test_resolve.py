@@ -289,7 +289,7 @@ def test_a_plan_survives_being_stored(write, plan_of):
 def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):
     stored = plan_of(write()).to_json()
     del stored["dataset"]["notes"], stored["dataset"]["version"]
-    dataset = plans.from_json(json.dumps(stored)).dataset
+    dataset = plans.from_json(json.loads(json.dumps(stored))).dataset
     assert (dataset.notes, dataset.version) == ((), 1)
 
 
