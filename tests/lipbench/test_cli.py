@@ -484,11 +484,12 @@ def test_a_run_finds_the_process_as_if_it_were_alone(lipbench, write, tmp_path):
         torch.set_num_threads(2)
         os.chdir("/")
         os.environ["LEAK"] = "1"
-        torch.nn.functional.leaky_relu = torch.nn.functional.relu
+        torch.nn.functional.leaky_relu = lambda x, *rest: x.relu()
         return self"""
     importing = PLUGIN.replace("import annotations", "import annotations\nimport torch")
     (tmp_path / "leaks.py").write_text(importing.replace("return self", leaks))
-    (tmp_path / "exits.py").write_text(PLUGIN.replace("return self", "import os; os._exit(4)"))
+    exits = PLUGIN.replace("return self", "import os; os._exit(4)").replace('"drift"', '"exits"')
+    (tmp_path / "exits.py").write_text(exits)
     write(("[none, spectral_norm]", "[none]"))
     assert lipbench("run", "tiny.yaml", "--runs-dir", "alone").returncode == 0
     write(("[none, spectral_norm]", "[leaks, exits, none]"))
