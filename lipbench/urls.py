@@ -69,9 +69,9 @@ def absolute(uri: str) -> str:
         if path.startswith(":memory:"):
             return uri
         scheme = "file://" if found["scheme"].startswith("file") else found["scheme"]
-        return f"{scheme}{Path(path).absolute()}{uri[found.end() :]}"
+        return f"{scheme}{os.path.abspath(path)}{uri[found.end() :]}"
     is_path = "://" not in uri and not re.match(r"[a-zA-Z][\w+.-]+:", uri)
-    return str(Path(uri).expanduser().absolute()) if is_path and uri != "databricks" else uri
+    return os.path.abspath(Path(uri).expanduser()) if is_path and uri != "databricks" else uri
 
 
 def local_file(uri: str) -> Path | None:

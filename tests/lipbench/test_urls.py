@@ -78,6 +78,7 @@ def test_a_relative_store_is_made_absolute(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute("sqlite:///rel.db") == f"sqlite:///{tmp_path}/rel.db"
+    assert absolute("sqlite:///a/../rel.db") == f"sqlite:///{tmp_path}/rel.db"
     assert absolute("sqlite:///a/rel.db?x=1") == f"sqlite:///{tmp_path}/a/rel.db?x=1"
     assert absolute("file:mlruns") == f"file://{tmp_path}/mlruns"
     assert absolute("./mlruns") == f"{tmp_path}/mlruns"
