@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,3 +41,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIPBENCH_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Draw the same numbers whichever tests ran before, and in whichever process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

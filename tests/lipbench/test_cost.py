@@ -364,7 +364,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(here, write, tmp_path, argumen
 def test_ctrl_c_leaves_the_earlier_measurement_whole(write, tmp_path):
     write()
     folder = SuiteFolder(tmp_path / "runs" / "tiny")
-    folder.save_cost({"rows": []})
+    folder.save_cost({"rounds": 1, "rows": []})
     command = [
         sys.executable,
         "-m",
@@ -388,7 +388,7 @@ def test_ctrl_c_leaves_the_earlier_measurement_whole(write, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
-    assert folder.cost() == {"rows": []}
+    assert folder.cost() == {"rounds": 1, "rows": []}
     assert [path.name for path in folder.path.iterdir()] == ["cost.json"]
 
 
