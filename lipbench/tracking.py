@@ -356,15 +356,15 @@ def _series(folder: RunFolder) -> Iterator[tuple[int, str, float]]:
         suffix = "" if row["checkpoint"] == "last" else f"_{row['checkpoint']}"
         for name, value in row["scores"].items():
             yield row["update"], f"{name}{suffix}", float(value)
-        for name, value in row["floors"].items():
+        for name, value in row.get("floors", {}).items():
             yield row["update"], f"{name}_floor", float(value)
     for row in folder.rows("evals"):
-        protocol = row["protocol"].replace("@", "_v")
+        protocol = row.get("protocol", "").replace("@", "_v")
         for name, value in row["scores"].items():
             yield row["update"], f"{protocol}.{row['checkpoint']}.{name}", float(value)
     for row in folder.rows("audits"):
         for name in ("lower_bound", "upper_bound", "upper_bound_kernel", "overfitting_gap"):
-            if row[name] is not None:
+            if row.get(name) is not None:
                 yield row["update"], f"audit.{name}", float(row[name])
 
 
