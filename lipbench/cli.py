@@ -353,7 +353,7 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
     for line in uncounted:
         say(line, error=True)
     if made.tuning:
-        from lipbench.frame import load_trials
+        from lipbench.results.frame import load_trials
 
         printing.show_study(made, folder)
         printing.show_trials(made.tuning, load_trials(results))
@@ -378,11 +378,12 @@ def report(
 ) -> None:
     """Render tables and figures to RESULTS/report/, also while the suite is running."""
     from lipbench import reporting
+    from lipbench import results as results_
     from lipbench.store import SuiteFolder
 
     by = _found(protocol, SuiteFolder(results).plan()) if protocol else None
     page = reporting.render(
-        reporting.study(results, by), results / (f"report-{by.id}" if by else "report")
+        results_.read(results, by), results / (f"report-{by.id}" if by else "report")
     )
     say(f"report: {page}")
     if by:
@@ -915,7 +916,7 @@ def _check_storage(folder: SuiteFolder, plan: Plan) -> None:
 def _export(folder: SuiteFolder, made: Study, document: Document, target: Path) -> None:
     """Write what a study found as a suite's file."""
     from lipbench import atomic
-    from lipbench.frame import load_runs, load_trials
+    from lipbench.results.frame import load_runs, load_trials
     from lipbench.tuning import export
 
     if target.exists():

@@ -59,7 +59,7 @@ class Status:
     cause: str | None = None
     update: int = 0
     heartbeat: float = 0.0
-    cost: dict[str, float] = field(default_factory=dict)  # see `lipbench.frame.load_runs`
+    cost: dict[str, float] = field(default_factory=dict)  # see `lipbench.results.frame.load_runs`
 
     @property
     def ended(self) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lipbench.cells import best_settings
 from lipbench.protocols import SCORES
-from lipbench.reporting import Omitted, Shown, Study
+from lipbench.reporting import Omitted, Shown
+from lipbench.results import Results
+from lipbench.results.cells import best_settings
 
 KINDS = ("real", "fake", "interpolates")  # of images that gradients are taken at
 LONG = 1e12  # numbers from here on are printed with three digits
@@ -91,48 +92,48 @@ class Audit:
         return Shown(self.method, detail=where)
 
 
-def newest(study: Study) -> dict[str, Audit]:
+def newest(results: Results) -> dict[str, Audit]:
     """Return the newest audit of each method that has one at its best setting.
 
     It is that of the first seed that was audited there.
     """
-    return {method: audits[-1] for method, audits in histories(study).items()}
+    return {method: audits[-1] for method, audits in histories(results).items()}
 
 
-def histories(study: Study) -> dict[str, list[Audit]]:
+def histories(results: Results) -> dict[str, list[Audit]]:
     """Return each method's audits, oldest first, of the run whose newest one `newest` returns."""
     found = {}
-    for method, setting in shown_settings(study).items():
-        here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
+    for method, setting in shown_settings(results).items():
+        here = results.runs["method"].eq(method) & results.runs["setting"].eq(setting)
         columns = ["run_id", "method", "setting", "seed"]
-        for run in study.runs.loc[here, columns].sort_values("seed").to_dict("records"):
-            if stored := study.audits.get(run["run_id"]):
+        for run in results.runs.loc[here, columns].sort_values("seed").to_dict("records"):
+            if stored := results.audits.get(run["run_id"]):
                 found[method] = [read(audit, run) for audit in stored]
                 break
     return found
 
 
-def shown_settings(study: Study) -> dict[str, str]:
+def shown_settings(results: Results) -> dict[str, str]:
     """Return the setting at which each method's audits are shown: its best, or the only one."""
-    if len(study.settings) == 1:
-        return dict.fromkeys(study.methods, study.settings[0])
-    return best_settings(study)
+    if len(results.settings) == 1:
+        return dict.fromkeys(results.methods, results.settings[0])
+    return best_settings(results)
 
 
-def notes(study: Study, found: Iterable[str], what: str = "newest audit") -> Iterator[str]:
+def notes(results: Results, found: Iterable[str], what: str = "newest audit") -> Iterator[str]:
     """Yield which runs the audits are of, and which methods have none to show.
 
     `what` is shown of a run: its newest audit, or all of them.
     """
     which = "of the first seed that was audited: one run a method"
-    if len(study.settings) > 1:
-        which = f"at its best setting by {SCORES[study.protocol.primary].title}, {which}"
+    if len(results.settings) > 1:
+        which = f"at its best setting by {SCORES[results.protocol.primary].title}, {which}"
     yield f"Each method's {what} {which}."
-    settings, found = shown_settings(study), set(found)
-    missing = [m for m in study.methods if m not in found and m in settings]
+    settings, found = shown_settings(results), set(found)
+    missing = [m for m in results.methods if m not in found and m in settings]
     if missing:
         yield f"Not audited there: {', '.join(missing)}."
-    unscored = [m for m in study.methods if m not in settings]
+    unscored = [m for m in results.methods if m not in settings]
     if unscored:
         yield f"Not shown, for want of a setting with a finite score: {', '.join(unscored)}."
 

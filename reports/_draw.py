@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lipbench.protocols import Score
-from lipbench.reporting import FONTS
+from lipbench.reporting.style import FONTS, pens
 
 if TYPE_CHECKING:
-    from lipbench.reporting import Study
+    from lipbench.results import Results
 
 WIDTH = 7.2  # inches
 LARGEST = 1e100  # number that is drawn: matplotlib's own sums overflow from about 1e150 on
@@ -131,15 +131,17 @@ def log_x(axes: Axes, low: float, high: float) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
-def legend(drawing: Figure, study: Study, methods: Sequence[str], points: bool = False) -> None:
+def legend(
+    drawing: Figure, results: Results, methods: Sequence[str], points: bool = False
+) -> None:
     """Name the methods below the drawing, by their pens: as lines, or as points."""
     handles = [
         Line2D(
             [],
             [],
-            color=study.pens[m].colour,
-            linestyle="none" if points else study.pens[m].dash,
-            marker=study.pens[m].marker if points else "",
+            color=pens(results)[m].colour,
+            linestyle="none" if points else pens(results)[m].dash,
+            marker=pens(results)[m].marker if points else "",
             markersize=4.5,
         )
         for m in methods

@@ -10,9 +10,10 @@ from operator import attrgetter
 
 import pandas as pd
 
-from lipbench.cells import Cell, balanced, cells, floor, leaders, summary
 from lipbench.protocols import SCORES, Score
-from lipbench.reporting import Shown, Study, Table
+from lipbench.reporting import Shown, Table
+from lipbench.results import Results
+from lipbench.results.cells import Cell, balanced, cells, floor, leaders, summary
 
 from ._audits import LONG, text
 
@@ -29,27 +30,27 @@ class _Column:
     shown: dict[str, Shown]
 
 
-def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> Table:
+def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ()) -> Table:
     """Return the table of one score: a row for each method, a column for each setting.
 
     `summaries`, of "best", "median" and "worst", are columns over all settings.
     """
     about = SCORES[score]
-    found = cells(study, score)
-    by_setting = {s: {m: found[m, s] for m in study.methods} for s in study.settings}
+    found = cells(results, score)
+    by_setting = {s: {m: found[m, s] for m in results.methods} for s in results.settings}
     columns = [_setting(s, column, about) for s, column in by_setting.items()]
-    rows = {m: [found[m, s] for s in study.settings] for m in study.methods}
+    rows = {m: [found[m, s] for s in results.settings] for m in results.methods}
     fair = all(balanced(column.values()) for column in by_setting.values())
     columns += [_summary(title, rows, fair, about) for title in summaries]
-    shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in study.methods]
-    raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in study.methods]
+    shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in results.methods]
+    raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in results.methods]
     bold = any(entry.best for column in columns for entry in column.shown.values())
-    real = floor(study, score)
+    real = floor(results, score)
     if real is not None:
         of_real = Shown(number(real, about), muted=True)
         blank = [Shown("")] * len(summaries)
-        shown.append((Shown("Real data", muted=True), *[of_real] * len(study.settings), *blank))
-        raw.append({"method": "real data"} | dict.fromkeys(study.settings, real))
+        shown.append((Shown("Real data", muted=True), *[of_real] * len(results.settings), *blank))
+        raw.append({"method": "real data"} | dict.fromkeys(results.settings, real))
     return Table(
         name=name,
         caption=f"Each method at each setting: {about.title}, "
@@ -57,7 +58,7 @@ def grid(study: Study, score: str, name: str, summaries: Sequence[str] = ()) -> 
         columns=("Method", *[column.title for column in columns]),
         rows=tuple(shown),
         raw=pd.DataFrame(raw),
-        notes=(f"{about.title}: {about.description}.", *_notes(study, found, real, fair, bold)),
+        notes=(f"{about.title}: {about.description}.", *_notes(results, found, real, fair, bold)),
     )
 
 
@@ -164,7 +165,7 @@ def _about_bold(fair: bool, bold: bool) -> str:
 
 
 def _notes(
-    study: Study,
+    results: Results,
     found: dict[tuple[str, str], Cell],
     real: float | None,
     fair: bool,
@@ -183,7 +184,7 @@ def _notes(
     notes += marks(planned)
     if len(planned) < len(found):
         notes.append("— is not in the plan.")
-    if len(study.methods) > 1:
+    if len(results.methods) > 1:
         notes.append(_about_bold(fair, bold))
     if real is not None:
         notes.append("Real data is the score of as many real images instead of generated ones.")

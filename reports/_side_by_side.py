@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.reporting import Figure, Omitted, Shown, Table, pens
+from lipbench.results import Results
 
 from ._audits import LONG, as_float, text
 from ._draw import ROWS, finite, groups, height_of_rows, legend, method_rows, paper
@@ -21,9 +22,9 @@ _CASE = ["image_size", "n_dis"]
 _NONE = Shown("—", muted=True)
 
 
-def side_by_side(study: Study) -> Iterator[Table | Figure | Omitted]:
+def side_by_side(results: Results) -> Iterator[Table | Figure | Omitted]:
     """Yield the measured cost as bars, as ratios and against what changes it."""
-    measured = study.cost
+    measured = results.cost
     if not measured or not measured.get("rows"):
         yield Omitted(
             "the methods' cost was not measured side by side; `lipbench cost SUITE` does it"
@@ -31,14 +32,14 @@ def side_by_side(study: Study) -> Iterator[Table | Figure | Omitted]:
         return
     rounds = _rounds(measured)
     # none is measured for suites that do not have it, too: it is drawn as their last method.
-    every = dict.fromkeys([*study.methods, *rounds["method"]])
-    study = dataclasses.replace(study, methods=tuple(every))
-    cost = _cost(rounds, study)
-    notes = _notes(measured, study, cost)
-    yield from _bars(study, cost, rounds, notes)
+    every = dict.fromkeys([*results.methods, *rounds["method"]])
+    results = dataclasses.replace(results, methods=tuple(every))
+    cost = _cost(rounds, results)
+    notes = _notes(measured, results, cost)
+    yield from _bars(results, cost, rounds, notes)
     yield _ratios(cost, notes)
     if cost["n_dis"].nunique() > 1:
-        yield from _lines(study, cost, rounds, notes)
+        yield from _lines(results, cost, rounds, notes)
     else:
         yield Omitted("one n_dis was measured, so its effect on the cost is not known")
     repeated = cost.dropna(subset="power_iterations").groupby("method")["power_iterations"]
@@ -69,7 +70,7 @@ def _rounds(cost: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def _cost(rounds: pd.DataFrame, study: Study) -> pd.DataFrame:
+def _cost(rounds: pd.DataFrame, results: Results) -> pd.DataFrame:
     """Return a row for each case: medians over the rounds, with the range, in the plan's order."""
     by_case = rounds.groupby(
         ["method", "power_iterations", *_CASE], sort=False, dropna=False, as_index=False
@@ -83,7 +84,7 @@ def _cost(rounds: pd.DataFrame, study: Study) -> pd.DataFrame:
         ratio_high=("ratio_to_none", "max"),
         **{name: (name, "max") for name in _FACTS},
     )
-    place = cost["method"].map({method: i for i, method in enumerate(study.methods)})
+    place = cost["method"].map({method: i for i, method in enumerate(results.methods)})
     by = ["place", "power_iterations", *_CASE]
     return cost.assign(place=place).sort_values(by, ignore_index=True).drop(columns="place")
 
@@ -93,11 +94,11 @@ def _plainest(cost: pd.DataFrame) -> pd.DataFrame:
     return cost.drop_duplicates(["method", *_CASE])
 
 
-def _notes(cost: Mapping[str, Any], study: Study, cases: pd.DataFrame) -> tuple[str, ...]:
+def _notes(cost: Mapping[str, Any], results: Results, cases: pd.DataFrame) -> tuple[str, ...]:
     made = str(cost.get("made", ""))[:10]
     threads = cost["threads"]
     machine = cost["processor"] if cost["device"] == "cpu" else cost["device"]
-    missing = [m for m in study.methods if m not in set(cases["method"])]
+    missing = [m for m in results.methods if m not in set(cases["method"])]
     return (
         f"Measured on {machine}, {threads} thread{'' if threads == 1 else 's'}, torch "
         f"{cost['torch']}{f', {made}' if made else ''}: {cost['architecture']}, width "
@@ -113,7 +114,7 @@ def _rounds_in_words(rounds: int) -> str:
 
 
 def _bars(
-    study: Study, cost: pd.DataFrame, rounds: pd.DataFrame, notes: Sequence[str]
+    results: Results, cost: pd.DataFrame, rounds: pd.DataFrame, notes: Sequence[str]
 ) -> Iterator[Figure | Omitted]:
     shown = _plainest(cost[cost["n_dis"] == _N_DIS])
     if shown.empty:
@@ -130,7 +131,7 @@ def _bars(
             axes.set_xlabel("seconds per 100 updates of G")
             longest = max(finite(shown["high"][shown["image_size"] == size]), default=0.0)
             axes.set_xlim(0, 1.05 * longest or 1.0)
-            _bars_of(axes, study, methods, shown[shown["image_size"] == size])
+            _bars_of(axes, results, methods, shown[shown["image_size"] == size])
         of_figure = rounds["n_dis"].eq(_N_DIS) & rounds["method"].isin(methods)
         yield Figure(
             f"cost_bars{number}",
@@ -147,12 +148,14 @@ def _fewest(cost: pd.DataFrame) -> Iterator[str]:
         yield "Methods that were measured with several numbers of power iterations: the fewest."
 
 
-def _bars_of(axes: Axes, study: Study, methods: Sequence[str], cost: pd.DataFrame) -> None:
+def _bars_of(axes: Axes, results: Results, methods: Sequence[str], cost: pd.DataFrame) -> None:
     for case in cost[cost["method"].isin(methods)].to_dict("records"):
         if not finite([case["high"]]):
             continue
         row = methods.index(case["method"])
-        axes.barh(row, case["seconds"], 0.66, color=study.pens[case["method"]].colour, alpha=0.8)
+        axes.barh(
+            row, case["seconds"], 0.66, color=pens(results)[case["method"]].colour, alpha=0.8
+        )
         axes.plot([case["low"], case["high"]], [row, row], "-|", color="#222222", lw=0.9, ms=5)
 
 
@@ -226,7 +229,7 @@ def _named(method: str, power_iterations: float) -> Shown:
 
 
 def _lines(
-    study: Study, cost: pd.DataFrame, rounds: pd.DataFrame, notes: Sequence[str]
+    results: Results, cost: pd.DataFrame, rounds: pd.DataFrame, notes: Sequence[str]
 ) -> Iterator[Figure]:
     """Yield seconds against n_dis, a panel an image size."""
     shown = _plainest(cost)
@@ -238,7 +241,7 @@ def _lines(
         for axes, size in zip(row, sizes, strict=True):
             for method in methods:
                 line = shown[shown["method"].eq(method) & shown["image_size"].eq(size)]
-                pen = study.pens[method]
+                pen = pens(results)[method]
                 axes.plot(
                     line["n_dis"],
                     line["seconds"],
@@ -254,7 +257,7 @@ def _lines(
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.set_xlabel("D updates for each one of G")
         row[0].set_ylabel("s per 100 updates of G")
-        legend(drawing, study, methods)
+        legend(drawing, results, methods)
         yield Figure(
             f"cost_n_dis{number}",
             "Seconds per 100 updates of the generator against the discriminator's updates.",

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.results import Results
 from lipbench.tuning.analysis import configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
@@ -33,14 +34,14 @@ class OfTrials(Exhibit):
     reads = "trials"
     waits: ClassVar[bool] = True  # until a trial completed, diverged or was pruned
 
-    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
-        if study.tuning is None or study.trials.empty:
+    def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
+        if results.tuning is None or results.trials.empty:
             return
-        if not self.waits or len(counted(study.trials, study.tuning.objectives[0])):
-            yield from self.of(study, study.tuning)
+        if not self.waits or len(counted(results.trials, results.tuning.objectives[0])):
+            yield from self.of(results, results.tuning)
 
     @abstractmethod
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         """Yield what the trials show."""
 
 
@@ -107,10 +108,10 @@ def described(trial: Mapping[object, object], search: Sequence[Parameter]) -> st
     return ", ".join(f"{names[name]} {written(value)}" for name, value in found.items())
 
 
-def drawn_methods(study: Study, having: pd.Series[str]) -> list[str]:
+def drawn_methods(results: Results, having: pd.Series[str]) -> list[str]:
     """Return the study's methods among some, in the study's order."""
     present = set(having)
-    return [method for method in study.methods if method in present]
+    return [method for method in results.methods if method in present]
 
 
 def place(trial: float, seed: float, tuning: Tuning) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from lipbench.cells import Cell, cells, floor
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
+from lipbench.results.cells import Cell, cells, floor
 
 from ._draw import INCHES_A_LETTER, WIDTH, paper, plain, score_axis, tint
 
@@ -22,27 +23,27 @@ class Bars(Exhibit):
     title = "Scores by method and setting"
     order = 50
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        for score in study.protocol.selection.scores:
-            found = cells(study, score)
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        for score in results.protocol.selection.scores:
+            found = cells(results, score)
             if any(cell.finite for cell in found.values()):
-                yield _bars(study, score, found)
+                yield _bars(results, score, found)
             elif any(cell.values for cell in found.values()):
                 yield Omitted(f"no score is finite: {SCORES[score].title}")
             else:
                 yield Omitted(f"no run has been scored yet: {SCORES[score].title}")
 
 
-def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Figure:
+def _bars(results: Results, score: str, found: Mapping[tuple[str, str], Cell]) -> Figure:
     about = SCORES[score]
-    rows = math.ceil(len(study.methods) * len(study.settings) / _BARS_IN_A_ROW)
-    per_row = math.ceil(len(study.methods) / rows)
-    width = min(WIDTH, max(3.2, 1.2 + 0.3 * per_row * len(study.settings)))
-    longest = max(len(method) for method in study.methods)
+    rows = math.ceil(len(results.methods) * len(results.settings) / _BARS_IN_A_ROW)
+    per_row = math.ceil(len(results.methods) / rows)
+    width = min(WIDTH, max(3.2, 1.2 + 0.3 * per_row * len(results.settings)))
+    longest = max(len(method) for method in results.methods)
     upright = longest * INCHES_A_LETTER > (width - 1) / per_row
     height = 1.9 + (longest * INCHES_A_LETTER if upright else 0)
     drawing = paper(0.5 + height * rows, width)
-    real = floor(study, score)
+    real = floor(results, score)
     shown = [value for cell in found.values() for value in cell.finite]
     shown += [] if real is None else [real]
     log = False
@@ -51,13 +52,13 @@ def _bars(study: Study, score: str, found: Mapping[tuple[str, str], Cell]) -> Fi
         log = score_axis(axes, about, shown)
         axes.set_ylim(*_limits(shown, log))
         axes.grid(axis="y")
-        methods = study.methods[row * per_row : (row + 1) * per_row]
+        methods = results.methods[row * per_row : (row + 1) * per_row]
         for i, method in enumerate(methods):
-            cells_of = {s: found[method, s] for s in study.settings}
-            _group(axes, i, cells_of, study.pens[method].colour)
+            cells_of = {s: found[method, s] for s in results.settings}
+            _group(axes, i, cells_of, pens(results)[method].colour)
         axes.set_xlim(-0.55, per_row - 0.45)
         axes.set_ylabel(plain(about.title))
-        _ticks(axes, study, methods, 90 if upright else 0)
+        _ticks(axes, results, methods, 90 if upright else 0)
         if real is not None:
             axes.axhline(real, color="#444444", linestyle="--", linewidth=0.8)
             axes.annotate(
@@ -140,9 +141,9 @@ def _words(axes: Axes, x: float, words: str) -> None:
     )
 
 
-def _ticks(axes: Axes, study: Study, methods: tuple[str, ...], rotation: int) -> None:
+def _ticks(axes: Axes, results: Results, methods: tuple[str, ...], rotation: int) -> None:
     """Name the settings below the bars, and the methods below them."""
-    count = len(study.settings)
+    count = len(results.settings)
     if count == 1:
         axes.set_xticks(range(len(methods)), [plain(m) for m in methods], rotation=rotation)
         axes.tick_params(axis="x", length=0)
@@ -150,17 +151,17 @@ def _ticks(axes: Axes, study: Study, methods: tuple[str, ...], rotation: int) ->
     places = [
         x + (i - (count - 1) / 2) * 0.86 / count for x in range(len(methods)) for i in range(count)
     ]
-    long = max(len(setting) for setting in study.settings) > 2
+    long = max(len(setting) for setting in results.settings) > 2
     axes.set_xticks(
         places,
-        [plain(s) for s in study.settings] * len(methods),
+        [plain(s) for s in results.settings] * len(methods),
         fontsize=6.5,
         rotation=90 if long else 0,
     )
     axes.tick_params(axis="x", length=0, pad=1)
     names = axes.secondary_xaxis("bottom")
     names.set_xticks(range(len(methods)), [plain(m) for m in methods], rotation=rotation)
-    pad = 6 + 3.6 * max(len(setting) for setting in study.settings) if long else 10
+    pad = 6 + 3.6 * max(len(setting) for setting in results.settings) if long else 10
     names.tick_params(axis="x", length=0, pad=pad)
     names.spines["bottom"].set_visible(False)
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from lipbench.cells import Cell, best, cells, floor
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Shown, Table
+from lipbench.results import Results
+from lipbench.results.cells import Cell, best, cells, floor
 
 from ._grid import entry, marks, number
 
@@ -36,22 +37,22 @@ class BestSetting(Exhibit):
     title = "Best settings, and published values"
     order = 40
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        primary, scores = study.protocol.primary, study.protocol.selection.scores
-        found = {score: cells(study, score) for score in scores}
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        primary, scores = results.protocol.primary, results.protocol.selection.scores
+        found = {score: cells(results, score) for score in scores}
         rows: list[tuple[Shown | str, ...]] = []
         raw: list[dict[str, object]] = []
         reasons: dict[str, list[str]] = {}
         shown: list[Cell] = []
-        for method in study.methods:
-            setting = best({s: found[primary][method, s] for s in study.settings})
+        for method in results.methods:
+            setting = best({s: found[primary][method, s] for s in results.settings})
             if setting is None:
                 rows.append((method, *[_NONE] * (len(scores) + 2)))
                 continue
             here = {score: found[score][method, setting] for score in scores}
             shown += here.values()
-            place = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-            paper, differences = _published(study.runs[place].iloc[0], study.published)
+            place = results.runs["method"].eq(method) & results.runs["setting"].eq(setting)
+            paper, differences = _published(results.runs[place].iloc[0], results.published)
             if differences:
                 reasons.setdefault(differences, []).append(method)
             theirs = Shown("not comparable", muted=True) if differences else _listed(paper)
@@ -63,14 +64,14 @@ class BestSetting(Exhibit):
         if not raw:
             yield Omitted("no method has a score at any setting, or only diverged")
             return
-        rows += _real_data(study)
+        rows += _real_data(results)
         yield Table(
             name="best_setting",
             caption=f"Each method at its best setting by {SCORES[primary].title}.",
             columns=("Method", "Setting", *[SCORES[s].title for s in scores], "Published"),
             rows=tuple(rows),
             raw=pd.DataFrame(raw),
-            notes=tuple(_notes(study, found[primary], reasons, shown)),
+            notes=tuple(_notes(results, found[primary], reasons, shown)),
             align="lc" + "r" * (len(scores) + 1),
         )
 
@@ -130,11 +131,11 @@ def _value(paper: pd.DataFrame, score: str) -> float:
     return math.nan if values.empty else float(values.iloc[0])
 
 
-def _real_data(study: Study) -> list[tuple[Shown | str, ...]]:
-    floors = {score: floor(study, score) for score in study.protocol.selection.scores}
+def _real_data(results: Results) -> list[tuple[Shown | str, ...]]:
+    floors = {score: floor(results, score) for score in results.protocol.selection.scores}
     if all(value is None for value in floors.values()):
         return []
-    run, rows = study.runs.iloc[0], study.published
+    run, rows = results.runs.iloc[0], results.published
     same = [rows[column].eq(run[column]) for column in ("protocol", "dataset", "image_size")]
     paper = rows[rows["method"].eq("real data") & same[0] & same[1] & same[2]]
     texts = [
@@ -145,15 +146,15 @@ def _real_data(study: Study) -> list[tuple[Shown | str, ...]]:
 
 
 def _notes(
-    study: Study,
+    results: Results,
     row: Mapping[tuple[str, str], Cell],
     reasons: Mapping[str, list[str]],
     shown: Sequence[Cell],
 ) -> Iterator[str]:
-    if len(study.settings) > 1:
-        title = SCORES[study.protocol.primary].title
+    if len(results.settings) > 1:
+        title = SCORES[results.protocol.primary].title
         yield (
-            f"The setting is selected on the reported {title} itself, of {len(study.settings)}, "
+            f"The setting is selected on the reported {title} itself, of {len(results.settings)}, "
             "so it is an optimistic estimate: the more settings, the more optimistic."
         )
     if any(cell.runs and not cell.complete for cell in row.values()):

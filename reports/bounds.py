@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens
+from lipbench.results import Results
 
 from ._audits import KINDS, NO_AUDIT, Audit, interval, newest, notes, text
 from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper, positive
@@ -35,18 +36,18 @@ class Bounds(Exhibit):
     title = "Lipschitz bounds"
     order = 100
 
-    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
-        audits = newest(study)
+    def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
+        audits = newest(results)
         if not audits:
             yield NO_AUDIT
             return
-        explained = (*_told_of_kernels(audits.values()), *notes(study, audits))
+        explained = (*_told_of_kernels(audits.values()), *notes(results, audits))
         yield _table(audits, explained)
         drawable = [m for m, audit in audits.items() if _ends(audit)]
         if not drawable:
             yield Omitted("no audited discriminator has a finite bound above 0")
         for number, methods in groups(drawable, ROWS):
-            yield _figure(study, number, {m: audits[m] for m in methods})
+            yield _figure(results, number, {m: audits[m] for m in methods})
 
 
 def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
@@ -169,14 +170,14 @@ def _ends(audit: Audit) -> list[float]:
     return positive([*audit.lower_bounds.values(), audit.upper_bound, audit.upper_bound_kernel])
 
 
-def _figure(study: Study, number: str, audits: Mapping[str, Audit]) -> Figure:
+def _figure(results: Results, number: str, audits: Mapping[str, Audit]) -> Figure:
     drawing = paper(height_of_rows(list(audits), 0.21), WIDTH)
     (axes,) = method_rows(drawing, list(audits), 1)
     every = [value for audit in audits.values() for value in _ends(audit)] + [1.0]
     log_x(axes, min(every), max(every))
     axes.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
     for row, (method, audit) in enumerate(audits.items()):
-        colour = study.pens[method].colour
+        colour = pens(results)[method].colour
         low, high = audit.lower_bound, audit.upper_bound
         if 0 < low < high < math.inf:
             axes.plot([low, high], [row, row], "-", color=colour, linewidth=4, alpha=0.45)

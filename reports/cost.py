@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.cells import numbers
-from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.results import Results
+from lipbench.results.cells import numbers
 
 from ._audits import LONG, text
 from ._side_by_side import side_by_side
@@ -19,13 +20,13 @@ class Cost(Exhibit):
     title = "Cost"
     order = 160
 
-    def show(self, study: Study) -> Iterator[Table | Figure | Omitted]:
-        yield from side_by_side(study)
-        timed = study.runs.dropna(subset=["seconds_per_update"])
+    def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
+        yield from side_by_side(results)
+        timed = results.runs.dropna(subset=["seconds_per_update"])
         if timed.empty:
             yield Omitted("no run has been timed yet")
         else:
-            yield _recorded(study, timed)
+            yield _recorded(results, timed)
 
 
 _OTHERS = {  # that runs may record: what it is called, in which unit, and what to know of it
@@ -37,11 +38,11 @@ _OTHERS = {  # that runs may record: what it is called, in which unit, and what 
 }
 
 
-def _recorded(study: Study, timed: pd.DataFrame) -> Table:
+def _recorded(results: Results, timed: pd.DataFrame) -> Table:
     """Return the milliseconds that the runs' updates took, and what else they recorded."""
     seconds = timed.pivot_table(
         index="method", columns="n_dis", values="seconds_per_update", aggfunc="median"
-    ).reindex([m for m in study.methods if m in set(timed["method"])])
+    ).reindex([m for m in results.methods if m in set(timed["method"])])
     ratio = _ratios(timed).reindex(seconds.index)
     others = _others(timed).reindex(seconds.index)
     recorded = [_OTHERS[str(name)] for name in others]
@@ -54,7 +55,7 @@ def _recorded(study: Study, timed: pd.DataFrame) -> Table:
         texts += [_text(ratio[method], 2)] if has_baseline else []
         texts += [_text(v / unit, 0) for v, (_, unit, _) in zip(values, recorded, strict=True)]
         rows.append((method, *texts))
-    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+    made = f" ({'; '.join(results.machines)})" if results.machines else ""
     return Table(
         name="cost",
         caption="Milliseconds of wall-clock time for an update of the generator, as the runs "

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
 
 from ._draw import LARGEST, WIDTH, groups, legend, paper, plain, score_axis
 
@@ -31,16 +32,16 @@ class Curves(Exhibit):
     title = "Learning curves"
     order = 60
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        curves = study.curves.astype({"update": float, "value": float})
-        curves = curves.merge(study.runs[["run_id", "method", "setting", "outcome"]])
-        for score in study.protocol.selection.scores:
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        curves = results.curves.astype({"update": float, "value": float})
+        curves = curves.merge(results.runs[["run_id", "method", "setting", "outcome"]])
+        for score in results.protocol.selection.scores:
             of_score = curves[
                 (curves["name"] == f"{score}_selection") & (curves["value"].abs() < LARGEST)
             ]
             if of_score.groupby("run_id")["update"].nunique().max() > 1:
-                for number, methods in groups(_present(study, of_score)):
-                    yield _score(study, score, _of(methods, of_score), number)
+                for number, methods in groups(_present(results, of_score)):
+                    yield _score(results, score, _of(methods, of_score), number)
             else:
                 title = SCORES[score].title
                 yield Omitted(f"no learning curve of {title}: it was not scored during training")
@@ -48,10 +49,10 @@ class Curves(Exhibit):
         training = {n: c[c["value"].abs() < LARGEST] for n, c in training.items()}
         varied = {n: c for n, c in training.items() if c["value"].nunique() > 1}
         if varied:
-            drawn = _present(study, pd.concat(varied.values()))
+            drawn = _present(results, pd.concat(varied.values()))
             for number, methods in groups(drawn):
                 some = {name: _of(methods, curves) for name, curves in varied.items()}
-                yield _training(study, some, number)
+                yield _training(results, some, number)
         else:
             yield Omitted("no training curves: nothing was recorded yet")
 
@@ -60,28 +61,28 @@ def _of(methods: tuple[str, ...], curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["method"].isin(methods)]
 
 
-def _score(study: Study, score: str, curves: pd.DataFrame, number: str) -> Figure:
+def _score(results: Results, score: str, curves: pd.DataFrame, number: str) -> Figure:
     about = SCORES[score]
     curves = _thinned(curves)
-    columns = min(3, len(study.settings))
-    rows = math.ceil(len(study.settings) / columns)
+    columns = min(3, len(results.settings))
+    rows = math.ceil(len(results.settings) / columns)
     drawing = paper(0.5 + 1.9 * rows, WIDTH if columns > 1 else 4.6)
     grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     score_axis(grid[0, 0], about, curves["value"])
     for i, axes in enumerate(grid.flat):
-        if i >= len(study.settings):
+        if i >= len(results.settings):
             axes.set_visible(False)
             continue
-        setting = study.settings[i]
+        setting = results.settings[i]
         axes.set_title(plain(setting), fontweight="bold")
         axes.grid()
-        _lines(axes, study, curves[curves["setting"] == setting])
-        axes.tick_params(labelbottom=i + columns >= len(study.settings), labelleft=True)
-        if i + columns >= len(study.settings):
+        _lines(axes, results, curves[curves["setting"] == setting])
+        axes.tick_params(labelbottom=i + columns >= len(results.settings), labelleft=True)
+        if i + columns >= len(results.settings):
             axes.set_xlabel("generator updates")
     for axes in grid[:, 0]:
         axes.set_ylabel(plain(about.title))
-    legend(drawing, study, _present(study, curves))
+    legend(drawing, results, _present(results, curves))
     note = (
         "These scores choose the best checkpoint: other latents and other real images than those "
         "of the tables."
@@ -98,29 +99,29 @@ def _told_of_lines(curves: pd.DataFrame) -> str:
     return f"Lines are {bands}{diverged}."
 
 
-def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Figure:
-    columns = len(study.settings)
+def _training(results: Results, curves: dict[str, pd.DataFrame], number: str) -> Figure:
+    columns = len(results.settings)
     width = max(4.6, 1.0 + 1.45 * columns)
     drawing = paper(0.6 + 1.25 * len(curves), width)
     grid = drawing.subplots(len(curves), columns, sharex=True, sharey="row", squeeze=False)
     for row, (name, of_name) in zip(grid, curves.items(), strict=True):
         thinned = _thinned(of_name)
         low, high = of_name["value"].quantile([0.005, 0.995]) if len(of_name) else (0.0, 1.0)
-        for axes, setting in zip(row, study.settings, strict=True):
+        for axes, setting in zip(row, results.settings, strict=True):
             axes.grid()
-            _lines(axes, study, thinned[thinned["setting"] == setting])
+            _lines(axes, results, thinned[thinned["setting"] == setting])
         if max(-low, high) > 50:
             row[0].set_yscale("symlog", linthresh=1)
         margin = 0.08 * (high - low) or 1.0
         row[0].set_ylim(low - margin, high + margin)
         row[0].set_ylabel(_TRAINING[name])
-    for axes, setting in zip(grid[0], study.settings, strict=True):
+    for axes, setting in zip(grid[0], results.settings, strict=True):
         axes.set_title(plain(setting), fontweight="bold")
     for axes in grid[-1]:
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel("G updates")
     every = pd.concat(curves.values())
-    legend(drawing, study, _present(study, every))
+    legend(drawing, results, _present(results, every))
     return Figure(
         f"training{number}",
         "What the networks optimise during training, at each setting.",
@@ -133,9 +134,9 @@ def _training(study: Study, curves: dict[str, pd.DataFrame], number: str) -> Fig
     )
 
 
-def _present(study: Study, curves: pd.DataFrame) -> list[str]:
+def _present(results: Results, curves: pd.DataFrame) -> list[str]:
     known = set(curves["method"].unique())
-    return [method for method in study.methods if method in known]
+    return [method for method in results.methods if method in known]
 
 
 def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
@@ -146,10 +147,10 @@ def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[["update", "value"]].groupby(keys).median().reset_index()
 
 
-def _lines(axes: Axes, study: Study, curves: pd.DataFrame) -> None:
+def _lines(axes: Axes, results: Results, curves: pd.DataFrame) -> None:
     """Draw each method's median over seeds, the range as a band, and where runs diverged."""
-    for method in _present(study, curves):
-        pen = study.pens[method]
+    for method in _present(results, curves):
+        pen = pens(results)[method]
         runs = curves[curves["method"] == method]
         bins = runs.groupby("bin")
         x, median = bins["update"].median(), bins["value"].median()

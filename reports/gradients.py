@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
 
 from ._audits import KINDS, NO_AUDIT, Audit, Spread, newest, notes
 from ._draw import groups, height_of_rows, log_x, method_rows, paper, positive, tint
@@ -26,15 +27,15 @@ class Gradients(Exhibit):
     title = "Gradient norms and saturation"
     order = 140
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        audits = newest(study)
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        audits = newest(results)
         known = [m for m, audit in audits.items() if any(True for _ in _boxes(audit))]
         if not audits:
             yield NO_AUDIT
         elif not known:
             yield Omitted("no audit has a gradient that is not 0")
         for number, methods in groups(known, _METHODS):
-            yield _figure(study, number, {m: audits[m] for m in methods}, list(audits))
+            yield _figure(results, number, {m: audits[m] for m in methods}, list(audits))
 
 
 def _boxes(audit: Audit) -> Iterator[tuple[str, Spread]]:
@@ -46,7 +47,7 @@ def _boxes(audit: Audit) -> Iterator[tuple[str, Spread]]:
 
 
 def _figure(
-    study: Study, number: str, audits: Mapping[str, Audit], audited: Sequence[str]
+    results: Results, number: str, audits: Mapping[str, Audit], audited: Sequence[str]
 ) -> Figure:
     drawing = paper(height_of_rows(list(audits), 0.34))
     norms, saturated = method_rows(drawing, list(audits), 2)
@@ -57,8 +58,8 @@ def _figure(
     for row, (method, audit) in enumerate(audits.items()):
         for kind, spread in _boxes(audit):
             place = row + 0.26 * (KINDS.index(kind) - 1)
-            _box(norms, place, spread, tint(study.pens[method].colour, _LIGHTNESS[kind]))
-        _bars(saturated, row, audit, study.pens[method].colour)
+            _box(norms, place, spread, tint(pens(results)[method].colour, _LIGHTNESS[kind]))
+        _bars(saturated, row, audit, pens(results)[method].colour)
     norms.set_xlabel("norm of D's gradient")
     saturated.set_xlim(0, 1)
     saturated.set_xlabel("share of saturated units")
@@ -80,7 +81,7 @@ def _figure(
             "Boxes hold the middle half, whiskers reach from 5% to 95%, the line is the median; "
             f"the axis is logarithmic{', and 1 is dashed' if low < 1 < high else ''}.",
             *_told_of_saturation(audits),
-            *notes(study, audited),
+            *notes(results, audited),
         ),
         _numbers(audits),
     )

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench.cells import best_settings, floor, numbers
 from lipbench.protocols import SCORES, Score
-from lipbench.reporting import Exhibit, Omitted, Shown, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Shown, Table
+from lipbench.results import Results
+from lipbench.results.cells import best_settings, floor, numbers
 
 from ._grid import number
 
@@ -23,28 +24,30 @@ class LastAndBest(Exhibit):
     title = "Last and best scores"
     order = 45
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        raw = pd.DataFrame(row for score in study.protocol.scores for row in _cells(study, score))
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        raw = pd.DataFrame(
+            row for score in results.protocol.scores for row in _cells(results, score)
+        )
         if raw.empty or raw["best"].isna().all():
             yield Omitted(
                 "no run was scored during training, so its last score is its best; "
                 "`intervals.score` of a suite asks for scores on the way"
             )
             return
-        primary = study.protocol.primary
+        primary = results.protocol.primary
         about = SCORES[primary]
-        settings = best_settings(study)
+        settings = best_settings(results)
         found = {
             (cell["method"], cell["setting"]): cell
             for cell in raw[raw["score"] == primary].to_dict("records")
         }
         rows: list[tuple[Shown | str, ...]] = []
-        for method in study.methods:
+        for method in results.methods:
             if setting := settings.get(method):
                 rows.append((method, setting, *_entries(found[method, setting], about)))
             else:
                 rows.append((method, *[_NONE] * 8))
-        real = floor(study, primary)
+        real = floor(results, primary)
         yield Table(
             name="last_and_best",
             caption=f"{about.title} at the end of training and at its best, each method at its "
@@ -91,9 +94,9 @@ def _told_of_spreads(found: Iterable[Mapping[Any, Any]]) -> Iterator[str]:
         yield "Std over latents: over sets of latents, for scores that a protocol repeats."
 
 
-def _cells(study: Study, score: str) -> Iterator[dict[str, object]]:
+def _cells(results: Results, score: str) -> Iterator[dict[str, object]]:
     """Yield what the completed runs of each method and setting have in the median."""
-    runs = study.runs
+    runs = results.runs
     known = pd.DataFrame(
         {
             "last": numbers(runs, score),

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from lipbench.reporting import Exhibit, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Table
+from lipbench.results import Results
 
 from ._audits import NO_AUDIT, Audit, interval, newest, notes
 
@@ -25,8 +26,8 @@ class Layers(Exhibit):
     title = "The discriminator's layers"
     order = 110
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        audits = newest(study)
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        audits = newest(results)
         if not any(audit.layers for audit in audits.values()):
             yield NO_AUDIT
             return
@@ -46,7 +47,7 @@ class Layers(Exhibit):
                 "one ‖W‖² / σ² with the Frobenius norm. Layers with one output, whose rank is 1, "
                 "are left out of both.",
                 *_told_of_gaps(audits.values()),
-                *notes(study, audits),
+                *notes(results, audits),
                 "The CSV file has every layer.",
             ),
         )

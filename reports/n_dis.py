@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from lipbench.cells import Cell, cells
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
+from lipbench.results.cells import Cell, cells
 
 from ._draw import WIDTH, groups, legend, paper, plain, score_axis
 
@@ -25,8 +26,8 @@ class Ndis(Exhibit):
     title = "Scores against the discriminator's updates"
     order = 55
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        points = _points(study)
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        points = _points(results)
         if points.empty:
             yield Omitted(
                 "no two settings with results differ in n_dis, D's updates for each one of G, only"
@@ -34,15 +35,15 @@ class Ndis(Exhibit):
         elif not (points["low"].notna()).any():
             yield Omitted("no run with such settings has a finite score")
         else:
-            drawn = [m for m in study.methods if m in set(points["method"])]
+            drawn = [m for m in results.methods if m in set(points["method"])]
             for number, methods in groups(drawn):
-                yield _figure(study, number, methods, points[points["method"].isin(methods)])
+                yield _figure(results, number, methods, points[points["method"].isin(methods)])
 
 
-def _points(study: Study) -> pd.DataFrame:
+def _points(results: Results) -> pd.DataFrame:
     """Return a row for each method, (lr, betas) and n_dis, of those met with several n_dis."""
-    found = cells(study, study.protocol.primary)
-    places = study.runs[["method", "setting", *_ADAM, "n_dis"]].dropna().drop_duplicates()
+    found = cells(results, results.protocol.primary)
+    places = results.runs[["method", "setting", *_ADAM, "n_dis"]].dropna().drop_duplicates()
     rows = [
         place | _numbers(cell)
         for place in places.to_dict("records")
@@ -68,8 +69,8 @@ def _numbers(cell: Cell) -> dict[str, object]:
     }
 
 
-def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
-    about = SCORES[study.protocol.primary]
+def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
+    about = SCORES[results.protocol.primary]
     families = list(points.groupby(_ADAM))
     columns = min(_COLUMNS, len(families))
     rows = math.ceil(len(families) / columns)
@@ -82,11 +83,11 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     for (adam, family), axes in zip(families, grid.ravel(), strict=False):
         lr, beta1, beta2 = adam
         axes.set_title(f"lr {lr:g}, betas {beta1:g} and {beta2:g}")
-        _lines(axes, study, methods, family)
+        _lines(axes, results, methods, family)
         axes.set_xlabel("D updates for each one of G")
     for axes in grid[:, 0]:
         axes.set_ylabel(plain(about.title))
-    legend(drawing, study, methods)
+    legend(drawing, results, methods)
     return Figure(
         f"n_dis{number}",
         f"{about.title} against the discriminator's updates, all else equal: "
@@ -101,7 +102,7 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
     )
 
 
-def _lines(axes: Axes, study: Study, methods: Sequence[str], family: pd.DataFrame) -> None:
+def _lines(axes: Axes, results: Results, methods: Sequence[str], family: pd.DataFrame) -> None:
     axes.set_xscale("log")
     axes.grid()
     ticks = sorted(set(family["n_dis"]))
@@ -110,7 +111,7 @@ def _lines(axes: Axes, study: Study, methods: Sequence[str], family: pd.DataFram
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for method in methods:
         line = family[family["method"] == method]
-        pen = study.pens[method]
+        pen = pens(results)[method]
         finite = line["median"].where(line["median"].abs() < math.inf)
         axes.plot(
             line["n_dis"], finite, color=pen.colour, linestyle=pen.dash, marker=pen.marker, ms=3.5

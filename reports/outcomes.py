@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.reporting import OUTCOMES, Exhibit, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Table
+from lipbench.results import OUTCOMES, Results
 
 _LISTED = 40  # runs in the page; the CSV file has all
 _CAUSE = 160  # characters of a cause in the page
@@ -18,21 +19,21 @@ class Outcomes(Exhibit):
     title = "Outcomes"
     order = 180
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        if study.runs.empty:
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        if results.runs.empty:
             yield Omitted("the plan has no runs")
             return
-        yield _counts(study)
-        ended = study.runs["outcome"].isin(["completed", "running", "queued"])
-        stopped = study.runs[~ended]
+        yield _counts(results)
+        ended = results.runs["outcome"].isin(["completed", "running", "queued"])
+        stopped = results.runs[~ended]
         if stopped.empty:
             yield Omitted("no run diverged, failed or was stopped")
         else:
             yield _stopped(stopped)
 
 
-def _counts(study: Study) -> Table:
-    counts = pd.crosstab(study.runs["method"], study.runs["outcome"]).reindex(study.methods)
+def _counts(results: Results) -> Table:
+    counts = pd.crosstab(results.runs["method"], results.runs["outcome"]).reindex(results.methods)
     counts = counts.fillna(0).astype(int)
     counts = counts[[name for name in OUTCOMES if name in counts]]
     counts["runs"] = counts.sum(axis=1)

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens
+from lipbench.results import Results
 
 from ._audits import NO_AUDIT, Audit, histories, notes, text
 from ._draw import LARGEST, WIDTH, groups, paper, plain
@@ -26,8 +27,8 @@ class Overfitting(Exhibit):
     title = "The discriminator's overfitting"
     order = 150
 
-    def show(self, study: Study) -> Iterator[Figure | Table | Omitted]:
-        found = histories(study)
+    def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
+        found = histories(results)
         if not found:
             yield NO_AUDIT
             return
@@ -38,10 +39,10 @@ class Overfitting(Exhibit):
                 "with held-out images and a loss"
             )
         for number, methods in groups(moving, _PANELS):
-            yield _figure(study, number, {m: found[m] for m in methods}, list(found))
+            yield _figure(results, number, {m: found[m] for m in methods}, list(found))
         compared = {m: audits[-1] for m, audits in found.items() if audits[-1].logits}
         if compared:
-            yield _table(study, compared, list(found))
+            yield _table(results, compared, list(found))
         else:
             yield Omitted("no audit has logits of images")
 
@@ -51,7 +52,7 @@ def _with_losses(audits: Sequence[Audit]) -> list[Audit]:
 
 
 def _figure(
-    study: Study, number: str, found: Mapping[str, Sequence[Audit]], audited: Sequence[str]
+    results: Results, number: str, found: Mapping[str, Sequence[Audit]], audited: Sequence[str]
 ) -> Figure:
     columns = min(_COLUMNS, len(found))
     rows = math.ceil(len(found) / columns)
@@ -60,7 +61,7 @@ def _figure(
     for axes in grid[len(found) :]:
         axes.set_visible(False)
     for i, ((method, audits), axes) in enumerate(zip(found.items(), grid, strict=False)):
-        _panel(axes, _with_losses(audits), study.pens[method].colour)
+        _panel(axes, _with_losses(audits), pens(results)[method].colour)
         axes.set_title(plain(method))
         axes.tick_params(labelbottom=i + columns >= len(found))
         if i + columns >= len(found):
@@ -80,7 +81,7 @@ def _figure(
         (
             "The vertical axes differ, and losses of different kinds cannot be compared; the gap "
             "between the two lines can.",
-            *notes(study, audited, "audits"),
+            *notes(results, audited, "audits"),
         ),
         pd.DataFrame(
             audit.place | {"loss_train": audit.loss_train, "loss_heldout": audit.loss_heldout}
@@ -98,7 +99,7 @@ def _panel(axes: Axes, audits: Sequence[Audit], colour: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
 
 
-def _table(study: Study, audits: Mapping[str, Audit], audited: Sequence[str]) -> Table:
+def _table(results: Results, audits: Mapping[str, Audit], audited: Sequence[str]) -> Table:
     def mean(audit: Audit, of: str) -> float:
         return audit.logits[of].mean if of in audit.logits else math.nan
 
@@ -135,6 +136,6 @@ def _table(study: Study, audits: Mapping[str, Audit], audited: Sequence[str]) ->
         notes=(
             "Gap: the mean logit of training images minus that of held-out ones, in logits, whose "
             "scale is each method's own.",
-            *notes(study, audited),
+            *notes(results, audited),
         ),
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from lipbench.cells import best_settings, cells, numbers
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens
+from lipbench.results import Results
+from lipbench.results.cells import best_settings, cells, numbers
 
 from ._audits import text
 from ._draw import LINES, legend, log_x, paper, plain, score_axis
@@ -22,24 +23,26 @@ class Pareto(Exhibit):
     title = "Scores and their cost in time"
     order = 170
 
-    def show(self, study: Study) -> Iterator[Figure | Table | Omitted]:
-        points = _points(study)
+    def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
+        points = _points(results)
         if points.empty:
             yield Omitted("no method has both a finite score and a timed run at its best setting")
             return
-        yield _figure(study, points)
-        yield _table(study, points)
+        yield _figure(results, points)
+        yield _table(results, points)
 
 
-def _points(study: Study) -> pd.DataFrame:
+def _points(results: Results) -> pd.DataFrame:
     """Return each method's median score and seconds at its best setting, the quickest first."""
-    primary = study.protocol.primary
-    seconds = numbers(study.runs, "seconds_per_update") * numbers(study.runs, "planned_updates")
-    found = cells(study, primary)
+    primary = results.protocol.primary
+    seconds = numbers(results.runs, "seconds_per_update") * numbers(
+        results.runs, "planned_updates"
+    )
+    found = cells(results, primary)
     rows = []
-    for method, setting in best_settings(study).items():
-        here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-        timed = seconds[here & study.runs["outcome"].eq("completed")]
+    for method, setting in best_settings(results).items():
+        here = results.runs["method"].eq(method) & results.runs["setting"].eq(setting)
+        timed = seconds[here & results.runs["outcome"].eq("completed")]
         timed = timed[timed.gt(0) & timed.lt(math.inf)]
         cell = found[method, setting]
         if not timed.empty:
@@ -79,8 +82,8 @@ def _on_front(
     return [not any(beaten(other, point) for other in points) for point in points]
 
 
-def _notes(study: Study, points: pd.DataFrame) -> Iterator[str]:
-    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+def _notes(results: Results, points: pd.DataFrame) -> Iterator[str]:
+    made = f" ({'; '.join(results.machines)})" if results.machines else ""
     yield (
         "Seconds: the median over the completed runs of the seconds an update took times the "
         f"planned updates, scoring apart, on whatever machine each run had{made} and whatever "
@@ -89,9 +92,9 @@ def _notes(study: Study, points: pd.DataFrame) -> Iterator[str]:
     yield "On the front: no other method is as quick and as good, and better in one of the two."
     if points["collapsed"].any():
         yield "A method half of whose runs or more collapsed there is not on the front."
-    missing = [m for m in study.methods if m not in set(points["method"])]
-    diverged = set(study.runs["method"][study.runs["outcome"] == "diverged"])
-    scored = best_settings(study)
+    missing = [m for m in results.methods if m not in set(points["method"])]
+    diverged = set(results.runs["method"][results.runs["outcome"] == "diverged"])
+    scored = best_settings(results)
     lost = [m for m in missing if m in diverged and m not in scored]
     if lost:
         yield f"Diverged wherever they have a result, so nowhere here: {', '.join(lost)}."
@@ -99,8 +102,8 @@ def _notes(study: Study, points: pd.DataFrame) -> Iterator[str]:
         yield f"Without a score, or without a timed run, at the best setting: {', '.join(rest)}."
 
 
-def _figure(study: Study, points: pd.DataFrame) -> Figure:
-    about = SCORES[study.protocol.primary]
+def _figure(results: Results, points: pd.DataFrame) -> Figure:
+    about = SCORES[results.protocol.primary]
     few = len(points) <= LINES
     drawing = paper(3.6 if few else 4.2, 5.4 if few else 7.2)
     axes = drawing.add_subplot()
@@ -111,7 +114,7 @@ def _figure(study: Study, points: pd.DataFrame) -> Figure:
         front["seconds"], front["score"], where="post", color="#444444", lw=0.8, linestyle="--"
     )
     for point in points.to_dict("records"):
-        pen, place = study.pens[point["method"]], (point["seconds"], point["score"])
+        pen, place = pens(results)[point["method"]], (point["seconds"], point["score"])
         colour = pen.colour if few or point["on_front"] else "#BBBBBB"
         axes.plot(*place, pen.marker, color=colour, markersize=5)
         if point["on_front"]:
@@ -121,7 +124,7 @@ def _figure(study: Study, points: pd.DataFrame) -> Figure:
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(plain(about.title))
     if few:
-        legend(drawing, study, [m for m in study.methods if m in set(points["method"])], True)
+        legend(drawing, results, [m for m in results.methods if m in set(points["method"])], True)
     return Figure(
         "pareto",
         f"{about.title} at each method's best setting against the seconds of its training: "
@@ -134,15 +137,15 @@ def _figure(study: Study, points: pd.DataFrame) -> Figure:
                 if not few and not points["on_front"].all()
                 else []
             ),
-            *_notes(study, points),
+            *_notes(results, points),
         ),
         points,
     )
 
 
-def _table(study: Study, points: pd.DataFrame) -> Table:
-    about = SCORES[study.protocol.primary]
-    found = cells(study, study.protocol.primary)
+def _table(results: Results, points: pd.DataFrame) -> Table:
+    about = SCORES[results.protocol.primary]
+    found = cells(results, results.protocol.primary)
     rows = []
     shown = []
     for point in points.to_dict("records"):
@@ -159,7 +162,7 @@ def _table(study: Study, points: pd.DataFrame) -> Table:
         raw=points,
         notes=(
             *marks(shown),
-            *_notes(study, points),
+            *_notes(results, points),
         ),
         align="lcrrc",
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.reporting import Exhibit, Shown, Study, Table
+from lipbench.reporting import Exhibit, Shown, Table
+from lipbench.results import Results
 
 from ._grid import grid
 
@@ -18,19 +19,19 @@ class Robustness(Exhibit):
     title = "Robustness to the optimizer's settings"
     order = 20
 
-    def show(self, study: Study) -> Iterator[Table]:
-        if study.tuning:
+    def show(self, results: Results) -> Iterator[Table]:
+        if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
-        summaries = ("best", "median", "worst") if len(study.settings) > 1 else ()
-        table = grid(study, study.protocol.primary, "robustness", summaries)
-        scored = study.runs[study.protocol.primary].notna()
-        completed = (study.runs["outcome"] == "completed") & scored
-        collapsed = study.runs["collapsed"].astype("boolean")
-        method = study.runs["method"]
+        summaries = ("best", "median", "worst") if len(results.settings) > 1 else ()
+        table = grid(results, results.protocol.primary, "robustness", summaries)
+        scored = results.runs[results.protocol.primary].notna()
+        completed = (results.runs["outcome"] == "completed") & scored
+        collapsed = results.runs["collapsed"].astype("boolean")
+        method = results.runs["method"]
         succeeded = (completed & ~collapsed.fillna(False)).groupby(method).sum().astype(int)
         planned = completed.groupby(method).size()
-        shown = [Shown(f"{succeeded.get(m, 0)}/{planned.get(m, 0)}") for m in study.methods]
-        blanks = [Shown("")] * (len(table.rows) - len(study.methods))
+        shown = [Shown(f"{succeeded.get(m, 0)}/{planned.get(m, 0)}") for m in results.methods]
+        blanks = [Shown("")] * (len(table.rows) - len(results.methods))
         note = "Success counts the runs that completed and did not collapse, of all planned."
         if unmeasured := int((completed & collapsed.isna()).sum()):
             note += f" In {unmeasured:,} of them collapse was not measured."

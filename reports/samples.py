@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted
+from lipbench.results import Results
 
 from ._draw import paper, plain
 
@@ -27,15 +28,15 @@ class Samples(Exhibit):
     title = "Samples"
     order = 70
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        if not any(run in study.samples for run in study.runs["run_id"]):
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        if not any(run in results.samples for run in results.runs["run_id"]):
             yield Omitted("no run has written samples yet")
             return
-        alone = len(study.settings) == 1 and len(study.methods) > _IN_A_ROW
+        alone = len(results.settings) == 1 and len(results.methods) > _IN_A_ROW
         yield Figure(
             "samples",
             "Samples of each method at each setting.",
-            _in_rows(study) if alone else _in_a_grid(study),
+            _in_rows(results) if alone else _in_a_grid(results),
             (
                 "The corner of the newest grid of each cell's first seed that has one. The "
                 "latents are the seed's, the same for every method and setting.",
@@ -43,37 +44,37 @@ class Samples(Exhibit):
         )
 
 
-def _in_a_grid(study: Study) -> Drawing:
+def _in_a_grid(results: Results) -> Drawing:
     """Draw a method a row, a setting a column."""
-    rows, columns = len(study.methods), len(study.settings)
+    rows, columns = len(results.methods), len(results.settings)
     drawing = paper(0.3 + _CELL * rows, 1.1 + _CELL * columns)
     grid = drawing.subplots(rows, columns, squeeze=False)
-    for method, line in zip(study.methods, grid, strict=True):
-        for setting, axes in zip(study.settings, line, strict=True):
-            _cell(axes, method, setting, study)
+    for method, line in zip(results.methods, grid, strict=True):
+        for setting, axes in zip(results.settings, line, strict=True):
+            _cell(axes, method, setting, results)
         line[0].set_ylabel(plain(method), rotation=0, ha="right", va="center")
-    for setting, axes in zip(study.settings, grid[0], strict=True):
+    for setting, axes in zip(results.settings, grid[0], strict=True):
         axes.set_title(plain(setting), fontweight="bold")
     return drawing
 
 
-def _in_rows(study: Study) -> Drawing:
+def _in_rows(results: Results) -> Drawing:
     """Draw the many methods of one setting, several in a row."""
-    rows = math.ceil(len(study.methods) / _IN_A_ROW)
+    rows = math.ceil(len(results.methods) / _IN_A_ROW)
     drawing = paper((_CELL + 0.12) * rows, _CELL * _IN_A_ROW)
     axes_of = drawing.subplots(rows, _IN_A_ROW, squeeze=False).ravel()
-    for method, axes in itertools.zip_longest(study.methods, axes_of):
+    for method, axes in itertools.zip_longest(results.methods, axes_of):
         if method is None:
             axes.set_visible(False)
             continue
-        _cell(axes, method, study.settings[0], study)
+        _cell(axes, method, results.settings[0], results)
         axes.set_title(plain(method), fontsize=8)
     return drawing
 
 
-def _cell(axes: Axes, method: str, setting: str, study: Study) -> None:
-    here = study.runs["method"].eq(method) & study.runs["setting"].eq(setting)
-    runs = study.runs[here].sort_values("seed")
+def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
+    here = results.runs["method"].eq(method) & results.runs["setting"].eq(setting)
+    runs = results.runs[here].sort_values("seed")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -83,7 +84,7 @@ def _cell(axes: Axes, method: str, setting: str, study: Study) -> None:
         _label(axes, "not planned")
         return
     for run in runs.itertuples(index=False):
-        path = study.samples.get(str(run.run_id))
+        path = results.samples.get(str(run.run_id))
         image = None if path is None else _corner(path, int(str(run.image_size)))
         if image is not None:
             axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
 
 from ._audits import NO_AUDIT, read
 from ._draw import LARGEST, groups, legend, log_x, paper, plain, score_axis
@@ -25,35 +26,35 @@ class ScoreAndBound(Exhibit):
     title = "Scores against the Lipschitz constant"
     order = 155
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        points = _points(study)
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        points = _points(results)
         drawable = points["score"].abs() < LARGEST
         drawable &= points["lower_bound"].between(1 / LARGEST, LARGEST)
-        if not study.audits:
+        if not results.audits:
             yield NO_AUDIT
         elif not drawable.any():
             yield Omitted("no audited run has a finite score, and a bound above 0")
         else:
-            drawn = [m for m in study.methods if m in set(points["method"][drawable])]
+            drawn = [m for m in results.methods if m in set(points["method"][drawable])]
             for number, methods in groups(drawn):
-                yield _figure(study, number, methods, points[drawable].reset_index(drop=True))
+                yield _figure(results, number, methods, points[drawable].reset_index(drop=True))
 
 
-def _points(study: Study) -> pd.DataFrame:
+def _points(results: Results) -> pd.DataFrame:
     """Return the newest audit's bounds and the score of each audited run, once."""
     rows = []
-    for run in study.runs.drop_duplicates("run_id").to_dict("records"):
-        if stored := study.audits.get(run["run_id"]):
+    for run in results.runs.drop_duplicates("run_id").to_dict("records"):
+        if stored := results.audits.get(run["run_id"]):
             audit = read(stored[-1], run)
-            score = run[study.protocol.primary] if run["outcome"] == "completed" else math.nan
+            score = run[results.protocol.primary] if run["outcome"] == "completed" else math.nan
             bounds = {bound: getattr(audit, bound) for bound in _BOUNDS}
             rows.append(audit.place | bounds | {"score": float(score)})
     columns = ["method", "setting", "seed", "run_id", "update", *_BOUNDS, "score"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
-    about = SCORES[study.protocol.primary]
+def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
+    about = SCORES[results.protocol.primary]
     drawing = paper(3.3)
     row = drawing.subplots(1, 2, sharey=True)
     score_axis(row[0], about, points["score"])
@@ -69,10 +70,10 @@ def _figure(study: Study, number: str, methods: Sequence[str], points: pd.DataFr
         axes.plot(others[bound], others["score"], "o", color="#DDDDDD", markersize=3)
         for method in methods:
             of_method = finite[finite["method"] == method]
-            pen = study.pens[method]
+            pen = pens(results)[method]
             axes.plot(of_method[bound], of_method["score"], pen.marker, color=pen.colour, ms=4.5)
     row[0].set_ylabel(plain(about.title))
-    legend(drawing, study, methods, points=True)
+    legend(drawing, results, methods, points=True)
     return Figure(
         f"score_and_bound{number}",
         f"{about.title} against the bounds of D's Lipschitz constant, a point a run: "

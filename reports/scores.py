@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lipbench.reporting import Exhibit, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Table
+from lipbench.results import Results
 
 from ._grid import grid
 
@@ -15,9 +16,9 @@ class OtherScores(Exhibit):
     title = "Other scores"
     order = 30
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        others = [score for score in study.protocol.scores if score != study.protocol.primary]
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        others = [score for score in results.protocol.scores if score != results.protocol.primary]
         if not others:
-            yield Omitted(f"the protocol {study.protocol.id} has one score")
+            yield Omitted(f"the protocol {results.protocol.id} has one score")
         for score in others:
-            yield grid(study, score, f"score_{score}")
+            yield grid(results, score, f"score_{score}")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.reporting import Exhibit, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Omitted, Table
+from lipbench.results import Results
 
 _COLUMNS = {"lr": "Learning rate", "beta1": "β₁", "beta2": "β₂", "n_dis": "D updates"}
 
@@ -17,15 +18,15 @@ class Settings(Exhibit):
     title = "Settings"
     order = 10
 
-    def show(self, study: Study) -> Iterator[Table | Omitted]:
-        if study.tuning:
+    def show(self, results: Results) -> Iterator[Table | Omitted]:
+        if results.tuning:
             return  # each method has settings of its own, in the table of what tuning found
-        known = study.runs[["setting", *_COLUMNS]].dropna().drop_duplicates()
+        known = results.runs[["setting", *_COLUMNS]].dropna().drop_duplicates()
         if known.empty:
             yield Omitted("no run has a setting yet")
             return
         rows = []
-        for setting in study.settings:
+        for setting in results.settings:
             values = known[known["setting"] == setting]
             rows.append((setting, *[_values(values[column]) for column in _COLUMNS]))
         yield Table(

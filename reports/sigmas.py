@@ -12,7 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Study, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.results import Results
 
 from ._audits import NO_AUDIT, Audit, histories, layer_names, notes, text
 from ._draw import LARGEST, WIDTH, finite, groups, paper, plain
@@ -29,8 +30,8 @@ class Sigmas(Exhibit):
     title = "Largest singular values over training"
     order = 130
 
-    def show(self, study: Study) -> Iterator[Figure | Table | Omitted]:
-        found = histories(study)
+    def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
+        found = histories(results)
         if not found:
             yield NO_AUDIT
             return
@@ -44,7 +45,7 @@ class Sigmas(Exhibit):
         drawn = [m for m in found if m in estimated and (estimated[m] or moving[m])]
         if drawn:
             for number, methods in groups(drawn, _PANELS):
-                yield _figure(study, number, methods, sigmas, list(found))
+                yield _figure(results, number, methods, sigmas, list(found))
         else:
             yield Omitted(
                 "no sigma over training: every run was audited once, and no method estimates its "
@@ -52,7 +53,7 @@ class Sigmas(Exhibit):
             )
         lagging = [m for m in found if estimated.get(m, False)]
         if lagging:
-            yield _lags(study, {m: found[m] for m in lagging}, sigmas, list(found))
+            yield _lags(results, {m: found[m] for m in lagging}, sigmas, list(found))
         else:
             yield Omitted("no audited method estimates its sigma, so none lags behind")
 
@@ -91,7 +92,7 @@ def _lag(exact: float, estimate: float) -> float:
 
 
 def _figure(
-    study: Study,
+    results: Results,
     number: str,
     methods: Sequence[str],
     sigmas: pd.DataFrame,
@@ -125,7 +126,7 @@ def _figure(
         "The largest singular value of each kernel in use, as a matrix (outputs, rest).",
         drawing,
         (
-            *notes(study, audited, "audits"),
+            *notes(results, audited, "audits"),
             "Methods that estimate their sigma, and those with several audits. "
             f"{_told_of_axes(list(grid[: len(methods)]))}",
         ),
@@ -169,7 +170,7 @@ def _limits(sigmas: pd.DataFrame) -> tuple[float, float]:
 
 
 def _lags(
-    study: Study,
+    results: Results,
     found: Mapping[str, Sequence[Audit]],
     sigmas: pd.DataFrame,
     audited: Sequence[str],
@@ -192,7 +193,7 @@ def _lags(
             "Over the layers with an estimate, and all audits of the run. σ over its estimate: by "
             "how much the exact sigma of the trained weight exceeds the estimate that divides it, "
             "which is what few power iterations an update cost; an exact method has none.",
-            *notes(study, audited, "audits"),
+            *notes(results, audited, "audits"),
         ),
         align="lrrrl",
     )

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Study
+from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.results import Results
 
 from ._audits import NO_AUDIT, Audit, layer_names, newest, notes
 from ._draw import groups, legend, paper, plain
@@ -26,8 +27,8 @@ class Spectra(Exhibit):
     title = "Singular spectra of the discriminator's layers"
     order = 120
 
-    def show(self, study: Study) -> Iterator[Figure | Omitted]:
-        audits = newest(study)
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        audits = newest(results)
         if not audits:
             yield NO_AUDIT
             return
@@ -40,12 +41,12 @@ class Spectra(Exhibit):
             if spectra.empty:
                 yield Omitted(f"no audit has a spectrum of {_OF[of]}")
                 continue
-            drawn = [m for m in study.methods if m in set(spectra["method"])]
+            drawn = [m for m in results.methods if m in set(spectra["method"])]
             for number, methods in groups(drawn):
                 of_methods = spectra[spectra["method"].isin(methods)]
                 known = set(of_methods["layer"])
                 layers = [name for name in dict.fromkeys(called.values()) if name in known]
-                yield _figure(study, of, number, methods, of_methods, layers, list(audits))
+                yield _figure(results, of, number, methods, of_methods, layers, list(audits))
 
 
 _NUMBERS = ("index", "share", "singular_value", "squared_scaled")
@@ -65,7 +66,7 @@ def _rows(audit: Audit, of: str, called: Mapping[str, str]) -> Iterator[dict[str
 
 
 def _figure(
-    study: Study,
+    results: Results,
     of: str,
     number: str,
     methods: Sequence[str],
@@ -88,7 +89,7 @@ def _figure(
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=of == "kernel"))
         here = spectra[spectra["layer"] == layers[i]]
         for method, line in here.groupby("method", sort=False):
-            pen = study.pens[str(method)]
+            pen = pens(results)[str(method)]
             axes.plot(line[x], line["squared_scaled"], color=pen.colour, linestyle=pen.dash)
         if i + columns >= len(layers):
             axes.set_xlabel("index" if of == "kernel" else "share of the spectrum")
@@ -96,13 +97,13 @@ def _figure(
     grid[0].set_yticks([0, 0.5, 1])
     for axes in grid[::columns]:
         axes.set_ylabel("σ² / largest σ²")
-    legend(drawing, study, methods)
+    legend(drawing, results, methods)
     return Figure(
         f"spectra_{of}{number}",
         f"Squared singular values of {_OF[of]}, each layer's largest set to 1.",
         drawing,
         (
-            *notes(study, audited),
+            *notes(results, audited),
             "Layers with one singular value are left out."
             if of == "kernel"
             else "Strides included; at most 256 evenly spaced order statistics of each spectrum.",

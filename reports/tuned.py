@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench.cells import leaders
-from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.reporting import Figure, Omitted, Shown, Table
+from lipbench.results import Results
+from lipbench.results.cells import leaders
 from lipbench.tuning.analysis import best_trials, configuration, confirmations
 from lipbench.tuning.record import Objective, Tuning
 
@@ -30,49 +31,49 @@ class Tuned(OfTrials):
     order = 1
     waits = False
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
-        found = _found(study, tuning)
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        found = _found(results, tuning)
         if len(tuning.objectives) == 1:
-            first = _first(study, tuning.objectives[0], found)
+            first = _first(results, tuning.objectives[0], found)
             if first.empty:
                 yield Omitted("no trial completed, so no configuration is the best")
             else:
-                yield _best(study, tuning, first)
+                yield _best(results, tuning, first)
         several = len(found) > found["method"].nunique()
         if several or (len(found) and len(tuning.objectives) > 1):
-            yield _confirmed(study, tuning, found)
-        yield _trials(study, tuning)
+            yield _confirmed(results, tuning, found)
+        yield _trials(results, tuning)
 
 
-def _found(study: Study, tuning: Tuning) -> pd.DataFrame:
+def _found(results: Results, tuning: Tuning) -> pd.DataFrame:
     """Return each configuration that was run again: `<objective>_mean`, ..., `_search`, `_gap`."""
     keys = ["method", "repeat", "trial"]
-    searched = study.trials.rename(columns={"seed": "repeat"}).set_index(keys)
+    searched = results.trials.rename(columns={"seed": "repeat"}).set_index(keys)
     found = pd.DataFrame(columns=[*keys, "setting"])
     for objective in tuning.objectives:
         name = objective.name
-        own = confirmations(study.runs, objective)
+        own = confirmations(results.runs, objective)
         value = searched[name].reindex(pd.MultiIndex.from_frame(own[keys])).to_numpy(float)
         sign = -1 if objective.higher_is_better else 1
         own = own.assign(search=value, gap=sign * (own["mean"] - value))
         shared = (*keys, "setting")
         own = own.rename(columns={c: f"{name}_{c}" for c in own if c not in shared})
         found = own if found.empty else found.merge(own, on=[*keys, "setting"])
-    order = {method: i for i, method in enumerate(study.methods)}
+    order = {method: i for i, method in enumerate(results.methods)}
     return found.sort_values("method", key=lambda m: m.map(order), kind="stable")
 
 
-def _first(study: Study, objective: Objective, found: pd.DataFrame) -> pd.DataFrame:
+def _first(results: Results, objective: Objective, found: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each method: of its configurations that were run again the search's best.
 
     Of a method that has none, it is the search's best trial, without a mean.
     """
     name = objective.name
     rows = []
-    for method in study.methods:
+    for method in results.methods:
         own = found[found["method"] == method]
         own = own.sort_values(f"{name}_search", ascending=not objective.higher_is_better)
-        best = best_trials(study.trials[study.trials["method"] == method], objective)
+        best = best_trials(results.trials[results.trials["method"] == method], objective)
         if len(own):
             rows.append(own.iloc[0].to_dict())
         elif len(best):
@@ -82,13 +83,13 @@ def _first(study: Study, objective: Objective, found: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
 
 
-def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
+def _best(results: Results, tuning: Tuning, first: pd.DataFrame) -> Table:
     objective = tuning.objectives[0]
     rows: list[tuple[Shown | str, ...]] = []
     confirmed = bool((first[f"{objective.name}_runs"] > 0).any())
-    best = _winners(study, first, objective)
+    best = _winners(results, first, objective)
     known = {row["method"]: row for row in first.to_dict("records")}
-    for method in study.methods:
+    for method in results.methods:
         if (row := known.get(method)) is None:
             rows.append((method, *[_NONE] * (4 if confirmed else 2)))
             continue
@@ -98,7 +99,7 @@ def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
                 *([_mean(row, objective, method in best)] if confirmed else []),
                 _searched(row, objective, tuning, mark=not row[f"{objective.name}_runs"]),
                 *([_gap(row, objective)] if confirmed else []),
-                _configuration(study, tuning, row),
+                _configuration(results, tuning, row),
             )
         )
     return Table(
@@ -114,19 +115,19 @@ def _best(study: Study, tuning: Tuning, first: pd.DataFrame) -> Table:
             "Configuration",
         ),
         rows=tuple(rows),
-        raw=_raw(study, tuning, first),
+        raw=_raw(results, tuning, first),
         notes=tuple(_notes(tuning, first, objective, confirmed, bool(best))),
         align="lrrrl" if confirmed else "lrl",
     )
 
 
-def _winners(study: Study, first: pd.DataFrame, objective: Objective) -> set[str]:
+def _winners(results: Results, first: pd.DataFrame, objective: Objective) -> set[str]:
     """Return the methods of the best mean; none unless all have as many runs, all with a result.
 
     A single run has no winner, and a method with a collapsed run is none.
     """
     name = objective.name
-    fair = len(first) == len(study.methods) and first[f"{name}_runs"].nunique() == 1
+    fair = len(first) == len(results.methods) and first[f"{name}_runs"].nunique() == 1
     if not fair or first[f"{name}_runs"].iloc[0] < 2 or first[f"{name}_missing"].any():
         return set()
     worst = -math.inf if objective.higher_is_better else math.inf
@@ -182,14 +183,14 @@ def _gap(row: Mapping[Any, Any], objective: Objective) -> Shown:
     return Shown(f"{sign}{stated(value, objective)}")
 
 
-def _configuration(study: Study, tuning: Tuning, row: Mapping[Any, Any]) -> str:
-    trial = _trial(study, row)
+def _configuration(results: Results, tuning: Tuning, row: Mapping[Any, Any]) -> str:
+    trial = _trial(results, row)
     return described(trial, tuning.search.get(row["method"], ())) if trial else "—"
 
 
-def _trial(study: Study, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
+def _trial(results: Results, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """Return the trial that a row is of, empty if the frame does not have it."""
-    trials = study.trials
+    trials = results.trials
     here = trials["method"].eq(row["method"]) & trials["seed"].eq(row["repeat"])
     found: Sequence[Mapping[Any, Any]] = trials[here & trials["trial"].eq(row["trial"])].to_dict(
         "records"
@@ -197,10 +198,10 @@ def _trial(study: Study, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return found[0] if found else {}
 
 
-def _raw(study: Study, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
+def _raw(results: Results, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with their configurations as JSON."""
     configurations = [
-        json.dumps(configuration(_trial(study, row), tuning.search.get(row["method"], ())))
+        json.dumps(configuration(_trial(results, row), tuning.search.get(row["method"], ())))
         for row in found.to_dict("records")
     ]
     return found.assign(configuration=configurations).reset_index(drop=True)
@@ -249,7 +250,7 @@ def _marks(found: pd.DataFrame, objectives: Sequence[Objective]) -> Iterator[str
         yield f"{COLLAPSED} Some runs collapsed: the mean has their values, and is not the best."
 
 
-def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
+def _confirmed(results: Results, tuning: Tuning, found: pd.DataFrame) -> Table:
     """Return every configuration that was run again, by each objective."""
     objectives = tuning.objectives
     several = len(objectives) > 1
@@ -263,7 +264,7 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
                 entries += [dataclasses.replace(mean, detail=detail)]
             else:
                 entries += [searched, mean, _gap(row, objective)]
-        rows.append((*entries, _configuration(study, tuning, row)))
+        rows.append((*entries, _configuration(results, tuning, row)))
     columns = [o.title for o in objectives] if several else ["In the search", "Confirmed", "Gap"]
     below = "Mean ± standard deviation (over n - 1); below it the one run of the search."
     gap = "Gap: confirmed minus searched, positive where the search was too optimistic."
@@ -273,7 +274,7 @@ def _confirmed(study: Study, tuning: Tuning, found: pd.DataFrame) -> Table:
         f"{', '.join(f'{o.title}, {better(o)}' for o in objectives)}.",
         columns=("Method", *columns, "Configuration"),
         rows=tuple(rows),
-        raw=_raw(study, tuning, found),
+        raw=_raw(results, tuning, found),
         notes=(
             below if several else gap,
             "Whoever picks the best of these rows selects again, by values of few runs.",
@@ -292,11 +293,11 @@ _GROUPS = {  # of outcomes, in the order of the columns
 }
 
 
-def _trials(study: Study, tuning: Tuning) -> Table:
+def _trials(results: Results, tuning: Tuning) -> Table:
     """Return how many trials each method had, how they ended and what they took."""
     rows, raw = [], []
-    for method in study.methods:
-        own = study.trials[study.trials["method"] == method]
+    for method in results.methods:
+        own = results.trials[results.trials["method"] == method]
         counts = [int(own["outcome"].isin(outcomes).sum()) for outcomes in _GROUPS.values()]
         updates, hours = own["generator_updates"].sum(), own["seconds"].sum() / 3600
         texts = [f"{count:,}" for count in (len(own), *counts)]
@@ -306,7 +307,7 @@ def _trials(study: Study, tuning: Tuning) -> Table:
         }
         spent = {"generator_updates": updates, "hours": hours}
         raw.append({"method": method, "trials": len(own)} | named | spent)
-    made = f" ({'; '.join(study.machines)})" if study.machines else ""
+    made = f" ({'; '.join(results.machines)})" if results.machines else ""
     return Table(
         name="trials",
         caption=f"Each method's trials, of {searches(tuning)}, and what they took.",

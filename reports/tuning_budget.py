@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.reporting import Figure, Omitted, Table, pens
+from lipbench.results import Results
 from lipbench.tuning.analysis import best_of_k, best_trials
 from lipbench.tuning.record import Tuning
 
@@ -32,22 +33,22 @@ class Budget(OfTrials):
     title = "The best of a budget of trials"
     order = 3
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         if len(tuning.objectives) > 1:
             yield Omitted("of several objectives no trial is the best")
             return
-        curves = best_of_k(study.trials, tuning.objectives[0])
-        if best_trials(study.trials, tuning.objectives[0]).empty:
+        curves = best_of_k(results.trials, tuning.objectives[0])
+        if best_trials(results.trials, tuning.objectives[0]).empty:
             yield NONE_COMPLETED
         elif curves["k"].max() > 1:
-            for number, methods in groups(drawn_methods(study, curves["method"])):
-                yield _figure(study, tuning, number, methods, curves)
+            for number, methods in groups(drawn_methods(results, curves["method"])):
+                yield _figure(results, tuning, number, methods, curves)
         else:
             yield Omitted("no method has several trials that ended")
 
 
 def _figure(
-    study: Study, tuning: Tuning, number: str, methods: Sequence[str], curves: pd.DataFrame
+    results: Results, tuning: Tuning, number: str, methods: Sequence[str], curves: pd.DataFrame
 ) -> Figure:
     objective = tuning.objectives[0]
     many = len(methods) > BANDS
@@ -64,7 +65,7 @@ def _figure(
     axes.set_xlim(1, max(2, curves["k"].max()))
     axes.grid()
     for method in methods:
-        curve, pen = curves[curves["method"] == method], study.pens[method]
+        curve, pen = curves[curves["method"] == method], pens(results)[method]
         axes.plot(curve["k"], curve[line], color=pen.colour, linestyle=pen.dash)
         if len(curve) == 1:
             axes.plot(curve["k"], curve[line], pen.marker, color=pen.colour, clip_on=False)
@@ -80,26 +81,26 @@ def _figure(
             )
     axes.set_xlabel("budget k, trials")
     axes.set_ylabel(plain(f"best {objective.title} of k trials"))
-    legend(drawing, study, methods)
+    legend(drawing, results, methods)
     return Figure(
         f"tuning_budget{number}",
         f"The best {objective.title} that a search of k trials finds: {better(objective)}.",
         drawing,
-        tuple(_notes(study, tuning, methods, curves, log)),
+        tuple(_notes(results, tuning, methods, curves, log)),
         curves[curves["method"].isin(methods)],
     )
 
 
 def _notes(
-    study: Study, tuning: Tuning, methods: Sequence[str], curves: pd.DataFrame, log: bool
+    results: Results, tuning: Tuning, methods: Sequence[str], curves: pd.DataFrame, log: bool
 ) -> Iterator[str]:
     bands = "bands from 5 to 95%" if len(methods) <= BANDS else "5 and 95% are in the CSV file"
     mean = "geometric mean, as the axis is logarithmic" if log else "mean"
     yield f"Lines are the expected best of k trials ({mean}), {bands}."
     yield from resampling(tuning)
     yield COUNTING
-    if (study.trials["outcome"] == "diverged").any():
+    if (results.trials["outcome"] == "diverged").any():
         yield ceiling(tuning.objectives[0])
-    missing = [m for m in study.methods if m not in set(curves["method"])]
+    missing = [m for m in results.methods if m not in set(curves["method"])]
     if missing:
         yield f"No trial has a value: {', '.join(missing)}."

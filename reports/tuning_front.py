@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.reporting import Figure, Omitted, Shown, Table, pens
+from lipbench.results import Results
 from lipbench.tuning.analysis import on_front
 from lipbench.tuning.record import Objective, Tuning
 
@@ -26,27 +27,27 @@ class Front(OfTrials):
     title = "Pareto front of the search"
     order = 8
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         if len(tuning.objectives) == 1:
             return
-        points = _points(study, tuning)
+        points = _points(results, tuning)
         if points.empty:
             yield Omitted("no trial completed with a value of every objective")
             return
-        for number, methods in groups(drawn_methods(study, points["method"])):
-            yield _figure(study, tuning, number, methods, points)
-        yield _table(study, tuning, points)
+        for number, methods in groups(drawn_methods(results, points["method"])):
+            yield _figure(results, tuning, number, methods, points)
+        yield _table(results, tuning, points)
 
 
-def _points(study: Study, tuning: Tuning) -> pd.DataFrame:
+def _points(results: Results, tuning: Tuning) -> pd.DataFrame:
     """Return the completed trials, and whether they are on their method's front, and on all's.
 
     A diverged trial is on no front: the ceiling is not a measurement, and it would be quick.
     """
     objectives = tuning.objectives
     names = [objective.name for objective in objectives]
-    trials = study.trials[study.trials["outcome"] == "completed"].dropna(subset=names)
-    trials = trials[trials["method"].isin(study.methods)].reset_index(drop=True)
+    trials = results.trials[results.trials["outcome"] == "completed"].dropna(subset=names)
+    trials = trials[trials["method"].isin(results.methods)].reset_index(drop=True)
     points = trials[["method", "seed", "trial", *names]].astype(dict.fromkeys(names, float))
     own = [
         pd.Series(on_front(of_method[names].to_numpy(float), objectives), of_method.index)
@@ -62,7 +63,7 @@ def _points(study: Study, tuning: Tuning) -> pd.DataFrame:
 
 
 def _figure(
-    study: Study, tuning: Tuning, number: str, methods: Sequence[str], points: pd.DataFrame
+    results: Results, tuning: Tuning, number: str, methods: Sequence[str], points: pd.DataFrame
 ) -> Figure:
     pairs = list(itertools.combinations(tuning.objectives, 2))[:_PAIRS]
     columns = min(_COLUMNS, len(pairs))
@@ -73,8 +74,8 @@ def _figure(
         axes.set_visible(False)
     own = points[points["method"].isin(methods)]
     for axes, pair in zip(grid, pairs, strict=False):
-        _panel(axes, study, methods, own, pair, step=len(tuning.objectives) == 2)
-    legend(drawing, study, methods, points=True)
+        _panel(axes, results, methods, own, pair, step=len(tuning.objectives) == 2)
+    legend(drawing, results, methods, points=True)
     return Figure(
         f"tuning_front{number}",
         "The completed trials by their objectives, with each method's front: "
@@ -87,7 +88,7 @@ def _figure(
 
 def _panel(
     axes: Axes,
-    study: Study,
+    results: Results,
     methods: Sequence[str],
     points: pd.DataFrame,
     pair: tuple[Objective, Objective],
@@ -101,7 +102,7 @@ def _panel(
         log_axis(axes)
     axes.grid()
     for method in methods:
-        pen, own = study.pens[method], points[points["method"] == method]
+        pen, own = pens(results)[method], points[points["method"] == method]
         front = own[own["on_front_of_method"]].sort_values(x)
         rest = own[~own["on_front_of_method"]]
         axes.plot(rest[x], rest[y], pen.marker, color=tint(pen.colour, 0.7), markersize=2.5)
@@ -113,11 +114,11 @@ def _panel(
     axes.set_ylabel(plain(f"{pair[1].title} ({better(pair[1])})"))
 
 
-def _table(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
+def _table(results: Results, tuning: Tuning, points: pd.DataFrame) -> Table:
     objectives = tuning.objectives
     first = objectives[0]
     front = points[points["on_front_of_method"]]
-    order = {method: i for i, method in enumerate(study.methods)}
+    order = {method: i for i, method in enumerate(results.methods)}
     front = front.sort_values(first.name, ascending=not first.higher_is_better)
     front = front.sort_values("method", key=lambda m: m.map(order), kind="stable")
     rows = [

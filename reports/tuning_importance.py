@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.reporting import Figure, Omitted, Table
+from lipbench.results import Results
 from lipbench.tuning.analysis import FEWEST, SHUFFLES, Importance, importance
 from lipbench.tuning.record import Objective, Tuning
 
@@ -25,19 +26,19 @@ class ParameterImportance(OfTrials):
     title = "Importance of the parameters"
     order = 5
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         for objective in tuning.objectives:
-            log = on_log_axis(objective, study.trials[objective.name].dropna())
+            log = on_log_axis(objective, results.trials[objective.name].dropna())
             found = {
                 m: importance(
-                    study.trials[study.trials["method"] == m],
+                    results.trials[results.trials["method"] == m],
                     tuning.search.get(m, ()),
                     objective,
                     log,
                 )
-                for m in study.methods
+                for m in results.methods
             }
-            some = [m for m in study.methods if found[m].shares]
+            some = [m for m in results.methods if found[m].shares]
             if not some:
                 reasons = {about.reason for about in found.values()}
                 why = reasons.pop() if len(reasons) == 1 else f"none has {FEWEST} such trials"

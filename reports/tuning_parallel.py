@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.reporting import Figure, Omitted, Table
+from lipbench.results import Results
 from lipbench.tuning.analysis import best_trials, configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
@@ -41,12 +42,12 @@ class Parallel(OfTrials):
     title = "Trials in parallel coordinates"
     order = 7
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         objective = tuning.objectives[0]
-        found = counted(study.trials, objective)
+        found = counted(results.trials, objective)
         found = found.assign(value=found["value"].where(found["value"].abs() < LARGEST))
         valued = found["method"][(found["outcome"] == "completed") & found["value"].notna()]
-        methods = [m for m in drawn_methods(study, valued) if tuning.search.get(m)]
+        methods = [m for m in drawn_methods(results, valued) if tuning.search.get(m)]
         if not methods:
             yield NONE_COMPLETED
         for number, some in groups(methods, _PANELS):

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.reporting import Figure, Omitted, Table, pens
+from lipbench.results import Results
 from lipbench.tuning.analysis import best_so_far, best_trials, over_repeats
 from lipbench.tuning.record import Tuning
 
@@ -39,21 +40,21 @@ class Progress(OfTrials):
     title = "Progress of the search"
     order = 2
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         if len(tuning.objectives) > 1:
             yield Omitted("of several objectives no trial is the best so far")
             return
-        if best_trials(study.trials, tuning.objectives[0]).empty:
+        if best_trials(results.trials, tuning.objectives[0]).empty:
             yield NONE_COMPLETED
             return
-        lines = best_so_far(study.trials, tuning.objectives[0])
-        methods = drawn_methods(study, lines["method"][lines["best"].notna()])
+        lines = best_so_far(results.trials, tuning.objectives[0])
+        methods = drawn_methods(results, lines["method"][lines["best"].notna()])
         for number, some in groups(methods):
-            yield _figure(study, tuning, number, some, lines)
+            yield _figure(results, tuning, number, some, lines)
 
 
 def _figure(
-    study: Study, tuning: Tuning, number: str, methods: Sequence[str], lines: pd.DataFrame
+    results: Results, tuning: Tuning, number: str, methods: Sequence[str], lines: pd.DataFrame
 ) -> Figure:
     objective = tuning.objectives[0]
     cost = "hours" if lines["hours"].max() > 0 else "generator_updates"
@@ -64,26 +65,26 @@ def _figure(
         axes.grid()
         axes.set_xlabel(_TITLES[along])
         for method in methods:
-            _line(axes, study, method, lines[lines["method"] == method], along, len(methods))
+            _line(axes, results, method, lines[lines["method"] == method], along, len(methods))
     row[0].xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     row[0].set_xlim(0.5, lines["trials"].max() + 0.5)
     row[1].set_xlim(left=0)
     row[0].set_ylabel(plain(f"best {objective.title} so far"))
-    legend(drawing, study, methods)
+    legend(drawing, results, methods)
     return Figure(
         f"tuning_progress{number}",
         f"The best {objective.title} so far against the trials of a search, and against what "
         f"they took: {better(objective)}.",
         drawing,
-        tuple(_notes(study, tuning, methods, lines, cost)),
+        tuple(_notes(results, tuning, methods, lines, cost)),
         lines[lines["method"].isin(methods)],
     )
 
 
 def _line(
-    axes: Axes, study: Study, method: str, lines: pd.DataFrame, along: str, drawn: int
+    axes: Axes, results: Results, method: str, lines: pd.DataFrame, along: str, drawn: int
 ) -> None:
-    pen = study.pens[method]
+    pen = pens(results)[method]
     line = over_repeats(lines, along)
     x = line[along] / (1000 if along == "generator_updates" else 1)
     axes.step(x, line["median"], where="post", color=pen.colour, linestyle=pen.dash)
@@ -103,7 +104,7 @@ def _banded(methods: Sequence[str], lines: pd.DataFrame) -> bool:
 
 
 def _notes(
-    study: Study, tuning: Tuning, methods: Sequence[str], lines: pd.DataFrame, cost: str
+    results: Results, tuning: Tuning, methods: Sequence[str], lines: pd.DataFrame, cost: str
 ) -> Iterator[str]:
     if len(tuning.seeds) > 1:
         bands = "bands the range" if _banded(methods, lines) else "the range is in the CSV file"
@@ -118,11 +119,11 @@ def _notes(
     if (lines["outcome"] == "diverged").any():
         yield ceiling(tuning.objectives[0])
     if cost == "hours":
-        made = f" ({'; '.join(study.machines)})" if study.machines else ""
+        made = f" ({'; '.join(results.machines)})" if results.machines else ""
         yield (
             "Device hours: training, scoring and auditing of these trials, one after the other, "
             f"on whatever machine each had{made}."
         )
-    missing = [m for m in study.methods if m not in set(lines["method"][lines["best"].notna()])]
+    missing = [m for m in results.methods if m not in set(lines["method"][lines["best"].notna()])]
     if missing:
         yield f"No trial has a value: {', '.join(missing)}."

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.cells import leaders
-from lipbench.reporting import Figure, Omitted, Shown, Study, Table
+from lipbench.reporting import Figure, Omitted, Shown, Table
+from lipbench.results import Results
+from lipbench.results.cells import leaders
 from lipbench.tuning.analysis import best_trials, ranking
 from lipbench.tuning.record import Tuning
 
@@ -23,21 +24,21 @@ class Ranking(OfTrials):
     title = "Ranking by tuning budget"
     order = 4
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         if len(tuning.objectives) > 1:
             yield Omitted("several objectives give no ranking")
             return
-        ranks = ranking(study.trials, tuning.objectives[0])
+        ranks = ranking(results.trials, tuning.objectives[0])
         compared = ranks["method"][ranks["chance"].notna()].nunique()
-        if best_trials(study.trials, tuning.objectives[0]).empty:
+        if best_trials(results.trials, tuning.objectives[0]).empty:
             yield NONE_COMPLETED
         elif compared < 2:
             yield Omitted("no two methods have about as many trials, some of them with a value")
         else:
-            yield _table(study, tuning, ranks)
+            yield _table(results, tuning, ranks)
 
 
-def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
+def _table(results: Results, tuning: Tuning, ranks: pd.DataFrame) -> Table:
     objective = tuning.objectives[0]
     columns = {}
     for k, column in ranks.groupby("k"):
@@ -55,7 +56,7 @@ def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
         }
     bold = any(shown.best for column in columns.values() for shown in column.values())
     rows: list[tuple[Shown | str, ...]] = [
-        (m, *[column.get(m, _NONE) for column in columns.values()]) for m in study.methods
+        (m, *[column.get(m, _NONE) for column in columns.values()]) for m in results.methods
     ]
     return Table(
         name="tuning_ranking",
@@ -64,7 +65,7 @@ def _table(study: Study, tuning: Tuning, ranks: pd.DataFrame) -> Table:
         columns=("Method", *[f"{k:,} trial{'' if k == 1 else 's'}" for k in columns]),
         rows=tuple(rows),
         raw=ranks,
-        notes=tuple(_notes(study, tuning, ranks, bold)),
+        notes=tuple(_notes(results, tuning, ranks, bold)),
     )
 
 
@@ -72,7 +73,7 @@ def _percent(chance: float) -> str:
     return f"{chance:.0%}" if chance == 0 or chance >= 0.005 else "<1%"
 
 
-def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame, bold: bool) -> Iterator[str]:
+def _notes(results: Results, tuning: Tuning, ranks: pd.DataFrame, bold: bool) -> Iterator[str]:
     n = int(ranks["n"].iloc[0])
     if bold:
         yield (
@@ -97,9 +98,9 @@ def _notes(study: Study, tuning: Tuning, ranks: pd.DataFrame, bold: bool) -> Ite
         )
     yield from resampling(tuning)
     yield COUNTING
-    if (study.trials["outcome"] == "diverged").any():
+    if (results.trials["outcome"] == "diverged").any():
         yield ceiling(tuning.objectives[0], off=False)
-    missing = [m for m in study.methods if m not in set(ranks["method"])]
+    missing = [m for m in results.methods if m not in set(ranks["method"])]
     if missing:
         yield f"No trial has ended: {', '.join(missing)}."
 

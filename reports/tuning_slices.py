@@ -12,7 +12,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, MultipleLocator
 
-from lipbench.reporting import Figure, Omitted, Study, Table
+from lipbench.reporting import Figure, Omitted, Table
+from lipbench.results import Results
 from lipbench.tuning.analysis import best_trials, configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning
 
@@ -33,10 +34,10 @@ class Slices(OfTrials):
     title = "Trials by parameter"
     order = 6
 
-    def of(self, study: Study, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+    def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         for objective in tuning.objectives:
-            points = _points(study, tuning, objective)
-            rows = list(_rows(study, tuning, set(points["method"])))
+            points = _points(results, tuning, objective)
+            rows = list(_rows(results, tuning, set(points["method"])))
             if not rows:
                 yield Omitted(f"no trial has a value of {objective.title}")
                 continue
@@ -48,17 +49,17 @@ class Slices(OfTrials):
                 yield _figure(objective, number, rows[i * size : (i + 1) * size], points)
 
 
-def _rows(study: Study, tuning: Tuning, methods: set[str]) -> Iterator[Row]:
+def _rows(results: Results, tuning: Tuning, methods: set[str]) -> Iterator[Row]:
     """Yield each row's method and parameters, _COLUMNS of them or fewer."""
-    for method in study.methods:
+    for method in results.methods:
         search = tuning.search.get(method, ()) if method in methods else ()
         for i in range(0, len(search), _COLUMNS):
             yield method, tuple(search[i : i + _COLUMNS])
 
 
-def _points(study: Study, tuning: Tuning, objective: Objective) -> pd.DataFrame:
+def _points(results: Results, tuning: Tuning, objective: Objective) -> pd.DataFrame:
     """Return the counted trials with a value, or a pruned one's last, and their parameters."""
-    found = counted(study.trials, objective)
+    found = counted(results.trials, objective)
     if objective == tuning.objectives[0]:  # the one that trials are pruned by
         last = found["intermediate"].astype(float).where(found["outcome"] == "pruned")
         found = found.assign(value=found["value"].fillna(last))

@@ -70,11 +70,11 @@ def test_a_wheel_works_from_any_folder_with_methods_reports_and_suites_inside(tm
     )
     code = (
         "import lipbench, lipbench_methods, lipbench_reports\n"
-        "from lipbench import reporting, suite\n"
+        "from lipbench import reporting, results, suite\n"
         "from lipbench.plugins import Registry\n"
         "from lipbench.scoring import digits\n"
         "print(lipbench.__file__, suite.find('quickstart'))\n"
-        "print(len(reporting.exhibits()), len(reporting.published()))\n"
+        "print(len(reporting.exhibits()), len(results.published()))\n"
         "print(*[p.path for p in Registry('methods').plugins.values()])\n"
     )
     told = subprocess.run(

@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lipbench import cli, exam, frame
+from lipbench import cli, exam
+from lipbench.results import frame
 from lipbench.store import RunFolder, SuiteFolder
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lipbench import clock, frame, gauges, parameters, resolve, training
+from lipbench import clock, gauges, parameters, resolve, training
 from lipbench.clock import Clock
 from lipbench.data import Split
 from lipbench.gauges import Energy, Gauge, PeakDevice, PeakResident
 from lipbench.plugins import Registry
+from lipbench.results import frame
 from lipbench.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
 from lipbench.store import RunFolder
 from lipbench.suite import MIYATO2018

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lipbench import cli, frame, reporting, sweep
+from lipbench import cli, results, sweep
 from lipbench.errors import UserError
 from lipbench.plan import Plan
 from lipbench.records import DamageWarning
+from lipbench.results import frame
 from lipbench.store import RunFolder, Status, SuiteFolder
 
 from .damage import damages
@@ -129,10 +130,10 @@ def read(suite: SuiteFolder):
     """Return the results as a report reads them, and what was said to be left out."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        study = reporting.study(suite.path)
+        found = results.read(suite.path)
         frame.load_runs(suite.path, "kurach2019@1")
     assert all(issubclass(warning.category, DamageWarning) for warning in caught)
-    return study, [str(warning.message) for warning in caught]
+    return found, [str(warning.message) for warning in caught]
 
 
 @pytest.mark.parametrize("name", OF_RUNS)

@@ -11,8 +11,8 @@ import unicodedata
 import pandas as pd
 import pytest
 
-from lipbench.latex import escaped, table
 from lipbench.reporting import Shown, Table
+from lipbench.reporting.latex import escaped, table
 
 LABELS = [
     "[ours] SN",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench.markdown import escaped, paragraph
+from lipbench.reporting.markdown import escaped, paragraph
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,12 @@ from lipbench.reporting import (
     Figure,
     Omitted,
     Shown,
-    Study,
     Table,
     compose,
     exhibits,
-    published,
     render,
-    study,
 )
+from lipbench.results import Results, published, read
 from lipbench.scoring import ScoreRecord
 from lipbench.spec import from_json
 from lipbench.store import Status, SuiteFolder
@@ -47,7 +45,7 @@ class OneTable(Exhibit):
     title = "A <b>table</b>"
     order = 1
 
-    def show(self, study):
+    def show(self, results):
         yield Table(
             "numbers",
             f"Caption: {HOSTILE}",
@@ -64,7 +62,7 @@ class OneFigure(Exhibit):
     title = "A figure"
     order = 2
 
-    def show(self, study):
+    def show(self, results):
         from matplotlib.figure import Figure as Drawing
 
         drawing = Drawing(figsize=(2, 1))
@@ -79,7 +77,7 @@ class WithNumbers(Exhibit):
     title = "Numbers"
     order = 4
 
-    def show(self, study):
+    def show(self, results):
         from matplotlib.figure import Figure as Drawing
 
         numbers = pd.DataFrame({"method": ["SN"], "sigma": [1.5]})
@@ -92,7 +90,7 @@ class Broken(Exhibit):
     title = "Broken"
     order = 3
 
-    def show(self, study):
+    def show(self, results):
         raise ZeroDivisionError("a bug")
 
 
@@ -131,7 +129,7 @@ def made(**changes):
         "protocol": PROTOCOLS["digits"],
         "published": published(),
     }
-    return Study(**{**values, **changes})
+    return Results(**{**values, **changes})
 
 
 class Page(html.parser.HTMLParser):
@@ -488,14 +486,14 @@ def results(tmp_path):
 
 
 def test_a_study_is_of_the_runs_in_the_plan(results):
-    read = study(results.path)
+    found = read(results.path)
 
-    assert read.runs[["seed", "outcome"]].values.tolist() == [[0, "completed"], [1, "queued"]]
-    assert read.left_out == 1
-    assert (read.suite, read.methods, read.settings) == ("trial", ("SN",), ("C",))
-    first = read.runs["run_id"][0]
-    assert read.samples[first].name == "00000020.png"
-    assert read.runs["fd_digits"][0] == 20.0
+    assert found.runs[["seed", "outcome"]].values.tolist() == [[0, "completed"], [1, "queued"]]
+    assert found.left_out == 1
+    assert (found.suite, found.methods, found.settings) == ("trial", ("SN",), ("C",))
+    first = found.runs["run_id"][0]
+    assert found.samples[first].name == "00000020.png"
+    assert found.runs["fd_digits"][0] == 20.0
 
 
 def test_a_study_reads_the_audits_of_the_plans_runs_oldest_first(results):
@@ -503,23 +501,23 @@ def test_a_study_reads_the_audits_of_the_plans_runs_oldest_first(results):
         for update, lower_bound in ((20, 1.0), (10, 2.0), (20, 3.0)):
             folder.append("audits", {"update": update, "lower_bound": lower_bound})
 
-    read = study(results.path)
+    found = read(results.path)
 
-    first = read.runs["run_id"][0]
-    assert read.audits == {
+    first = found.runs["run_id"][0]
+    assert found.audits == {
         first: [{"update": 10, "lower_bound": 2.0}, {"update": 20, "lower_bound": 3.0}]
     }
 
 
 def test_a_study_reads_what_the_methods_cost(results):
-    assert study(results.path).cost is None
+    assert read(results.path).cost is None
 
     (results.path / "cost.json").write_text('{"rounds": 3, "rows": []}')
-    assert study(results.path).cost == {"rounds": 3, "rows": []}
+    assert read(results.path).cost == {"rounds": 3, "rows": []}
 
     (results.path / "cost.json").write_text('{"rounds": 3')
     with pytest.warns(DamageWarning, match=r"cost.json is damaged"):
-        assert study(results.path).cost is None
+        assert read(results.path).cost is None
 
 
 def test_a_study_names_each_machine_once(results):
@@ -528,11 +526,11 @@ def test_a_study_names_each_machine_once(results):
     for session in (cpu, cpu | {"threads": 2}, cpu, {"device": "H100", "threads": 8}):
         folder.open(folder.spec(), session)
 
-    assert study(results.path).machines == ("EPYC (1 thread)", "EPYC (2 threads)", "H100")
+    assert read(results.path).machines == ("EPYC (1 thread)", "EPYC (2 threads)", "H100")
 
 
 def test_a_folder_of_results_renders(results):
-    index = render(study(results.path), results.path / "report")
+    index = render(read(results.path), results.path / "report")
 
     csv = pd.read_csv(index.parent / "tables/robustness.csv")
     assert csv.values.tolist() == [["SN", 20.0, 1, 2]]
@@ -544,20 +542,20 @@ def test_a_folder_of_results_renders(results):
 def test_a_sweep_that_has_not_begun_renders(results):
     shutil.rmtree(results.path / "runs")
 
-    index = render(study(results.path), results.path / "report")
+    index = render(read(results.path), results.path / "report")
 
     assert "2 runs: 2 queued." in " ".join(page(index.parent).words)
 
 
 def test_last_and_best_and_the_gap_between_are_columns(results):
-    run = study(results.path).runs.iloc[0]
+    run = read(results.path).runs.iloc[0]
 
     assert (run["fd_digits"], run["fd_digits_best"], run["fd_digits_gap"]) == (20.0, 5.0, 15.0)
     assert (run["best_update"], run["fd_digits_se"]) == (10, 0.5)
 
 
 def test_scores_that_choose_a_checkpoint_are_curves_and_no_results(results):
-    curves = study(results.path).curves
+    curves = read(results.path).curves
 
     assert set(curves["name"]) == {"loss_d", "fd_digits_selection"}
 
@@ -568,21 +566,21 @@ def test_a_report_keeps_to_the_record_that_the_plan_was_scored_by(results):
     stored["protocol"]["n_fake"] = 777
     path.write_text(json.dumps(stored))
 
-    assert study(results.path).protocol.n_fake == 777
+    assert read(results.path).protocol.n_fake == 777
 
 
 def test_runs_scored_again_are_reported_under_that_protocol_alone(results):
     mine = find({"name": "mine", "based_on": "digits"})
     with pytest.raises(UserError, match=r"no run .* scored by mine@.*lipbench eval"):
-        study(results.path, mine)
+        read(results.path, mine)
     (first, *_) = [f for f in results.folders().values() if "-s0-" in f.path.name]
     first.append("evals", scored(20, {"fd_digits": 3.0}) | {"protocol": mine.id})
 
-    read = study(results.path, mine)
+    found = read(results.path, mine)
 
-    assert read.protocol == mine
-    assert read.runs["fd_digits"].dropna().tolist() == [3.0]
-    assert study(results.path).runs["fd_digits"][0] == 20.0
+    assert found.protocol == mine
+    assert found.runs["fd_digits"].dropna().tolist() == [3.0]
+    assert read(results.path).runs["fd_digits"][0] == 20.0
 
 
 def test_importing_the_engine_of_reports_imports_no_torch_and_no_matplotlib():

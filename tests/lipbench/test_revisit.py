@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lipbench import frame, pictures, resolve, revisit, suite, sweep, trained
+from lipbench import pictures, resolve, revisit, suite, sweep, trained
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.protocols import find
+from lipbench.results import frame
 from lipbench.run import Resources, run
 from lipbench.store import RunFolder, SuiteFolder
 

@@ -17,11 +17,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lipbench import atomic, frame, outlook, spec, sweep
+from lipbench import atomic, outlook, spec, sweep
 from lipbench.checkpoints import CURRENT, PREVIOUS
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
 from lipbench.protocols import PROTOCOLS
+from lipbench.results import frame
 from lipbench.run import provenance
 from lipbench.scoring import ScoreRecord
 from lipbench.store import SERIES, RunFolder, SuiteFolder

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from lipbench.protocols import PROTOCOLS
-from lipbench.reporting import Exhibit, Study, exhibits, published
+from lipbench.reporting import Exhibit, exhibits
+from lipbench.results import Results, published
 from lipbench.tuning.record import Objective, Parameter, Tuning
 
 ADAM = {
@@ -190,7 +191,7 @@ class Sketch:
         )
         return run_id
 
-    def study(self, methods: Iterable[str] = (), settings: Iterable[str] = ()) -> Study:
+    def results(self, methods: Iterable[str] = (), settings: Iterable[str] = ()) -> Results:
         """Return the study, of these methods and settings or those of the runs."""
         protocol = PROTOCOLS[self.protocol]
         template = Sketch(self.protocol)
@@ -200,7 +201,7 @@ class Sketch:
         columns += ["repeat", "trial"] if self.tuning and not self.rows else []
         known = [*self.rows, *self.trials]
         runs = pd.DataFrame(self.rows, columns=columns)
-        return Study(
+        return Results(
             suite="trial",
             description="A study made by hand.",
             runs=runs,
@@ -395,13 +396,13 @@ def exhibit() -> Callable[[str], Exhibit]:
 
 
 @pytest.fixture
-def tuned() -> Callable[..., Study]:
+def tuned() -> Callable[..., Results]:
     """Return the maker of a study that looks like a real one."""
 
-    def make(**changes: object) -> Study:
+    def make(**changes: object) -> Results:
         sketch = Sketch()
         realistic(sketch, **changes)
-        return sketch.study()
+        return sketch.results()
 
     return make
 

@@ -16,8 +16,8 @@ ALL = ["bounds", "layers", "spectra", "sigmas", "gradients", "overfitting", "sco
 def show(exhibit):
     """Return what an exhibit shows of a study, by the results' kind."""
 
-    def of(name, study, kind=(Table, Figure, Omitted)):
-        return [result for result in exhibit(name).show(study) if isinstance(result, kind)]
+    def of(name, results, kind=(Table, Figure, Omitted)):
+        return [result for result in exhibit(name).show(results) if isinstance(result, kind)]
 
     return of
 
@@ -38,7 +38,7 @@ def test_the_newest_audit_at_the_best_setting_is_shown(sketch, show):
     sketch.audit(last, 200, upper_bound=4.0)
     assert unaudited not in sketch.audits
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     assert table.rows[0][0].detail == "B, seed 1, update 200"
     assert table.raw[["run_id", "update", "upper_bound"]].values.tolist() == [[best, 200, 3.0]]
@@ -46,10 +46,10 @@ def test_the_newest_audit_at_the_best_setting_is_shown(sketch, show):
 
 def test_at_the_only_setting_a_method_without_a_score_is_shown_too(sketch, show):
     sketch.audit(sketch.run("SN", "A", "running"), 100)
-    assert show("bounds", sketch.study(), Table)[0].raw["method"].tolist() == ["SN"]
+    assert show("bounds", sketch.results(), Table)[0].raw["method"].tolist() == ["SN"]
 
     sketch.run("SN", "B", "queued")
-    assert show("bounds", sketch.study(), Table) == []
+    assert show("bounds", sketch.results(), Table) == []
 
 
 def test_methods_that_are_not_shown_are_named(sketch, show):
@@ -57,7 +57,7 @@ def test_methods_that_are_not_shown_are_named(sketch, show):
     sketch.run("WN", "B", 5.0)
     sketch.audit(sketch.run("none", "B", "diverged"))
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     assert table.raw["method"].tolist() == ["SN"]
     assert "Not audited there: WN." in table.notes
@@ -68,7 +68,7 @@ def test_methods_that_are_not_shown_are_named(sketch, show):
 def test_without_audits_the_command_that_makes_them_is_named(sketch, show, name):
     sketch.run("SN", "A", 5.0)
 
-    (omitted,) = show(name, sketch.study())
+    (omitted,) = show(name, sketch.results())
 
     assert "`lipbench audit RUN`" in omitted.reason
 
@@ -77,7 +77,7 @@ def test_without_audits_the_command_that_makes_them_is_named(sketch, show, name)
 def test_an_audit_that_holds_little_is_shown_as_far_as_it_goes(sketch, show, name):
     sketch.audits[sketch.run("SN", "A", 5.0)] = [{"update": 10}]
 
-    results = show(name, sketch.study())
+    results = show(name, sketch.results())
 
     assert results
     for result in results:
@@ -88,7 +88,7 @@ def test_an_audit_that_holds_little_is_shown_as_far_as_it_goes(sketch, show, nam
 def test_bounds_are_written_from_both_sides(sketch, show):
     sketch.audit(sketch.run("SN", "A", 5.0))
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     assert words(table.rows[0]) == ["SN", "0.5", "0.25", "0.75", "1", "4", "1", "25%"]
 
@@ -107,7 +107,7 @@ def test_a_method_without_an_upper_bound_has_a_dash_and_the_reason(sketch, show)
             no_upper_bound=[reason],
         )
 
-    table, figure = show("bounds", sketch.study())
+    table, figure = show("bounds", sketch.results())
 
     marks = [(row[5].text, row[5].mark) for row in table.rows]
     assert marks == [("—", "a"), ("—", "b"), ("—", "b")]
@@ -122,7 +122,7 @@ def test_layers_of_one_kind_give_one_reason_and_the_numbers_file_names_each(sket
     reasons.append("its graph cannot be traced: it branches")
     sketch.audit(sketch.run("BN", "A", 5.0), upper_bound=None, no_upper_bound=reasons)
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     assert table.rows[0][5].mark == "a,b"
     assert table.notes[-2:] == (
@@ -136,7 +136,7 @@ def test_a_discriminator_of_batches_has_no_bounds_and_is_named(sketch, show):
     nothing = {"per_image": False, "lower_bounds": {}, "lower_bound": None, "upper_bound": None}
     sketch.audit(sketch.run("MB stddev", "A", 5.0), upper_bound_kernel=None, **nothing)
 
-    table, omitted = show("bounds", sketch.study())
+    table, omitted = show("bounds", sketch.results())
 
     assert words(table.rows[0])[1:7] == ["—"] * 6
     assert any(note.startswith("No bounds of MB stddev: ") for note in table.notes)
@@ -147,7 +147,7 @@ def test_infinite_and_missing_numbers_are_read_from_their_words(sketch, show):
     bounds = {"real": "inf", "fake": "nan", "attack": 2.5}
     sketch.audit(sketch.run("SN", "A", 5.0), lower_bounds=bounds, upper_bound="inf")
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     assert words(table.rows[0])[1:6] == ["∞", "—", "—", "2.5", "∞"]
     assert table.raw["lower_bound_real"].tolist() == [math.inf]
@@ -156,7 +156,7 @@ def test_infinite_and_missing_numbers_are_read_from_their_words(sketch, show):
 def test_a_figure_of_bounds_spans_the_lower_and_the_upper_one(sketch, show):
     sketch.audit(sketch.run("SN", "A", 5.0), lower_bound=0.5, upper_bound=8.0)
 
-    (figure,) = show("bounds", sketch.study(), Figure)
+    (figure,) = show("bounds", sketch.results(), Figure)
 
     axes = figure.drawing.axes[0]
     assert axes.get_xscale() == "log"
@@ -177,7 +177,7 @@ def test_kernels_at_one_under_larger_operators_are_told_in_numbers(sketch, show,
     orthogonal = [layer_of("a", sigma_operator=1.0)]
     sketch.audit(sketch.run("Cayley", "A", 5.0), layers=orthogonal)
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     (told,) = [note for note in table.notes if note.startswith("So kernels near 1")]
     assert told == (
@@ -195,7 +195,7 @@ def test_kernels_that_an_estimate_divides_are_told_of_where_it_lags(sketch, show
     at_its_kernel = [layer_of("a", **lagging, sigma_operator=1.5)]
     sketch.audit(sketch.run("SN of D", "A", 5.0), layers=at_its_kernel)
 
-    (table,) = show("bounds", sketch.study(), Table)
+    (table,) = show("bounds", sketch.results(), Table)
 
     (told,) = [note for note in table.notes if note.startswith("So kernels near 1")]
     assert "SN: every kernel's sigma is at most 1.40, but the operator norms" in told
@@ -207,7 +207,7 @@ def test_ranks_are_of_layers_with_several_outputs(sketch, show, layer_of):
     conv = layer_of("conv", effective_rank=7.0, stable_rank=6.0)
     sketch.audit(sketch.run("SN", "A", 5.0), layers=[conv, head])
 
-    (table,) = show("layers", sketch.study())
+    (table,) = show("layers", sketch.results())
 
     assert words(table.rows[0])[-2:] == ["7", "6"]
 
@@ -222,7 +222,7 @@ def test_a_layer_without_a_matrix_has_no_kernels_facts_and_the_others_count(
     ]
     sketch.audit(sketch.run("Cayley", "A", 5.0), layers=layers)
 
-    (table,) = show("layers", sketch.study())
+    (table,) = show("layers", sketch.results())
 
     assert words(table.rows[0]) == ["Cayley", "2", "0.5", "2–3", "1.5", "1.25"]
     assert table.raw["layer"].tolist() == ["a", "b"]
@@ -236,7 +236,7 @@ def test_spectra_are_squared_and_scaled_to_one(sketch, show, layer_of):
     sketch.audit(sketch.run("SN", "A", 5.0), layers=layers)
     sketch.audit(sketch.run("WN", "A", 5.0), layers=layers)
 
-    kernel, circular = show("spectra", sketch.study())
+    kernel, circular = show("spectra", sketch.results())
 
     (axes,) = kernel.drawing.axes
     assert axes.get_title() == "conv"
@@ -253,7 +253,7 @@ def test_a_layer_of_a_wrapped_network_stands_in_the_panel_of_the_plain_one(sketc
     sketch.audit(sketch.run("SN", "A", 5.0), layers=[layer_of("conv0")])
     sketch.audit(sketch.run("MD", "A", 5.0), layers=[layer_of("0"), layer_of("1.0")])
 
-    figure = show("spectra", sketch.study())[0]
+    figure = show("spectra", sketch.results())[0]
 
     panels = {axes.get_title(): len(axes.lines) for axes in figure.drawing.axes}
     assert {name: count for name, count in panels.items() if count} == {
@@ -270,7 +270,7 @@ def test_many_methods_are_spread_over_figures(sketch, show, name):
         sketch.audit(run, 10)
         sketch.audit(run, 20)
 
-    figures = show(name, sketch.study(), Figure)
+    figures = show(name, sketch.results(), Figure)
 
     assert len({figure.name for figure in figures}) == len(figures) > 1
     rows = pd.concat([figure.raw for figure in figures if "circular" not in figure.name])
@@ -283,7 +283,7 @@ def test_sigma_is_drawn_over_the_updates_of_one_run(sketch, show, layer_of):
         sketch.audit(run, update, layers=[layer_of("conv0", sigma_kernel=sigma)])
     sketch.audit(sketch.run("none", "A", 5.0), layers=[layer_of("conv0", sigma_kernel=7.0)])
 
-    figure, omitted = show("sigmas", sketch.study())
+    figure, omitted = show("sigmas", sketch.results())
 
     assert [axes.get_title() for axes in figure.drawing.axes] == ["SN"]
     line, one = figure.drawing.axes[0].lines
@@ -305,7 +305,7 @@ def test_a_lag_is_the_largest_excess_over_the_estimate(sketch, show, layer_of):
     sketch.audit(run, 10, layers=layers(2.0, 2.5))
     sketch.audit(run, 20, layers=layers(2.1, 2.0))
 
-    figure, table = show("sigmas", sketch.study())
+    figure, table = show("sigmas", sketch.results())
 
     assert words(table.rows[0]) == ["SN", "2", "1.25", "+25.0%", "conv1, update 10"]
     assert table.raw["lag"].tolist() == pytest.approx([0.0, 0.25, 0.05, 0.0])
@@ -316,7 +316,7 @@ def test_a_lag_is_the_largest_excess_over_the_estimate(sketch, show, layer_of):
 def test_boxes_hold_the_middle_half_and_bars_the_mean_saturation(sketch, show):
     sketch.audit(sketch.run("SN", "A", 5.0))
 
-    (figure,) = show("gradients", sketch.study())
+    (figure,) = show("gradients", sketch.results())
 
     norms, saturated = figure.drawing.axes
     assert [(bar.get_x(), bar.get_width()) for bar in norms.patches] == [(0.25, 0.5)] * 3
@@ -332,7 +332,7 @@ def test_gradients_that_are_all_zero_are_not_drawn(sketch, show):
     nothing = {"n": 8, "mean": 0.0, "std": 0.0, "quantiles": [0.0] * 21}
     sketch.audit(sketch.run("WC", "A", 5.0), gradient_norms={"real": nothing})
 
-    (omitted,) = show("gradients", sketch.study())
+    (omitted,) = show("gradients", sketch.results())
 
     assert omitted == Omitted("no audit has a gradient that is not 0")
 
@@ -343,7 +343,7 @@ def test_losses_on_train_are_dashed_and_on_held_out_images_solid(sketch, show):
         sketch.audit(run, update, loss_train=train, loss_heldout=heldout)
     sketch.audit(sketch.run("WN", "A", 5.0))
 
-    figure, table = show("overfitting", sketch.study())
+    figure, table = show("overfitting", sketch.results())
 
     (axes,) = figure.drawing.axes
     assert [(line.get_linestyle(), list(line.get_ydata())) for line in axes.lines] == [
@@ -361,7 +361,7 @@ def test_a_gap_is_that_of_the_newest_audit(sketch, show):
     facts = {"overfitting_gap": 3.0, "loss_train": None, "loss_heldout": None}
     sketch.audit(run, 20, logits=logits, **facts)
 
-    omitted, table = show("overfitting", sketch.study())
+    omitted, table = show("overfitting", sketch.results())
 
     assert "no curve of D's loss" in omitted.reason
     assert words(table.rows[0]) == ["SN", "2", "-1", "—", "3", "—", "—"]
@@ -375,7 +375,7 @@ def test_a_point_is_a_completed_run_with_its_newest_audit(sketch, show):
     sketch.audit(second, 20, lower_bound=2.0, upper_bound=None)
     sketch.audit(sketch.run("WN", "A", "diverged", fd_digits=3.0))
 
-    (figure,) = show("score_and_bound", sketch.study())
+    (figure,) = show("score_and_bound", sketch.results())
 
     assert figure.raw["run_id"].tolist() == [first, second]
     lower, upper = figure.drawing.axes

@@ -14,14 +14,14 @@ from lipbench.reporting import Figure, Omitted, Table, exhibits
 EVERY = sorted(type(e).__module__.rpartition(".")[2] for e in exhibits() if e.reads == "runs")
 
 
-def shown(exhibit, name, study):
-    return list(exhibit(name).show(study))
+def shown(exhibit, name, results):
+    return list(exhibit(name).show(results))
 
 
 @pytest.fixture
 def empty(sketch):
     """Return a study of no runs at all."""
-    return sketch.study(["SN", "WN"], ["A"])
+    return sketch.results(["SN", "WN"], ["A"])
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def live(sketch):
     sketch.run("SN", "A", "running")
     sketch.run("SN", "B", "queued")
     sketch.run("WN", "A", "queued")
-    return sketch.study()
+    return sketch.results()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def diverged(sketch):
         for setting in "AB":
             run = sketch.run(method, setting, "diverged", cause="loss_d is nan")
             sketch.curves += [(run, u, "loss_d", v) for u, v in ((1, 1.0), (2, math.inf))]
-    return sketch.study()
+    return sketch.results()
 
 
 def texts(result):
@@ -65,7 +65,7 @@ def audited(sketch):
         lost = {} if value == 5.0 else {"upper_bound": None, "lower_bounds": {"real": "nan"}}
         sketch.audit(run, 2000, **(nothing | lost if lost else {}))
         sketch.timed(method, [1.0, 2.0])
-    return sketch.study()
+    return sketch.results()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -83,7 +83,7 @@ def test_settings_are_those_of_the_runs_in_the_plans_order(sketch, exhibit):
     sketch.run("SN", "C", 1.0)
     sketch.run("SN", "A", 1.0)
 
-    (table,) = shown(exhibit, "settings", sketch.study(settings=["A", "C"]))
+    (table,) = shown(exhibit, "settings", sketch.results(settings=["A", "C"]))
 
     assert table.rows == (("A", "0.0001", "0.5", "0.9", "5"), ("C", "0.0002", "0.5", "0.999", "1"))
 
@@ -92,7 +92,7 @@ def test_a_setting_that_differs_between_methods_is_a_range(sketch, exhibit):
     sketch.run("SN", "recipe", 1.0, lr=1e-4)
     sketch.run("WN", "recipe", 1.0, lr=3e-4)
 
-    (table,) = shown(exhibit, "settings", sketch.study())
+    (table,) = shown(exhibit, "settings", sketch.results())
 
     assert table.rows[0][:2] == ("recipe", "0.0001 to 0.0003")
 
@@ -102,7 +102,7 @@ def test_outcomes_are_counted_and_runs_that_stopped_are_listed(sketch, exhibit):
     sketch.run("SN", "B", "diverged", generator_updates=1234, cause="loss_d is nan")
     sketch.run("WN", "A", "failed", cause="RuntimeError:\n  " + "x" * 500)
 
-    counts, stopped = shown(exhibit, "outcomes", sketch.study())
+    counts, stopped = shown(exhibit, "outcomes", sketch.results())
 
     assert counts.columns == ("Method", "Completed", "Diverged", "Failed", "Runs")
     assert counts.rows == (("SN", "1", "1", "0", "2"), ("WN", "0", "0", "1", "1"))
@@ -116,7 +116,7 @@ def test_cost_is_compared_with_none_at_the_same_setting(sketch, exhibit):
     for (method, setting), seconds in times.items():
         sketch.run(method, setting, 1.0, seconds_per_update=seconds)
 
-    omitted, table = shown(exhibit, "cost", sketch.study())
+    omitted, table = shown(exhibit, "cost", sketch.results())
 
     assert "not measured side by side" in omitted.reason
     assert table.columns == ("Method", "1 D update", "5 D updates", "× none")
@@ -126,7 +126,7 @@ def test_cost_is_compared_with_none_at_the_same_setting(sketch, exhibit):
 def test_cost_without_a_baseline_has_no_ratio(sketch, exhibit):
     sketch.run("SN", "A", 1.0, seconds_per_update=0.5)
 
-    _, table = shown(exhibit, "cost", sketch.study())
+    _, table = shown(exhibit, "cost", sketch.results())
 
     assert table.columns == ("Method", "5 D updates")
     assert table.rows == (("SN", "500.0"),)
@@ -141,7 +141,7 @@ def test_a_bar_is_an_entry_and_the_axis_of_a_distance_is_logarithmic(sketch, exh
     sketch.run("SN", "A", 20.0, 1, fd_digits_floor=1.0, cs_digits=9.0)
     sketch.run("SN", "B", 40.0, 0, fd_digits_floor=1.0, cs_digits=8.0)
 
-    distance, score, modes = shown(exhibit, "bars", sketch.study())
+    distance, score, modes = shown(exhibit, "bars", sketch.results())
 
     assert bars(distance) == [15.0, 40.0]
     assert bars(score) == [9.0, 8.0]
@@ -156,7 +156,7 @@ def test_a_diverged_bar_reaches_the_top_and_says_so(sketch, exhibit):
     sketch.run("SN", "B", "diverged")
     sketch.run("SN", "C", "queued")
 
-    distance, score, _ = shown(exhibit, "bars", sketch.study())
+    distance, score, _ = shown(exhibit, "bars", sketch.results())
 
     axes = distance.drawing.axes[0]
     assert [bar.get_hatch() for bar in axes.patches] == [None, "////"]
@@ -170,7 +170,7 @@ def test_many_methods_take_more_rows_of_bars(sketch, exhibit):
         for setting in "ABCDEF":
             sketch.run(f"$m_{i}$", setting, 1.0 + i)
 
-    figure = shown(exhibit, "bars", sketch.study())[0]
+    figure = shown(exhibit, "bars", sketch.results())[0]
 
     assert len(figure.drawing.axes) == 2
     assert len(bars(figure)) == 60
@@ -183,7 +183,7 @@ def test_a_learning_curve_is_the_median_over_seeds(sketch, exhibit):
             (run, u, "fd_digits_selection", scale * (300 - u)) for u in (0, 100, 200)
         ]
 
-    results = shown(exhibit, "curves", sketch.study())
+    results = shown(exhibit, "curves", sketch.results())
 
     figure = results[0]
     line = figure.drawing.axes[0].lines[0]
@@ -196,14 +196,14 @@ def test_a_score_known_only_at_the_end_has_no_curve(sketch, exhibit):
     run = sketch.run("SN", "A", 5.0)
     sketch.curves.append((run, 2000, "fd_digits_selection", 5.0))
 
-    assert "not scored during training" in shown(exhibit, "curves", sketch.study())[0].reason
+    assert "not scored during training" in shown(exhibit, "curves", sketch.results())[0].reason
 
 
 def test_training_curves_mark_where_a_run_diverged(sketch, exhibit):
     run = sketch.run("SN", "A", "diverged")
     sketch.curves += [(run, u, "loss_d", v) for u, v in ((0, 1.0), (10, 2.0), (20, math.nan))]
 
-    figure = shown(exhibit, "curves", sketch.study())[-1]
+    figure = shown(exhibit, "curves", sketch.results())[-1]
 
     cross = next(line for line in figure.drawing.axes[0].lines if line.get_marker() == "x")
     assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([10.0], [2.0])
@@ -215,7 +215,7 @@ def test_samples_are_cropped_to_whole_images(sketch, exhibit, tmp_path):
     broken = sketch.run("SN", "C", "diverged")
     sketch.samples[broken] = tmp_path / "gone.png"
 
-    (figure,) = shown(exhibit, "samples", sketch.study())
+    (figure,) = shown(exhibit, "samples", sketch.results())
 
     a, b, c = figure.drawing.axes
     assert np.asarray(a.images[0].get_array()).shape == (4 * 16, 4 * 16, 3)
@@ -228,7 +228,7 @@ def test_a_half_written_sample_does_not_stop_the_report(sketch, exhibit, tmp_pat
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
 
-    (figure,) = shown(exhibit, "samples", sketch.study())
+    (figure,) = shown(exhibit, "samples", sketch.results())
 
     assert [text.get_text() for text in figure.drawing.axes[0].texts] == ["running"]
 
@@ -238,7 +238,7 @@ def test_the_samples_of_a_diverged_run_are_named_as_such(sketch, exhibit, tmp_pa
     sketch.grid_of_samples(run, tmp_path / "a.png", 200)
     Image.open(tmp_path / "a.png").verify()
 
-    (figure,) = shown(exhibit, "samples", sketch.study())
+    (figure,) = shown(exhibit, "samples", sketch.results())
 
     assert figure.drawing.axes[0].get_xlabel() == "diverged"
 
@@ -247,7 +247,7 @@ def test_names_of_methods_stand_upright_where_they_would_overlap(sketch, exhibit
     for i in range(30):
         sketch.run(f"a method with a long name, {i}", "C", 1.0 + i)
 
-    axes = shown(exhibit, "bars", sketch.study())[0].drawing.axes[0]
+    axes = shown(exhibit, "bars", sketch.results())[0].drawing.axes[0]
 
     assert {label.get_rotation() for label in axes.get_xticklabels()} == {90.0}
 
@@ -257,7 +257,7 @@ def test_curves_of_many_methods_are_spread_over_figures(sketch, exhibit):
         run = sketch.run(f"m{i}", "C", 1.0)
         sketch.curves += [(run, update, "loss_d", float(i + update)) for update in (0, 10)]
 
-    figures = [r for r in shown(exhibit, "curves", sketch.study()) if isinstance(r, Figure)]
+    figures = [r for r in shown(exhibit, "curves", sketch.results()) if isinstance(r, Figure)]
 
     assert [figure.name for figure in figures] == ["training_1", "training_2"]
     starts = [
@@ -271,7 +271,7 @@ def test_samples_of_many_methods_at_one_setting_stand_in_rows(sketch, exhibit, t
     for i in range(9):
         sketch.grid_of_samples(sketch.run(f"m{i}", "C", 1.0), tmp_path / f"{i}.png", 200)
 
-    (figure,) = shown(exhibit, "samples", sketch.study())
+    (figure,) = shown(exhibit, "samples", sketch.results())
 
     shown_axes = [axes for axes in figure.drawing.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown_axes] == [f"m{i}" for i in range(9)]

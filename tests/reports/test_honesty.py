@@ -185,11 +185,11 @@ class Again(Exhibit):
     title = "Again"
     order = 0
 
-    def __init__(self, results):
-        self.results = results
+    def __init__(self, parts):
+        self.parts = parts
 
-    def show(self, study):
-        return self.results
+    def show(self, results):
+        return self.parts
 
 
 def words(result):
@@ -262,10 +262,10 @@ def require_honest_table(table):
         assert not any(e.text.startswith(("diverged", "∞", "-∞")) for e in bold)
 
 
-def require_honest(study, shown):
+def require_honest(results, shown):
     for exhibit in shown:
-        results = list(exhibit.show(study))
-        for result in results:
+        parts = list(exhibit.show(results))
+        for result in parts:
             every = words(result)
             assert not any(re.search(r"\b(nan|None|NaT)\b|<NA>", word) for word in every), every
             assert not any(word in ("inf", "-inf") or len(word) > 2000 for word in every), every
@@ -274,8 +274,8 @@ def require_honest(study, shown):
                 require_honest_figure(result)
             elif isinstance(result, Table):
                 require_honest_table(result)
-        tables = [result for result in results if isinstance(result, Table)]
-        files = compose(study, [Again(tables)])
+        tables = [result for result in parts if isinstance(result, Table)]
+        files = compose(results, [Again(tables)])
         assert all(content.isascii() for name, content in files.items() if name.endswith(".tex"))
 
 
@@ -284,9 +284,9 @@ def require_honest(study, shown):
 )
 def test_every_exhibit_shows_any_frame_honestly(sketch, layer_of, name):
     FRAMES[name](sketch, layer_of)
-    study = sketch.study() if sketch.rows else sketch.study(["SN", "WN"], ["A"])
+    results = sketch.results() if sketch.rows else sketch.results(["SN", "WN"], ["A"])
 
-    require_honest(study, [e for e in exhibits() if e.reads == "runs"])
+    require_honest(results, [e for e in exhibits() if e.reads == "runs"])
 
 
 TRIALS = {
@@ -307,6 +307,6 @@ def test_every_exhibit_of_trials_shows_any_values_honestly(searching, name):
             searching.trial(method, values[(number + i) % len(values)], params={"lr": lr})
         if any(not isinstance(value, str) for value in values):
             searching.confirm(method, 0, [values[(k + i) % len(values)] for k in range(3)])
-    study = searching.study(["SN", "WN"])
+    results = searching.results(["SN", "WN"])
 
-    require_honest(study, [e for e in exhibits() if e.reads == "trials" or len(study.runs)])
+    require_honest(results, [e for e in exhibits() if e.reads == "trials" or len(results.runs)])

@@ -24,9 +24,9 @@ def test_a_study_in_any_state_renders_without_a_nan(sketch, tmp_path, state):
         for method in ("SN", "WN"):
             for setting in "AB":
                 sketch.run(method, setting, state)
-    study = sketch.study(["SN"], ["A"]) if state == "empty" else sketch.study()
+    results = sketch.results(["SN"], ["A"]) if state == "empty" else sketch.results()
 
-    render(study, tmp_path / "report")
+    render(results, tmp_path / "report")
 
     page = text(tmp_path / "report")
     assert not re.search(r"\b(nan|None|NaT|inf)\b|<NA>", page)
@@ -41,7 +41,7 @@ def test_the_paper_grid_renders_whole(sketch, tmp_path):
                 run = sketch.run(method, setting, value, seed, fd_digits_floor=1.8)
                 sketch.curves += [(run, u, "loss_d", 1.0 / (u + 1)) for u in range(5)]
 
-    folder = render(sketch.study(), tmp_path / "report").parent
+    folder = render(sketch.results(), tmp_path / "report").parent
 
     csv = pd.read_csv(folder / "tables/robustness.csv", index_col="method")
     assert csv.loc["SN", list("ABCDEF")].tolist() == [10.5, 11.5, 12.5, 13.5, 14.5, 15.5]

@@ -13,8 +13,8 @@ from lipbench.reporting import Table
 def table(exhibit):
     """Return the robustness table of a study."""
 
-    def of(study) -> Table:
-        (table,) = exhibit("robustness").show(study)
+    def of(results) -> Table:
+        (table,) = exhibit("robustness").show(results)
         return table
 
     return of
@@ -30,7 +30,7 @@ def test_an_entry_is_the_median_over_seeds_with_its_range(sketch, table):
     for seed, value in enumerate([10.0, 30.0, 11.0]):
         sketch.run("SN", "A", value, seed)
 
-    entry = entries(table(sketch.study()), "SN")["A"]
+    entry = entries(table(sketch.results()), "SN")["A"]
 
     assert (entry.text, entry.detail, entry.mark) == ("11.00", "10.00–30.00", "")
 
@@ -39,7 +39,7 @@ def test_a_diverged_seed_counts_as_the_worst_and_is_not_dropped(sketch, table):
     for seed, value in enumerate([10.0, 30.0, "diverged"]):
         sketch.run("SN", "A", value, seed)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     entry = entries(table, "SN")["A"]
     assert (entry.text, entry.detail) == ("30.00", "10.00–30.00, 1/3 diverged")
@@ -50,7 +50,7 @@ def test_where_half_of_the_seeds_diverged_so_did_the_median(sketch, table):
     sketch.run("SN", "A", 10.0, 0)
     sketch.run("SN", "A", "diverged", 1)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     entry = entries(table, "SN")["A"]
     assert (entry.text, entry.detail) == ("diverged", "1/2, else 10.00")
@@ -66,7 +66,7 @@ def test_a_run_without_a_result_is_missing_not_bad(sketch, table, outcome):
     sketch.run("SN", "B", outcome, 0)
     sketch.run("SN", "B", outcome, 1)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     row = entries(table, "SN")
     assert (row["A"].text, row["A"].mark, row["A"].detail) == ("10.00", "†", "")
@@ -78,7 +78,7 @@ def test_a_run_without_a_result_is_missing_not_bad(sketch, table, outcome):
 def test_a_run_that_completed_but_is_not_scored_yet_is_missing(sketch, table):
     sketch.run("SN", "A", math.nan)
 
-    assert entries(table(sketch.study()), "SN")["A"].text == "incomplete"
+    assert entries(table(sketch.results()), "SN")["A"].text == "incomplete"
 
 
 def test_best_median_and_worst_are_over_the_settings(sketch, table):
@@ -86,7 +86,7 @@ def test_best_median_and_worst_are_over_the_settings(sketch, table):
         sketch.run("SN", setting, value)
         sketch.run("WN", setting, value + 1 if setting != "C" else "diverged")
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     summary = ["Best", "Median", "Worst"]
     assert [entries(table, "SN")[k].text for k in summary] == ["10.00", "12.00", "20.00"]
@@ -98,7 +98,7 @@ def test_the_best_of_a_column_is_bold_with_its_ties(sketch, table):
     for method, value in [("none", 5.0), ("SN", 2.001), ("WN", 1.999)]:
         sketch.run(method, "A", value)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     assert [row[0].text for row in table.rows if row[1].best] == ["SN", "WN"]
 
@@ -108,7 +108,7 @@ def test_an_incomplete_column_has_no_winner_and_neither_have_the_summaries(sketc
         sketch.run(method, "A", 5.0 if method == "none" else 6.0)
         sketch.run(method, "B", 5.0 if method == "none" else "queued")
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     bold = {
         column
@@ -123,17 +123,17 @@ def test_methods_with_different_seeds_are_not_ranked(sketch, table):
     sketch.run("none", "A", 5.0, 0)
     sketch.run("SN", "A", 6.0, 1)
 
-    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+    assert not any(entry.best for row in table(sketch.results()).rows for entry in row)
 
 
 def test_a_single_method_wins_nothing_and_all_diverged_neither(sketch, table):
     sketch.run("SN", "A", 5.0)
-    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+    assert not any(entry.best for row in table(sketch.results()).rows for entry in row)
 
     sketch.rows.clear()
     for method in ("none", "SN"):
         sketch.run(method, "A", "diverged")
-    assert not any(entry.best for row in table(sketch.study()).rows for entry in row)
+    assert not any(entry.best for row in table(sketch.results()).rows for entry in row)
 
 
 def bold(table):
@@ -153,7 +153,9 @@ def test_a_collapsed_run_is_never_the_best_and_says_so(sketch_of, exhibit):
             collapsed = method == "noise" or score == 0.9
             sketch.run(method, "A", 5.0, seed, cs_digits=score, collapsed=collapsed)
 
-    table = next(t for t in exhibit("scores").show(sketch.study()) if t.name == "score_cs_digits")
+    table = next(
+        t for t in exhibit("scores").show(sketch.results()) if t.name == "score_cs_digits"
+    )
 
     assert bold(table) == {("SN", "A")}
     noise, sn, wn = (entries(table, m)["A"] for m in ("noise", "SN", "WN"))
@@ -169,11 +171,11 @@ def test_a_collapsed_setting_is_the_best_only_where_there_is_no_other(sketch, ta
     sketch.run("WN", "A", 7.0, collapsed=True)
     sketch.run("WN", "B", 8.0, collapsed=True)
 
-    (best,) = exhibit("best_setting").show(sketch.study())
+    (best,) = exhibit("best_setting").show(sketch.results())
 
     assert [row[1] for row in best.rows] == ["B", "A"]
     assert [row[2].mark for row in best.rows] == ["", "§"]
-    shown = table(sketch.study())
+    shown = table(sketch.results())
     best_of = {m: entries(shown, m)["Best"] for m in ("SN", "WN")}
     assert [(e.text, e.mark, e.best) for e in best_of.values()] == [
         ("9.00", "", True),
@@ -187,7 +189,7 @@ def test_the_worst_end_of_a_scores_range_is_not_the_best(sketch, exhibit):
     sketch.run("WN", "A", "diverged")
 
     table = next(
-        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_coverage_digits"
+        t for t in exhibit("scores").show(sketch.results()) if t.name == "score_coverage_digits"
     )
 
     assert [row[1].text for row in table.rows] == ["0.000", "0.000", "diverged"]
@@ -198,7 +200,7 @@ def test_where_all_are_printed_as_the_same_there_is_no_winner(sketch, table):
     for method in ("none", "SN", "WN"):
         sketch.run(method, "A", 0.001)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     assert bold(table) == set()
     assert "Nothing is bold: in no column is a method better than the others, as printed." in (
@@ -213,7 +215,7 @@ def test_a_score_that_is_not_finite_or_huge_is_worse_than_others(sketch, table, 
     sketch.run("none", "A", value)
     sketch.run("SN", "A", 5.0)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     assert entries(table, "none")["A"].text == text
     assert bold(table) == {("SN", "A")}
@@ -225,7 +227,7 @@ def test_success_is_completed_and_not_collapsed(sketch, table):
     sketch.run("SN", "B", "diverged", 0)
     sketch.run("SN", "B", "queued", 1)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     assert entries(table, "SN")["Success"].text == "1/4"
     assert table.raw[["succeeded", "runs"]].values.tolist() == [[1, 4]]
@@ -234,7 +236,7 @@ def test_success_is_completed_and_not_collapsed(sketch, table):
 def test_the_floor_stands_below_the_scores(sketch, table):
     sketch.run("SN", "A", 5.0, fd_digits_floor=1.834)
 
-    table = table(sketch.study())
+    table = table(sketch.results())
 
     assert [entry.text for entry in table.rows[-1]] == ["Real data", "1.83", ""]
     assert table.raw["A"].tolist() == [5.0, 1.834]
@@ -244,7 +246,7 @@ def test_a_cell_that_the_plan_leaves_out_is_a_dash(sketch, table):
     sketch.run("SN", "A", 5.0)
     sketch.run("WN", "B", 5.0)
 
-    assert entries(table(sketch.study()), "SN")["B"].text == "—"
+    assert entries(table(sketch.results()), "SN")["B"].text == "—"
 
 
 def test_a_higher_score_is_better_where_the_score_says_so(sketch_of, exhibit):
@@ -254,7 +256,9 @@ def test_a_higher_score_is_better_where_the_score_says_so(sketch_of, exhibit):
         sketch.run(method, "A", 5.0, 1, cs_digits=value + 0.5)
         sketch.run(method, "A", "diverged", 2)
 
-    table = next(t for t in exhibit("scores").show(sketch.study()) if t.name == "score_cs_digits")
+    table = next(
+        t for t in exhibit("scores").show(sketch.results()) if t.name == "score_cs_digits"
+    )
 
     assert [row[1].text for row in table.rows] == ["8.00", "9.00"]
     assert [row[1].best for row in table.rows] == [False, True]
@@ -267,7 +271,9 @@ def test_half_a_count_is_not_rounded_into_a_tie(sketch, exhibit):
             sketch.run(method, "A", 5.0, seed, modes_covered_digits=count)
 
     table = next(
-        t for t in exhibit("scores").show(sketch.study()) if t.name == "score_modes_covered_digits"
+        t
+        for t in exhibit("scores").show(sketch.results())
+        if t.name == "score_modes_covered_digits"
     )
 
     assert [(row[1].text, row[1].best) for row in table.rows] == [("8.5", True), ("7.5", False)]

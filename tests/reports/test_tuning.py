@@ -22,7 +22,7 @@ LR = {"lr": 1e-3}
 @pytest.fixture
 def show(exhibit):
     """Return what an exhibit shows of a study."""
-    return lambda name, study: list(exhibit(name).show(study))
+    return lambda name, results: list(exhibit(name).show(results))
 
 
 def texts(table):
@@ -46,13 +46,13 @@ def words(folder):
 def test_an_ordinary_report_has_no_section_on_trials(sketch, show, name):
     sketch.run("SN", "A", 7.0)
 
-    assert show(name, sketch.study()) == []
+    assert show(name, sketch.results()) == []
 
 
 def test_a_section_without_parts_is_none(sketch):
     sketch.run("SN", "A", 7.0)
 
-    page = compose(sketch.study(), exhibits())["index.html"].decode()
+    page = compose(sketch.results(), exhibits())["index.html"].decode()
 
     assert "Tuned methods" not in page
     assert "Robustness" in page
@@ -80,7 +80,7 @@ def test_a_study_in_any_state_renders_without_a_nan(searching, tmp_path, state, 
         scored = several and not isinstance(value, str)
         searching.trial("SN", of_both if scored else value, params=LR, intermediate=30.0)
 
-    render(searching.study(["SN", "WN"]), tmp_path / "report")
+    render(searching.results(["SN", "WN"]), tmp_path / "report")
 
     page = words(tmp_path / "report")
     assert not re.search(r"\b(nan|None|NaT|inf)\b|<NA>", page)
@@ -93,7 +93,7 @@ def test_a_study_in_any_state_renders_without_a_nan(searching, tmp_path, state, 
 def test_no_exhibit_minds_that_nothing_was_run_again(searching, show, name):
     searching.trial("SN", 7.0, params=LR)
 
-    for result in show(name, searching.study()):
+    for result in show(name, searching.results()):
         assert isinstance(result, (Omitted, Table))
 
 
@@ -134,7 +134,7 @@ def test_the_best_configuration_is_shown_by_what_fresh_seeds_gave(searching, sho
     searching.confirm("SN", 1, (8.0, 9.0, 10.0))
     searching.confirm("WN", 0, (9.0, 9.5, 10.0))
 
-    best, trials = show("tuned", searching.study())
+    best, trials = show("tuned", searching.results())
 
     assert texts(best) == [
         ["SN", "9.00 ± 1.00 3 runs", "7.00 trial 1", "+2.00", "lr 0.001"],
@@ -149,7 +149,7 @@ def test_a_search_that_was_not_run_again_is_marked_as_optimistic(searching, show
     searching.trial("SN", 7.0, params=LR)
     searching.trial("WN", "diverged", params=LR)
 
-    best, _ = show("tuned", searching.study())
+    best, _ = show("tuned", searching.results())
 
     assert best.columns == ("Method", "In the search", "Configuration")
     assert texts(best) == [["SN", "7.00* trial 0", "lr 0.001"], ["WN", "—", "—"]]
@@ -163,7 +163,7 @@ def test_diverged_and_missing_confirmations_are_told(searching, show):
     searching.confirm("SN", 0, (8.0, 10.0, "diverged", "failed"))
     searching.confirm("WN", 0, ("queued", "running"))
 
-    best, _ = show("tuned", searching.study())
+    best, _ = show("tuned", searching.results())
 
     assert texts(best)[0][1] == "406.00 ± 687.62† 1 of 3 diverged, else 9.00 ± 1.41"
     assert texts(best)[1][1] == "incomplete†"
@@ -179,7 +179,7 @@ def test_a_method_with_a_collapsed_confirmation_is_not_the_best(searching, show)
         searching.confirm(method, 0, [value, value + 1, value + 2])
     searching.rows[0]["collapsed"] = True
 
-    best = show("tuned", searching.study())[0]
+    best = show("tuned", searching.results())[0]
 
     sn, wn = (row[1] for row in best.rows)
     assert (sn.text, sn.mark, sn.detail, sn.best) == (
@@ -198,7 +198,7 @@ def test_the_searchs_first_is_shown_and_not_the_best_of_those_run_again(searchin
     searching.confirm("SN", 1, (11.0, 12.0))
     searching.confirm("SN", 0, (9.0, 10.0), rank=2)
 
-    best, every, _ = show("tuned", searching.study(["SN"]))
+    best, every, _ = show("tuned", searching.results(["SN"]))
 
     assert texts(best)[0][1:3] == ["11.50 ± 0.71 2 runs", "7.00 trial 1"]
     assert [row[0] for row in texts(every)] == ["SN tuned #1", "SN tuned #2"]
@@ -214,9 +214,9 @@ def test_of_several_objectives_the_front_is_shown(searching, show):
     searching.trial("SN", "diverged", params=LR)
     searching.trial("WN", {"fd_digits": 9.0, "seconds_per_update": 0.2}, params=LR)
     searching.confirm("SN", 1, (8.0, 10.0))
-    study = searching.study()
+    results = searching.results()
 
-    figure, table = show("tuning_front", study)
+    figure, table = show("tuning_front", results)
     assert isinstance(figure, Figure)
     assert texts(table) == [
         ["SN trial 1", "7.00", "0.200", "yes", "lr 0.001"],
@@ -224,35 +224,35 @@ def test_of_several_objectives_the_front_is_shown(searching, show):
         ["WN trial 0", "9.00", "0.200", "no", "lr 0.001"],
     ]
     assert figure.raw["on_front"].sum() == 2
-    every, _ = show("tuned", study)
+    every, _ = show("tuned", results)
     assert texts(every)[0][1:3] == [
         "9.00 ± 1.41 2 runs; search: 7.00",
         "0.050 ± 0.000 2 runs; search: 0.200",
     ]
     for name in ("tuning_progress", "tuning_budget", "tuning_ranking"):
-        (omitted,) = show(name, study)
+        (omitted,) = show(name, results)
         assert isinstance(omitted, Omitted)
-    (figure,) = show("tuning_front", dataclasses.replace(study, methods=("SN",)))[:1]
+    (figure,) = show("tuning_front", dataclasses.replace(results, methods=("SN",)))[:1]
     assert set(figure.raw["method"]) == {"SN"}
 
 
 def test_one_objective_has_no_front(searching, show):
     searching.trial("SN", 7.0, params=LR)
 
-    assert show("tuning_front", searching.study()) == []
+    assert show("tuning_front", searching.results()) == []
 
 
 def test_progress_is_drawn_against_updates_where_no_time_is_known(searching, show):
     for value in (9.0, 7.0):
         searching.trial("SN", value, params=LR, seconds=math.nan)
 
-    (figure,) = show("tuning_progress", searching.study())
+    (figure,) = show("tuning_progress", searching.results())
 
     assert figure.drawing.axes[1].get_xlabel() == "thousand generator updates"
     assert figure.raw["best"].tolist() == [9, 7]
     (line,) = figure.drawing.axes[1].lines
     assert line.get_xdata().tolist() == [2, 4]
-    (figure,) = show("tuning_progress", searching.study(["SN", "WN"]))
+    (figure,) = show("tuning_progress", searching.results(["SN", "WN"]))
     assert any("No trial has a value: WN" in note for note in figure.notes)
 
 
@@ -262,7 +262,7 @@ def test_ranks_say_how_likely_each_method_is_the_best(searching, show):
     for value in (2.0, 4.0, 1.0):
         searching.trial("WN", value, params=LR)
 
-    (table,) = show("tuning_ranking", searching.study())
+    (table,) = show("tuning_ranking", searching.results())
 
     assert table.columns == ("Method", "1 trial", "2 trials")
     assert texts(table) == [
@@ -272,7 +272,7 @@ def test_ranks_say_how_likely_each_method_is_the_best(searching, show):
     assert any("by their first 2 trials. Some have more: WN (3)." in n for n in table.notes)
     assert not any("exchangeable" in note for note in table.notes)
     searching.tuning = dataclasses.replace(searching.tuning, sampler="TPESampler")
-    (table,) = show("tuning_ranking", searching.study())
+    (table,) = show("tuning_ranking", searching.results())
     assert any("TPESampler learns from earlier trials" in note for note in table.notes)
 
 
@@ -286,8 +286,8 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
     sketch.trial("SN", "pruned", params={"loss": "hinge", "gan.margin": 0.1}, intermediate=30.0)
     sketch.trial("SN", "failed", params={"loss": "hinge", "gan.margin": 0.2})
 
-    (slices,) = show("tuning_slices", sketch.study())
-    (lines,) = show("tuning_parallel", sketch.study())
+    (slices,) = show("tuning_slices", sketch.results())
+    (lines,) = show("tuning_parallel", sketch.results())
 
     assert slices.raw["value"].tolist() == [7, 9, 1200, 30]
     assert slices.raw["loss"].tolist() == ["hinge", "None", "hinge", "hinge"]
@@ -303,11 +303,11 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
 @pytest.mark.slow
 def test_importance_needs_trials(searching, show, tuned):
     searching.trial("SN", 7.0, params=LR)
-    (omitted,) = show("tuning_importance", searching.study())
+    (omitted,) = show("tuning_importance", searching.results())
     assert "fewer than 10 trials have a value" in omitted.reason
 
-    study = tuned(methods=("SN", "WN"), confirmed=0)
-    (figure,) = show("tuning_importance", study)
+    results = tuned(methods=("SN", "WN"), confirmed=0)
+    (figure,) = show("tuning_importance", results)
     assert set(figure.raw["method"]) == {"SN", "WN"}
     assert figure.raw["share"].between(0, 1).all()
     assert any("WN: weight_norm.margin" in note for note in figure.notes)
@@ -327,7 +327,7 @@ def test_the_head_of_the_page_says_how_was_searched(searching, tmp_path):
         notes=("TPE models no condition.",),
     )
 
-    render(searching.study(["SN", "WN"]), tmp_path / "report")
+    render(searching.results(["SN", "WN"]), tmp_path / "report")
 
     page = " ".join(words(tmp_path / "report").split())
     assert "Searched SN: lr in [0.0001, 0.01], log WN: n_dis in [1, 5]" in page
@@ -342,9 +342,9 @@ def test_confirmed_configurations_are_in_the_other_exhibits(searching, show):
     for method in ("SN", "WN"):
         searching.trial(method, 7.0, params=LR)
         searching.confirm(method, 0, (8.0, 9.0))
-    study = searching.study()
+    results = searching.results()
 
-    assert show("settings", study) == show("robustness", study) == []
-    (best,) = show("best_setting", study)
+    assert show("settings", results) == show("robustness", results) == []
+    (best,) = show("best_setting", results)
     assert texts(best)[0][:3] == ["SN", "tuned #1", "8.50 8.00–9.00"]
-    assert all("robustness" not in note for t in show("scores", study) for note in t.notes)
+    assert all("robustness" not in note for t in show("scores", results) for note in t.notes)

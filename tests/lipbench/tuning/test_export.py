@@ -6,8 +6,8 @@ import pytest
 
 from lipbench import resolve, suite, yamlmarks
 from lipbench.errors import UserError
-from lipbench.frame import load_runs, load_trials
 from lipbench.plugins import Registry
+from lipbench.results.frame import load_runs, load_trials
 from lipbench.tuning import export
 
 

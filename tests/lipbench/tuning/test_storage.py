@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from lipbench.errors import UserError
-from lipbench.frame import load_trials
+from lipbench.results.frame import load_trials
 from lipbench.tuning.samplers import SAMPLERS
 from lipbench.tuning.storage import file_of, locate
 

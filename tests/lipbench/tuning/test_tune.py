@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from lipbench.frame import load_runs, load_trials
+from lipbench.results.frame import load_runs, load_trials
 from lipbench.store import SuiteFolder
 
 pytestmark = pytest.mark.slow

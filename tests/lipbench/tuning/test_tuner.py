@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from lipbench.errors import UserError
-from lipbench.frame import load_runs, load_trials
+from lipbench.results.frame import load_runs, load_trials
 from lipbench.store import RunFolder, Status
 from lipbench.tuning.samplers import PRUNERS, SAMPLERS
 

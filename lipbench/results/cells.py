@@ -13,7 +13,7 @@ import pandas as pd
 from lipbench.protocols import SCORES
 
 if TYPE_CHECKING:
-    from lipbench.reporting import Study
+    from lipbench.results.results import Results
 
 __all__ = [
     "Cell",
@@ -93,12 +93,12 @@ class Cell:
         return statistics.median(outcomes) if outcomes else math.nan
 
 
-def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
+def cells(results: Results, score: str) -> dict[tuple[str, str], Cell]:
     """Return the cell of each method and setting; those that the plan leaves out are empty."""
     higher_is_better = SCORES[score].higher_is_better
     empty = Cell(higher_is_better=higher_is_better)
-    found = {(m, s): empty for m in study.methods for s in study.settings}
-    for (method, setting), runs in study.runs.groupby(["method", "setting"], sort=False):
+    found = {(m, s): empty for m in results.methods for s in results.settings}
+    for (method, setting), runs in results.runs.groupby(["method", "setting"], sort=False):
         runs = runs.sort_values("seed")
         completed = runs[runs["outcome"] == "completed"]
         known = numbers(completed, score).dropna()
@@ -106,7 +106,7 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
         values = tuple(v if math.isfinite(v) else empty.worst_possible for v in known)
         lost = completed.loc[known.index, "collapsed"] if "collapsed" in completed else known * 0
         diverged = int((runs["outcome"] == "diverged").sum())
-        scored = completed[study.protocol.primary].notna()
+        scored = completed[results.protocol.primary].notna()
         undefined = int((scored & completed[score].isna()).sum())
         found[str(method), str(setting)] = Cell(
             values=values,
@@ -120,12 +120,12 @@ def cells(study: Study, score: str) -> dict[tuple[str, str], Cell]:
     return found
 
 
-def floor(study: Study, score: str) -> float | None:
+def floor(results: Results, score: str) -> float | None:
     """Return what real images score against other real ones, the median if runs disagree.
 
     None where no run has a finite one.
     """
-    known = numbers(study.runs, f"{score}_floor")
+    known = numbers(results.runs, f"{score}_floor")
     known = known[known.abs() < math.inf]
     return None if known.empty else float(known.median())
 
@@ -154,10 +154,10 @@ def _ranked(row: Iterable[Cell]) -> list[Cell]:
     return sorted(known, key=lambda cell: (cell.standing, cell.median), reverse=higher)
 
 
-def best_settings(study: Study) -> dict[str, str]:
+def best_settings(results: Results) -> dict[str, str]:
     """Return each method's best setting by the primary score, of the methods that have one."""
-    found = cells(study, study.protocol.primary)
-    rows = {m: best({s: found[m, s] for s in study.settings}) for m in study.methods}
+    found = cells(results, results.protocol.primary)
+    rows = {m: best({s: found[m, s] for s in results.settings}) for m in results.methods}
     return {method: setting for method, setting in rows.items() if setting is not None}
 
 

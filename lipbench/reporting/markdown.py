@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lipbench.reporting import Shown, Table
+    from lipbench.reporting.exhibit import Shown, Table
 
 _MEANT = re.compile(r"[\\`*_{}\[\]<>|~$&]")  # emphasis, code, links, HTML, columns, mathematics
 _OF_A_LINE = re.compile(r"^(#|[-+=](?=\s|[-+=]|$)|\d+(?=[.)]))")  # headings, lists, rules

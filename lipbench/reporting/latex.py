@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lipbench.reporting import Shown, Table
+    from lipbench.reporting.exhibit import Shown, Table
 
 _ASCII = {
     **{character: f"\\{character}" for character in "&%$#_{}"},

@@ -1,0 +1,23 @@
+"""Reports: what an exhibit is, and the files that a report consists of.
+
+A plugin's exhibit needs what is named here, and `lipbench.results.Results`.
+"""
+
+from __future__ import annotations
+
+from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
+from lipbench.reporting.page import compose, render
+from lipbench.reporting.style import Pen, pens
+
+__all__ = [
+    "Exhibit",
+    "Figure",
+    "Omitted",
+    "Pen",
+    "Shown",
+    "Table",
+    "compose",
+    "exhibits",
+    "pens",
+    "render",
+]

@@ -1,0 +1,82 @@
+"""What an exhibit is, and the tables and figures that it yields."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import pandas as pd
+
+from lipbench.plugins import Registry
+from lipbench.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One entry of a table: its text, a mark that refers to a note, and small print."""
+
+    text: str
+    mark: str = ""
+    detail: str = ""
+    best: bool = False
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is read (`rows`) and as numbers (`raw`, which becomes the CSV file)."""
+
+    name: str  # of its files
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Shown | str, ...], ...]
+    raw: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    align: str = ""  # l, c or r for each column; by default l and then r
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing, what to know about it, and its numbers (`raw`, which become a CSV file)."""
+
+    name: str  # of its files
+    caption: str
+    drawing: Drawing
+    notes: tuple[str, ...] = ()
+    raw: pd.DataFrame | None = None  # None where a table of the report has them
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """What a report does not show, and why."""
+
+    reason: str
+
+
+class Exhibit(ABC):
+    """One section of a report: a file in `reports/` defines one subclass.
+
+    It yields tables and figures, or says why it has none. Sections are sorted by `order`; one that
+    yields nothing at all is no section.
+    """
+
+    title: ClassVar[str]
+    order: ClassVar[int]
+    reads: ClassVar[Literal["runs", "trials"]] = "runs"  # no section where a study has no run yet
+
+    @abstractmethod
+    def show(self, results: Results) -> Iterable[Table | Figure | Omitted]:
+        """Yield what the study shows; it may be unfinished, or have no completed run at all."""
+
+
+def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:
+    """Return the installed exhibits, and those of a user's own files, in a report's order."""
+    plugins = Registry("reports", files).plugins.values()
+    found: list[Exhibit] = [plugin.load(Exhibit)() for plugin in plugins]
+    return sorted(found, key=lambda exhibit: (exhibit.order, exhibit.title))

@@ -1,0 +1,211 @@
+"""Turn results into the files that a report consists of."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lipbench.errors import UserError
+from lipbench.reporting import folder as report_folder
+from lipbench.reporting import latex, markdown
+from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
+from lipbench.reporting.style import RC
+from lipbench.results.results import OUTCOMES, Results
+from lipbench.tuning.record import Tuning
+from lipbench.words import counted
+
+
+def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = None) -> Path:
+    """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
+
+    Everything is made before the first byte is written, and an earlier report stays as it is
+    unless the new one is whole; files that no report wrote stay too. Raises UserError if the
+    folder cannot be written, or holds a file of another that has the name of one of the report's.
+    """
+    files = compose(results, exhibits() if shown is None else shown)
+    try:
+        report_folder.replace(folder, files)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the report to {folder}: {error.strerror or error}; "
+            "an earlier report there is untouched"
+        ) from error
+    return folder / "index.html"
+
+
+def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
+    """Return the content of each file of a report, by its path in the report's folder."""
+    import jinja2
+    import matplotlib
+
+    files = {"runs.csv": results.runs.to_csv(index=False).encode()}
+    if results.tuning:
+        files["trials.csv"] = results.trials.to_csv(index=False).encode()
+        unconfirmed = results.runs.empty
+        shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
+    sections = []
+    numbers = {"Table": 0, "Figure": 0}
+    with matplotlib.rc_context(RC):
+        for exhibit in shown:
+            parts: list[dict[str, object]] = []
+            for result in exhibit.show(results):
+                if isinstance(result, Omitted):
+                    parts.append({"kind": "Omitted", "reason": result.reason})
+                    continue
+                kind = type(result).__name__
+                numbers[kind] += 1
+                part, written = _table(result) if isinstance(result, Table) else _figure(result)
+                if clash := files.keys() & written.keys():
+                    raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
+                files |= written
+                parts.append({"kind": kind, "number": numbers[kind], "result": result} | part)
+            if parts:
+                sections.append({"title": exhibit.title, "parts": parts})
+    source = importlib.resources.files("lipbench_reports").joinpath("page.html.j2").read_text()
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(source).render(
+        results=results, facts=_facts(results), progress=_progress(results), sections=sections
+    )
+    return files | {"index.html": page.encode()}
+
+
+Part = tuple[dict[str, object], dict[str, bytes]]
+
+
+def _table(table: Table) -> Part:
+    align = table.align or "l" + "r" * (len(table.columns) - 1)
+    rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
+    as_latex = latex.table(table, align, rows)
+    stem = f"tables/{table.name}"
+    return {"align": align, "rows": rows, "latex": as_latex}, {
+        f"{stem}.csv": table.raw.to_csv(index=False).encode(),
+        f"{stem}.md": markdown.table(table, align, rows).encode(),
+        f"{stem}.tex": as_latex.encode(),
+    }
+
+
+def _figure(figure: Figure) -> Part:
+    drawing = figure.drawing
+    png, pdf = io.BytesIO(), io.BytesIO()
+    drawing.savefig(png, format="png", metadata={"Software": None})
+    drawing.set_layout_engine("none")  # it is laid out now
+    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    inches = drawing.get_size_inches()[0]
+    part = {
+        "base64": base64.b64encode(png.getvalue()).decode(),
+        "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
+        "widest": round(125 * inches),
+    }
+    stem = f"figures/{figure.name}"
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    if figure.raw is not None:
+        files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
+    return part, files
+
+
+def _progress(results: Results) -> str:
+    """Return how many runs there are and how they ended: `12 runs: 9 completed, 3 queued`.
+
+    A study's trials come first, and its runs are then confirmations.
+    """
+    unique = results.runs.drop_duplicates("run_id")  # one run can stand in two cells
+    if results.tuning is None:
+        return _counted(unique, "run") if len(unique) else "no runs yet"
+    trials = _counted(results.trials, "trial") if len(results.trials) else "no trials yet"
+    confirmed = _counted(unique, "confirmation run") if len(unique) else "no confirmation runs yet"
+    return f"{trials}; {confirmed}"
+
+
+def _counted(runs: pd.DataFrame, noun: str) -> str:
+    counts = runs["outcome"].value_counts()
+    names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
+    parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
+    return f"{counted(len(runs), noun)}: {', '.join(parts)}"
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    """Return what all runs share, or the values that they differ in, for the head of the page."""
+    runs = results.runs
+
+    def values(column: str, form: str = "{}") -> str:
+        return ", ".join(form.format(value) for value in runs[column].dropna().unique())
+
+    methods = ("Methods", ", ".join(results.methods))
+    searched = _search(results.tuning) if results.tuning else []
+    if results.tuning and runs.empty:
+        return [methods, *searched]
+    decay = values("ema_decay")
+    return [
+        methods,
+        *searched,
+        ("Settings", ", ".join(results.settings)),
+        ("Seeds", values("seed")),
+        ("Data", f"{values('dataset')} at {values('image_size')} pixels"),
+        (
+            "Networks",
+            f"{values('architecture')}, width {values('width', '{:g}')}, "
+            f"initialisation {values('initialisation')}",
+        ),
+        ("Loss", values("loss")),
+        (
+            "Budget",
+            f"{values('planned_updates', '{:,}')} generator updates, batches of "
+            f"{values('batch_size')} (D) and {values('generator_batch_size')} (G)",
+        ),
+        ("Precision", values("precision")),
+        *([("Scored", f"moving average of G, decay {decay}")] if decay else []),
+    ]
+
+
+def _search(tuning: Tuning) -> list[tuple[str, str]]:
+    """Return how a study searched, for the head of the page."""
+    own = list(tuning.search.values())
+    shared = [p for p in own[0] if all(p in others for others in own)] if own else []
+    searched = [("Searched", "; ".join(map(str, shared)))] if shared else []
+    for method, parameters in tuning.search.items():
+        rest = [str(parameter) for parameter in parameters if parameter not in shared]
+        if rest:
+            also = f"{method}{' also' if shared else ''}: "
+            searched.append(("", also + "; ".join(rest)))
+    if searched:
+        searched[0] = ("Searched", searched[0][1])
+    amount = tuning.amount_text
+    again = "none is run again"
+    if tuning.configurations:
+        many = tuning.configurations
+        best = "the best one" if many == 1 else f"the best {many}"
+        again = f"{best} of each search, with {_listed_seeds(tuning.confirm_seeds)}"
+    return [
+        *searched,
+        (
+            "Objective" if len(tuning.objectives) == 1 else "Objectives",
+            "; ".join(
+                f"{o.title}, {'higher' if o.higher_is_better else 'lower'} is better, "
+                f"{o.if_diverged:,g} where training diverged"
+                for o in tuning.objectives
+            ),
+        ),
+        ("Sampler", _called(tuning.sampler, tuning.sampler_options)),
+        ("Pruner", _called(tuning.pruner, tuning.pruner_options) if tuning.prunes else "none"),
+        ("A search", f"{amount} of one method, with {_listed_seeds(tuning.seeds, 'or')}"),
+        ("Run again", again),
+        *([("Mind", " ".join(tuning.notes))] if tuning.notes else []),
+    ]
+
+
+def _called(name: str, options: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"{name}({given})" if given else name
+
+
+def _listed_seeds(seeds: Sequence[int], word: str = "and") -> str:
+    listed = ", ".join(map(str, seeds[:-1])) + f" {word} " if len(seeds) > 1 else ""
+    return f"seed{'' if len(seeds) == 1 else 's'} {listed}{seeds[-1]}" if seeds else "no seed"
