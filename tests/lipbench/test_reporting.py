@@ -28,6 +28,7 @@ from lipbench.reporting import (
     Table,
     compose,
     exhibits,
+    pens,
     render,
 )
 from lipbench.results import Results, published, read
@@ -400,7 +401,7 @@ def test_a_study_never_mixes_protocols_or_runs_of_one_place():
 
 
 def test_each_of_ten_methods_has_a_pen_of_its_own():
-    pens = made(methods=tuple(f"m{i}" for i in range(10))).pens
+    drawn = pens(made(methods=tuple(f"m{i}" for i in range(10))))
 
     assert len(set(pens.values())) == 10
 
