@@ -403,7 +403,7 @@ def test_a_study_never_mixes_protocols_or_runs_of_one_place():
 def test_each_of_ten_methods_has_a_pen_of_its_own():
     drawn = pens(made(methods=tuple(f"m{i}" for i in range(10))))
 
-    assert len(set(pens.values())) == 10
+    assert len(set(drawn.values())) == 10
 
 
 def test_installed_exhibits_are_found_in_order():
