@@ -139,9 +139,9 @@ def legend(
         Line2D(
             [],
             [],
-            color=pens(results)[m].colour,
-            linestyle="none" if points else pens(results)[m].dash,
-            marker=pens(results)[m].marker if points else "",
+            color=pens(results.methods)[m].colour,
+            linestyle="none" if points else pens(results.methods)[m].dash,
+            marker=pens(results.methods)[m].marker if points else "",
             markersize=4.5,
         )
         for m in methods

@@ -154,7 +154,11 @@ def _bars_of(axes: Axes, results: Results, methods: Sequence[str], cost: pd.Data
             continue
         row = methods.index(case["method"])
         axes.barh(
-            row, case["seconds"], 0.66, color=pens(results)[case["method"]].colour, alpha=0.8
+            row,
+            case["seconds"],
+            0.66,
+            color=pens(results.methods)[case["method"]].colour,
+            alpha=0.8,
         )
         axes.plot([case["low"], case["high"]], [row, row], "-|", color="#222222", lw=0.9, ms=5)
 
@@ -241,7 +245,7 @@ def _lines(
         for axes, size in zip(row, sizes, strict=True):
             for method in methods:
                 line = shown[shown["method"].eq(method) & shown["image_size"].eq(size)]
-                pen = pens(results)[method]
+                pen = pens(results.methods)[method]
                 axes.plot(
                     line["n_dis"],
                     line["seconds"],

@@ -55,7 +55,7 @@ def _bars(results: Results, score: str, found: Mapping[tuple[str, str], Cell]) -
         methods = results.methods[row * per_row : (row + 1) * per_row]
         for i, method in enumerate(methods):
             cells_of = {s: found[method, s] for s in results.settings}
-            _group(axes, i, cells_of, pens(results)[method].colour)
+            _group(axes, i, cells_of, pens(results.methods)[method].colour)
         axes.set_xlim(-0.55, per_row - 0.45)
         axes.set_ylabel(plain(about.title))
         _ticks(axes, results, methods, 90 if upright else 0)

@@ -177,7 +177,7 @@ def _figure(results: Results, number: str, audits: Mapping[str, Audit]) -> Figur
     log_x(axes, min(every), max(every))
     axes.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
     for row, (method, audit) in enumerate(audits.items()):
-        colour = pens(results)[method].colour
+        colour = pens(results.methods)[method].colour
         low, high = audit.lower_bound, audit.upper_bound
         if 0 < low < high < math.inf:
             axes.plot([low, high], [row, row], "-", color=colour, linewidth=4, alpha=0.45)

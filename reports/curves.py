@@ -150,7 +150,7 @@ def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
 def _lines(axes: Axes, results: Results, curves: pd.DataFrame) -> None:
     """Draw each method's median over seeds, the range as a band, and where runs diverged."""
     for method in _present(results, curves):
-        pen = pens(results)[method]
+        pen = pens(results.methods)[method]
         runs = curves[curves["method"] == method]
         bins = runs.groupby("bin")
         x, median = bins["update"].median(), bins["value"].median()

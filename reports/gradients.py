@@ -58,8 +58,10 @@ def _figure(
     for row, (method, audit) in enumerate(audits.items()):
         for kind, spread in _boxes(audit):
             place = row + 0.26 * (KINDS.index(kind) - 1)
-            _box(norms, place, spread, tint(pens(results)[method].colour, _LIGHTNESS[kind]))
-        _bars(saturated, row, audit, pens(results)[method].colour)
+            _box(
+                norms, place, spread, tint(pens(results.methods)[method].colour, _LIGHTNESS[kind])
+            )
+        _bars(saturated, row, audit, pens(results.methods)[method].colour)
     norms.set_xlabel("norm of D's gradient")
     saturated.set_xlim(0, 1)
     saturated.set_xlabel("share of saturated units")

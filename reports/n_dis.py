@@ -111,7 +111,7 @@ def _lines(axes: Axes, results: Results, methods: Sequence[str], family: pd.Data
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for method in methods:
         line = family[family["method"] == method]
-        pen = pens(results)[method]
+        pen = pens(results.methods)[method]
         finite = line["median"].where(line["median"].abs() < math.inf)
         axes.plot(
             line["n_dis"], finite, color=pen.colour, linestyle=pen.dash, marker=pen.marker, ms=3.5

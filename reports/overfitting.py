@@ -61,7 +61,7 @@ def _figure(
     for axes in grid[len(found) :]:
         axes.set_visible(False)
     for i, ((method, audits), axes) in enumerate(zip(found.items(), grid, strict=False)):
-        _panel(axes, _with_losses(audits), pens(results)[method].colour)
+        _panel(axes, _with_losses(audits), pens(results.methods)[method].colour)
         axes.set_title(plain(method))
         axes.tick_params(labelbottom=i + columns >= len(found))
         if i + columns >= len(found):

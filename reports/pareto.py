@@ -114,7 +114,7 @@ def _figure(results: Results, points: pd.DataFrame) -> Figure:
         front["seconds"], front["score"], where="post", color="#444444", lw=0.8, linestyle="--"
     )
     for point in points.to_dict("records"):
-        pen, place = pens(results)[point["method"]], (point["seconds"], point["score"])
+        pen, place = pens(results.methods)[point["method"]], (point["seconds"], point["score"])
         colour = pen.colour if few or point["on_front"] else "#BBBBBB"
         axes.plot(*place, pen.marker, color=colour, markersize=5)
         if point["on_front"]:

@@ -70,7 +70,7 @@ def _figure(results: Results, number: str, methods: Sequence[str], points: pd.Da
         axes.plot(others[bound], others["score"], "o", color="#DDDDDD", markersize=3)
         for method in methods:
             of_method = finite[finite["method"] == method]
-            pen = pens(results)[method]
+            pen = pens(results.methods)[method]
             axes.plot(of_method[bound], of_method["score"], pen.marker, color=pen.colour, ms=4.5)
     row[0].set_ylabel(plain(about.title))
     legend(drawing, results, methods, points=True)

@@ -89,7 +89,7 @@ def _figure(
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=of == "kernel"))
         here = spectra[spectra["layer"] == layers[i]]
         for method, line in here.groupby("method", sort=False):
-            pen = pens(results)[str(method)]
+            pen = pens(results.methods)[str(method)]
             axes.plot(line[x], line["squared_scaled"], color=pen.colour, linestyle=pen.dash)
         if i + columns >= len(layers):
             axes.set_xlabel("index" if of == "kernel" else "share of the spectrum")

@@ -65,7 +65,7 @@ def _figure(
     axes.set_xlim(1, max(2, curves["k"].max()))
     axes.grid()
     for method in methods:
-        curve, pen = curves[curves["method"] == method], pens(results)[method]
+        curve, pen = curves[curves["method"] == method], pens(results.methods)[method]
         axes.plot(curve["k"], curve[line], color=pen.colour, linestyle=pen.dash)
         if len(curve) == 1:
             axes.plot(curve["k"], curve[line], pen.marker, color=pen.colour, clip_on=False)

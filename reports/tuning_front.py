@@ -102,7 +102,7 @@ def _panel(
         log_axis(axes)
     axes.grid()
     for method in methods:
-        pen, own = pens(results)[method], points[points["method"] == method]
+        pen, own = pens(results.methods)[method], points[points["method"] == method]
         front = own[own["on_front_of_method"]].sort_values(x)
         rest = own[~own["on_front_of_method"]]
         axes.plot(rest[x], rest[y], pen.marker, color=tint(pen.colour, 0.7), markersize=2.5)

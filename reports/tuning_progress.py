@@ -84,7 +84,7 @@ def _figure(
 def _line(
     axes: Axes, results: Results, method: str, lines: pd.DataFrame, along: str, drawn: int
 ) -> None:
-    pen = pens(results)[method]
+    pen = pens(results.methods)[method]
     line = over_repeats(lines, along)
     x = line[along] / (1000 if along == "generator_updates" else 1)
     axes.step(x, line["median"], where="post", color=pen.colour, linestyle=pen.dash)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
 from lipbench.reporting.page import compose, render
-from lipbench.reporting.style import Pen, pens
+from lipbench.reporting.style import Pen, pen, pens
+from lipbench.reporting.svg import tag
 
 __all__ = [
     "Exhibit",
@@ -18,6 +19,8 @@ __all__ = [
     "Table",
     "compose",
     "exhibits",
+    "pen",
     "pens",
     "render",
+    "tag",
 ]

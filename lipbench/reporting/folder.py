@@ -16,7 +16,7 @@ LIST = ".report.json"  # the names of a report's files, within it
 
 # Reports had no list before; these are the names that they wrote.
 _OF_REPORTS = re.compile(
-    r"index\.html|(runs|trials)\.csv|tables/[^/]+\.(csv|md|tex)|figures/[^/]+\.(png|pdf|csv)"
+    r"index\.html|(runs|trials)\.csv|tables/[^/]+\.(csv|md|tex)|figures/[^/]+\.(png|pdf|svg|csv)"
 )
 
 

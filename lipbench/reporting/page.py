@@ -13,7 +13,7 @@ import pandas as pd
 
 from lipbench.errors import UserError
 from lipbench.reporting import folder as report_folder
-from lipbench.reporting import latex, markdown
+from lipbench.reporting import latex, markdown, svg
 from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
 from lipbench.reporting.style import RC
 from lipbench.results.results import OUTCOMES, Results
@@ -98,14 +98,17 @@ def _figure(figure: Figure) -> Part:
     drawing.savefig(png, format="png", metadata={"Software": None})
     drawing.set_layout_engine("none")  # it is laid out now
     drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    vector = svg.svg(drawing, figure.name)
     inches = drawing.get_size_inches()[0]
     part = {
+        "svg": vector,
         "base64": base64.b64encode(png.getvalue()).decode(),
         "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
         "widest": round(125 * inches),
     }
     stem = f"figures/{figure.name}"
     files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    files[f"{stem}.svg"] = vector.encode()
     if figure.raw is not None:
         files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
     return part, files

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-from lipbench.results.results import Results
 
 FONTS = ["STIXGeneral", "DejaVu Sans"]  # both come with matplotlib
 RC: Any = {
@@ -28,6 +28,8 @@ RC: Any = {
     "legend.frameon": False,
     "hatch.linewidth": 0.5,
     "lines.linewidth": 1.2,
+    "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
+    "svg.hashsalt": "lipbench",  # the same results, the same bytes
     "pdf.fonttype": 42,  # conferences refuse Type 3 fonts
     "savefig.dpi": 180,
 }
@@ -40,29 +42,64 @@ _COLOURS = (
     "#CC79A7",
     "#56B4E9",
     "#E69F00",
-    "#000000",
     "#999999",
+    "#000000",
 )
-_DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
-_MARKERS: tuple[Literal["o", "s", "^", "D"], ...] = ("o", "s", "^", "D")
+# The methods of most reports, by their labels: no two have a colour in common.
+_FIXED = dict(
+    zip(
+        ("SN", "WGAN-GP", "WN", "WC", "LN", "BN", "Orthonormal", "none"),
+        _COLOURS,
+        strict=True,
+    )
+)
+Dash = Literal["-", "--", ":", "-."]
+Marker = Literal["o", "s", "^", "D", "v", "P"]
+_DASHES: tuple[Dash, ...] = ("-", "--", "-.", ":")
+_MARKERS: tuple[Marker, ...] = ("o", "s", "^", "D", "v", "P")
 
 
 @dataclass(frozen=True)
 class Pen:
-    """How one method is drawn, in every figure of a report."""
+    """How one method is drawn, in every figure of every report."""
 
     colour: str
-    dash: Literal["-", "--", ":", "-."]
-    marker: Literal["o", "s", "^", "D"]
+    dash: Dash
+    marker: Marker
 
 
-def pens(results: Results) -> dict[str, Pen]:
-    """Return the pen of each method, by its label."""
-    return {
-        method: Pen(
-            _COLOURS[i % len(_COLOURS)],
-            _DASHES[i // len(_COLOURS) % len(_DASHES)],
-            _MARKERS[i // len(_COLOURS) % len(_MARKERS)],
-        )
-        for i, method in enumerate(results.methods)
-    }
+def pen(label: str) -> Pen:
+    """Return the pen of a method: a function of its label, whatever else a report has.
+
+    `SN (5 iterations)` has the colour and marker of `SN`, and another dash: what is in parentheses
+    at the end is a variant.
+
+    >>> pen("SN").colour == pen("SN (5 iterations)").colour
+    True
+    """
+    family, _, variant = label.partition(" (")
+    number = zlib.crc32(family.encode("utf-8", "surrogatepass"))
+    colour = _FIXED.get(family, _COLOURS[number % len(_COLOURS)])
+    number //= len(_COLOURS)
+    marker = "o" if family in _FIXED else _MARKERS[number % len(_MARKERS)]
+    number //= len(_MARKERS)
+    dash = "-" if family in _FIXED else _DASHES[number % len(_DASHES)]
+    if variant:
+        others = [other for other in _DASHES if other != dash]
+        dash = others[zlib.crc32(variant.encode("utf-8", "surrogatepass")) % len(others)]
+    return Pen(colour, dash, marker)
+
+
+def pens(methods: Sequence[str]) -> dict[str, Pen]:
+    """Return the pen of each method of a report.
+
+    Of two methods with one pen, the later one by name has the next free marker.
+    """
+    found: dict[str, Pen] = {}
+    for method in sorted(methods):
+        made = pen(method)
+        markers = [made.marker, *[marker for marker in _MARKERS if marker != made.marker]]
+        free = [replace(made, marker=marker) for marker in markers]
+        taken = set(found.values())
+        found[method] = next((each for each in free if each not in taken), made)
+    return {method: found[method] for method in methods}
