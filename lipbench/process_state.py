@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import decimal
 import gc
+import importlib
 import locale
 import math
 import operator
@@ -58,6 +59,8 @@ class State:
 
 def capture() -> State:
     """Return the state of the process now."""
+    # The compiler of torch, which it imports, replaces a function of torch and sets a variable.
+    importlib.import_module("torch_fidelity")
     return State({part.name: _value(part) for part in PARTS}, _names())
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lipbench import report_folder
 from lipbench.data import DatasetInfo
 from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun
@@ -277,6 +278,42 @@ def test_a_new_report_replaces_the_earlier_one_whole(tmp_path):
 
     assert not (tmp_path / "report/tables").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from lipbench import report_folder
+rename, at = Path.rename, int(sys.argv[2])
+calls = []
+
+def killed(self, target):
+    calls.append(target)
+    if len(calls) == at:
+        os.kill(os.getpid(), 9)
+    return rename(self, target)
+
+Path.rename = killed
+report_folder.replace(Path(sys.argv[1]), {"index.html": b"new"})
+"""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_a_killed_report_left_is_gone_and_the_earlier_report_is_there_again(tmp_path, at):
+    report = tmp_path / "report"
+    report_folder.replace(report, {"index.html": b"earlier"})
+    (report / "mine.txt").write_text("mine")
+    subprocess.run([sys.executable, "-c", KILLED, str(report), str(at)], check=False)
+    assert len(list(tmp_path.iterdir())) == (2 if at == 1 else 1)
+
+    with pytest.raises(UserError):
+        report_folder.replace(report, {"mine.txt": b"in the way"})
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert (report / "index.html").read_bytes() == b"earlier"
+
+    report_folder.replace(report, {"index.html": b"new"})
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert (report / "mine.txt").read_text() == "mine"
 
 
 def test_the_files_of_others_stay_in_a_report(tmp_path):

@@ -95,9 +95,15 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path, cache):
+def terminal(tmp_path, cache, store):
     """Return a function that makes a folder to run `lipbench` in."""
-    return lambda name="here": Terminal(tmp_path / name, cache)
+
+    def terminal(name="here"):
+        made = Terminal(tmp_path / name, cache)
+        store(made.folder / "runs")
+        return made
+
+    return terminal
 
 
 def whole(terminal, storage=None):
