@@ -15,7 +15,9 @@ def code() -> str:
     if found is None:
         raise RuntimeError("this version of itables has another bundle: lipbench needs itables 2")
     exported = f"window.DataTable={found[1]}"
-    return (bundle[: found.start()] + exported + bundle[found.end() :]).replace("</script", "<\\/script")
+    return (bundle[: found.start()] + exported + bundle[found.end() :]).replace(
+        "</script", "<\\/script"
+    )
 
 
 @functools.cache

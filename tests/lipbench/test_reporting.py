@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lipbench import report_folder
 from lipbench.data import DatasetInfo
 from lipbench.errors import UserError
 from lipbench.plan import Plan, PlannedRun
@@ -32,6 +31,8 @@ from lipbench.reporting import (
     pens,
     render,
 )
+from lipbench.reporting import folder as report_folder
+from lipbench.reporting.exhibit import PARTS
 from lipbench.results import Results, published, read
 from lipbench.scoring import ScoreRecord
 from lipbench.spec import from_json
@@ -283,7 +284,7 @@ def test_a_new_report_replaces_the_earlier_one_whole(tmp_path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from lipbench import report_folder
+from lipbench.reporting import folder as report_folder
 rename, at = Path.rename, int(sys.argv[2])
 calls = []
 
@@ -449,7 +450,7 @@ def test_installed_exhibits_are_found_in_order():
     found = exhibits()
 
     assert {"Robustness", "BestSetting", "Bars", "Samples"} <= {type(e).__name__ for e in found}
-    assert [e.order for e in found] == sorted(e.order for e in found)
+    assert found == sorted(found, key=lambda e: (PARTS.index(e.part), e.order, e.title))
 
 
 def test_an_exhibit_of_ones_own_is_a_file(tmp_path):
