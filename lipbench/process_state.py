@@ -428,9 +428,10 @@ _PATCHABLE = (torch, torch.nn, torch.nn.functional, torch.nn.init, torch.nn.util
               torch.nn.utils.parametrize, torch.nn.utils.parametrizations, torch.autograd,
               torch.linalg, torch.random, torch.cuda, np, np.linalg, np.random, math, random, os,
               os.path, time, builtins)  # fmt: skip
-# Python and torch write these by themselves, when they are asked for first.
+# Python and torch write these by themselves: when they are asked for first, or to count hooks.
 _LAZY = frozenset(
     {
+        "next_id",
         "__annotations__",
         "__annotate__",
         "__annotations_cache__",

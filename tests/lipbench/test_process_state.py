@@ -98,6 +98,7 @@ def test_a_change_is_found_by_its_name_and_put_back(phrase):
 
 def test_computing_training_and_importing_change_nothing():
     before = process_state.capture()
+    torch.nn.Linear(1, 1).register_forward_hook(do_nothing)
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.RMSprop([weight])
     with torch.no_grad(), np.errstate(all="ignore"), decimal.localcontext(prec=2):
