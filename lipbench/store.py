@@ -140,7 +140,10 @@ class RunFolder:
     def set_status(self, status: Status) -> None:
         """Replace the status, stamping it with the time."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write_json("status.json", {**asdict(status), "heartbeat": time.time()})
+        fields = {**asdict(status), "heartbeat": time.time()}
+        if status.outcome in RESULTS:  # what has ended loses no row unnoticed
+            fields["rows"] = {name: _count(self.path / f"{name}.jsonl") for name in SERIES}
+        self._write_json("status.json", fields)
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Append a row to `<name>.jsonl`."""
@@ -215,6 +218,40 @@ class RunFolder:
         if now.outcome != status.outcome:
             self.set_status(replace(status, outcome="interrupted"))
             lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
+        return lines + self._restore_lost()
+
+    def _restore_lost(self) -> list[str]:
+        """Give a run that has ended the rows back that it has lost since; return a line on each.
+
+        They are in its checkpoint; a loss that is not is told once.
+        """
+        status = self.status()
+        stored = records.read(self.path / "status.json", records.Record) or {}
+        stated = stored.get("rows")
+        if status.outcome not in RESULTS or not isinstance(stated, dict):
+            return []
+        paths = {name: self.path / f"{name}.jsonl" for name in SERIES}
+        lost = {
+            name: stated[name] - _count(path)
+            for name, path in paths.items()
+            if isinstance(stated.get(name), int) and _count(path) < stated[name]
+        }
+        if not lost:
+            return []
+        try:
+            series = (self.load_checkpoint() or {}).get("series") or {}
+        except UserError:
+            series = {}
+        lines = []
+        for name, number in lost.items():
+            if name in series:
+                text = _joined(series[name], _text(paths[name]), status.update)
+                atomic.replace_text(paths[name], text)
+            left = max(0, stated[name] - _count(paths[name]))
+            back = f"{number - left} of them restored from the checkpoint"
+            rows = f"{number} row{'' if number == 1 else 's'} missing"
+            lines.append(f"{paths[name]}: {rows}, {back}")
+        self.set_status(replace(status))
         return lines
 
     def _mend_series(self, name: str) -> list[str]:
@@ -589,6 +626,14 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _count(path: Path) -> int:
+    """Return how many lines a file has; none where it cannot be read."""
+    try:
+        return (records.content(path) or b"").count(b"\n")
+    except (OSError, Damaged):
+        return 0
 
 
 def _joined(then: str, present: str, update: int) -> str:

@@ -137,7 +137,7 @@ def _row(
         tag(bar, method, f"{method}: median {number(shown, about)}")
     lost = int(ended["loss"].eq(math.inf).sum())
     if lost:
-        edge = 0.0 if about.higher_is_better else 1.0
+        edge = 0.015 if about.higher_is_better else 0.985
         xs = [edge + (1 - 2 * edge) * _LANE * i / max(3, lost) for i in range(lost)]
         (crosses,) = axes.plot(
             xs,

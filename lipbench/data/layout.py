@@ -1,9 +1,9 @@
 """The splits and classes that the folders of images stand for.
 
 A folder that holds everything else is passed over. Then, where all folders of the top level are
-called train, test, val, valid or validation, in any case, and one of them is `train`, they are
-the splits: `test` is the test split, or `val` without a `test`; with both, `val` is left out.
-Without such folders, or with `train` alone, a fifth of each class is the test split (our choice).
+called train, training, test, testing, val, valid or validation, in any case, and one of them is a
+train folder, they are the splits: `test` is the test split, or `val` without a `test`; with both,
+`val` is left out. Without such folders, or with `train` alone, a fifth of each class is the test split (our choice).
 
 A class is a folder that holds images, named by its path below the split: `a/x` and `b/x` are two.
 Images without a class folder are one class.
@@ -22,7 +22,10 @@ from lipbench.data.files import Files, shown
 from lipbench.errors import UserError
 
 _TEST_FRACTION = 1 / 5
-_SPLITS = {name: name for name in ("train", "test", "val")} | {"valid": "val", "validation": "val"}
+_SPLITS = {
+    **{name: name for name in ("train", "test", "val")},
+    **{"training": "train", "testing": "test", "valid": "val", "validation": "val"},
+}
 _ONLY_CLASS = "images"  # of images without a class folder
 
 
@@ -114,13 +117,14 @@ def _check_classes(files: Files, classes_of: dict[str, str]) -> None:
         stray = next(name for name, label in classes_of.items() if not label)
         raise files.refuse(stray, "lies beside the class folders; move it into one of them")
     for name, label in classes_of.items():
-        for part in PurePosixPath(label).parts[:-1]:
+        parts = PurePosixPath(label).parts
+        for part in parts if len(parts) > 1 else ():
             if part.lower() in _SPLITS:
                 raise files.refuse(
                     name,
-                    f"lies in a folder {shown(part)}/ of class folders, which is no split: splits "
-                    "are the folders of the top level, where all of them are called train, test "
-                    "or val",
+                    f"lies in a folder {shown(part)}/ among class folders, which is no split: "
+                    "splits are the folders of the top level, where each is called train, test or "
+                    "val and one is a train folder",
                 )
 
 

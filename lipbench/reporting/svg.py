@@ -63,6 +63,7 @@ def svg(drawing: Drawing, prefix: str) -> str:
     width, height = root.get("width", ""), root.get("height", "")
     for name in ("width", "height"):
         root.attrib.pop(name, None)
+    root.set("fill", "currentColor")  # matplotlib leaves black out, which is the default
     root.set("style", f"max-width: {_pixels(width)}px; aspect-ratio: {_ratio(width, height)}")
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _LINK)

@@ -13,6 +13,7 @@ from lipbench.stats.intervals import LEVEL
 from lipbench.stats.pairs import against
 from lipbench.stats.summaries import quantile
 from lipbench.stats.tidy import FEWEST_SEEDS
+from lipbench.words import counted
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,11 @@ def _not_comparable(wide: pd.DataFrame) -> str:
     seeds = wide.index.get_level_values("seed").nunique()
     if wide.shape[1] < 2:
         return "there is one method"
-    if wide.isna().to_numpy().any():
-        return "runs are missing, or methods have other settings or seeds"
+    missing = int(wide.isna().to_numpy().sum())
+    if missing:
+        return (
+            f"{counted(missing, 'run')} of {wide.size:,} {'is' if missing == 1 else 'are'} missing"
+        )
     if seeds < FEWEST_SEEDS:
         few = "one seed" if seeds == 1 else f"{seeds} seeds"
         return f"{few} cannot tell a difference from chance"

@@ -181,7 +181,7 @@ def test_one_runs_damage_leaves_the_others_and_is_shown_and_mended(
             if kept := re.search(r"kept as (\S+\.damaged-\d+)", line):
                 assert os.path.lexists(folder.path / kept[1]), fault
             else:
-                assert "it is missing" in line or "but scores.jsonl has no scores" in line, fault
+                assert "missing" in line or "but scores.jsonl has no scores" in line, fault
 
 
 @pytest.mark.parametrize("name", OF_SUITES)

@@ -448,6 +448,34 @@ def test_rows_that_were_lost_are_there_again_at_the_end(stopped, do, damage):
     ]
 
 
+def test_rows_that_a_completed_run_has_lost_are_said_and_restored(stopped, do):
+    task, whole = stopped
+    assert do(task).outcome == "completed"
+    folder = RunFolder(task.folder)
+    for name in ("metrics", "audits"):
+        path = task.folder / f"{name}.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:1]))
+    lines = folder.mend(task.run.spec)
+    assert [line.partition(": ")[2] for line in lines] == [
+        "2 rows missing, 2 of them restored from the checkpoint",
+        "3 rows missing, 3 of them restored from the checkpoint",
+    ]
+    assert_same_results(whole, folder)
+    assert folder.mend(task.run.spec) == []
+
+
+def test_rows_that_no_checkpoint_has_are_said_once(stopped, do):
+    task, _ = stopped
+    assert do(task).outcome == "completed"
+    folder = RunFolder(task.folder)
+    (task.folder / CURRENT).unlink()
+    (task.folder / "metrics.jsonl").unlink()
+    (line,) = folder.mend(task.run.spec)
+    assert line.endswith("metrics.jsonl: 3 rows missing, 0 of them restored from the checkpoint")
+    assert folder.mend(task.run.spec) == []
+    assert folder.status().outcome == "completed"
+
+
 def test_an_audit_by_hand_stays_when_the_run_goes_on(stopped, do):
     task, _ = stopped
     folder = RunFolder(task.folder)

@@ -45,6 +45,12 @@ def test_split_folders_are_the_splits_in_any_case(train: str, test: str, above: 
     assert made.notes == said
 
 
+def test_training_and_testing_are_splits_too() -> None:
+    made = layout.layout(files("training/a", "Testing/a"))
+    assert shape(made) == ({"training/a": 5}, {"Testing/a": 5})
+    assert made.notes == ()
+
+
 def test_of_train_val_and_test_val_is_left_out_and_that_is_said() -> None:
     made = layout.layout(files("train/a", "val/a", "test/a"))
     assert shape(made) == ({"train/a": 5}, {"test/a": 5})
@@ -109,9 +115,10 @@ def test_a_class_without_test_images_is_said() -> None:
         (("train/a", "test/a", "test/c"), "test/ has classes that train/ has not: c"),
         (("train/a", "Train/a"), "Train/ and train/ are both a train split"),
         (("train/a", "val/a", "valid/a"), "val/ and valid/ are both a val split"),
-        (("train/a", "test/a", "extra/a"), "lies in a folder test/ of class folders"),
-        (("test/a", "val/a"), "lies in a folder test/ of class folders"),
-        (("x/train/a", "y/test/a"), "lies in a folder train/ of class folders"),
+        (("train/a", "test/a", "extra/a"), "lies in a folder test/ among class folders"),
+        (("test/a", "val/a"), "lies in a folder test/ among class folders"),
+        (("x/train/a", "y/test/a"), "lies in a folder train/ among class folders"),
+        (("a/train", "a/test", "b/train", "b/test"), "lies in a folder test/ among class folders"),
         (("", "a"), "set: 0.png lies beside the class folders"),
         (("train", "train/a", "test/a"), "train/0.png lies beside the class folders"),
         (("", "train/a", "test/a"), "set: 0.png lies beside the class folders"),
