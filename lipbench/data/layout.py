@@ -3,7 +3,8 @@
 A folder that holds everything else is passed over. Then, where all folders of the top level are
 called train, training, test, testing, val, valid or validation, in any case, and one of them is a
 train folder, they are the splits: `test` is the test split, or `val` without a `test`; with both,
-`val` is left out. Without such folders, or with `train` alone, a fifth of each class is the test split (our choice).
+`val` is left out. Without such folders, or with `train` alone, a fifth of each class is the test
+split (our choice).
 
 A class is a folder that holds images, named by its path below the split: `a/x` and `b/x` are two.
 Images without a class folder are one class.
