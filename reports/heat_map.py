@@ -16,7 +16,7 @@ from lipbench.reporting import Exhibit, Figure, Omitted, tag
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
 
-from ._draw import is_log, paper, plain
+from ._draw import LARGEST, is_log, paper, plain
 from ._grid import number
 
 _INCHES_A_ROW = 0.24
@@ -40,7 +40,7 @@ class HeatMap(Exhibit):
             return
         primary = results.protocol.primary
         found = cells(results, primary)
-        if not any(math.isfinite(cell.median) for cell in found.values()):
+        if not any(abs(cell.median) < LARGEST for cell in found.values()):
             yield Omitted("no map of methods and settings: no cell has a finite score")
             return
         yield _figure(results, SCORES[primary], found)
@@ -53,12 +53,12 @@ def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell
         index=[plain(method) for method in methods],
         columns=[plain(setting) for setting in results.settings],
     )
-    known = medians.where(np.isfinite(medians))
+    known = medians.where(medians.abs() < LARGEST)
     width = min(_WIDEST, 1.9 + _INCHES_A_COLUMN * len(results.settings))
     drawing = paper(0.8 + _INCHES_A_ROW * len(methods), width)
     axes = drawing.add_subplot()
     lowest, highest = float(known.min().min()), float(known.max().max())
-    log = is_log(about) and lowest > 0
+    log = is_log(about) and lowest > 1 / LARGEST
     few = len(methods) * len(results.settings) <= 150
     texts = known.map(lambda value: "" if math.isnan(value) else number(value, about))
     sns.heatmap(
@@ -105,7 +105,7 @@ def _frames(axes, results, about, found, methods) -> None:  # type: ignore[no-un
     for y, method in enumerate(methods):
         for x, setting in enumerate(results.settings):
             cell = found[method, setting]
-            without = not math.isfinite(cell.median)
+            without = not abs(cell.median) < LARGEST
             axes.add_patch(
                 tag(
                     Rectangle(
