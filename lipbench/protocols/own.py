@@ -94,7 +94,7 @@ def custom(record: Mapping[str, Any], sizes: Sizes | None = None) -> Protocol:
         changed.setdefault("primary", next(iter(changed["scores"])))
     primary = changed.get("primary", base.primary)
     scores = changed.get("scores", base.scores)
-    if primary not in scores:
+    if isinstance(primary, str) and primary not in scores:
         raise RecordError(f"protocol {name!r}: {unknown('score', primary, scores)}", "primary")
     kept = [s for s in base.selection.scores if s in changed.get("scores", base.scores)]
     chosen: dict[str, Any] = {"scores": [primary, *[s for s in kept if s != primary]]}
