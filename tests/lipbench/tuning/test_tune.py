@@ -177,7 +177,7 @@ def test_a_study_that_is_interrupted_says_so_and_goes_on(terminal):
     here.wait_for(lambda: (here.results / "plan.json").exists() and here.running())
     process.send_signal(signal.SIGINT)
     printed = here.end(process, code=130)
-    assert "stopping: 1 running are saved" in printed
+    assert "stopping: 1 run that trains is saved" in printed
     assert not here.running()
     here.tune("--workers", "2")
     whole(here)
