@@ -697,14 +697,15 @@ def _plan(
 def _planned(
     read: tuple[Suite, Document, Registry], only: str
 ) -> tuple[Plan, Registry, list[PlannedRun]]:
-    from lipbench import paths, plan, resolve
+    from lipbench import only as only_
+    from lipbench import paths, resolve
 
     suite, document, registry = read
 
     _load_own(registry)
     with printing.aside():
         made = resolve.plan(suite, document, registry, paths.cache_root())
-    return made, registry, plan.only(made, plan.parse_only(only))
+    return made, registry, only_.chosen(made, only)
 
 
 def _read(

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it is not 1.
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun, in the plural where it is not 1: by default with an s.
 
-    >>> counted(1, "run"), counted(1200, "run")
-    ('1 run', '1,200 runs')
+    >>> counted(1, "run"), counted(1200, "run"), counted(2, "search", "searches")
+    ('1 run', '1,200 runs', '2 searches')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def are(number: int) -> str:
+    """Return the verb of so many things.
+
+    >>> are(0), are(1), are(2)
+    ('are', 'is', 'are')
+    """
+    return "is" if number == 1 else "are"
