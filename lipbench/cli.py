@@ -6,7 +6,6 @@ Imports that cost time (torch, pandas, MLflow) stand in the commands that need t
 from __future__ import annotations
 
 import contextlib
-import enum
 import json
 import sys
 import warnings
@@ -16,11 +15,36 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lipbench import printing, signals
+from lipbench import completion, printing, signals
 from lipbench.errors import STORAGE_ERRORS, Mark, UserError
+from lipbench.options import (
+    Checkpoint,
+    CheckpointOption,
+    Checkpoints,
+    DeviceOption,
+    JsonOption,
+    KeepOption,
+    LossName,
+    MethodName,
+    OnlyOption,
+    PluginOption,
+    ProtocolName,
+    ResultsArgument,
+    RetryOption,
+    RunsArgument,
+    RunsOption,
+    SetOption,
+    SharersOption,
+    SuiteArgument,
+    SuiteName,
+    TrackingOption,
+    VersionOption,
+    WeightsOption,
+    WorkersOption,
+)
 from lipbench.printing import say
-from lipbench.urls import absolute, is_masked, masked, without_password
-from lipbench.words import counted
+from lipbench.urls import is_masked, masked, without_password
+from lipbench.words import are, counted
 
 if TYPE_CHECKING:
     from lipbench.display import Display
@@ -42,80 +66,19 @@ T = TypeVar("T")
 _STOPPED = 130  # the exit code of a command that a signal has stopped
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
+# The groups of `--help`, in its order.
+_RUN = "Run"
+_LOOK = "Look at results"
+_AGAIN = "Score and measure again"
+_WHAT = "What there is, and your own methods"
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare the ways of controlling a GAN discriminator's Lipschitz constant.",
     epilog="Start with: lipbench run quickstart, then: lipbench report runs/quickstart",
 )
-
-SuiteArgument = Annotated[
-    str, typer.Argument(metavar="SUITE", help="A suite file, or the name of an installed one.")
-]
-ResultsArgument = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="A suite's results, e.g. runs/cifar_grid.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),
-]
-OnlyOption = Annotated[
-    str,
-    typer.Option(metavar="method=..,setting=..", help="Some of the suite's runs (also seed=..)."),
-]
-PluginOption = Annotated[
-    list[Path] | None,
-    typer.Option(metavar="FILE", help="A method of your own: a Python file, no installing."),
-]
-RunsOption = Annotated[Path, typer.Option(help="Where results go: RUNS_DIR/<suite>/.")]
-RunsArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN...", help="Runs' folders, or suites' results: all their runs."),
-]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
-]
-
-
-class Checkpoint(enum.Enum):
-    """Which generator of a run: the last one, or the one that the selection scores chose."""
-
-    LAST = "last"
-    BEST = "best"
-
-
-class Checkpoints(enum.Enum):
-    """Which generators of a run."""
-
-    LAST = "last"
-    BEST = "best"
-    BOTH = "both"
-
-
-CheckpointOption = Annotated[Checkpoints, typer.Option(help="Which generator is scored.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at a time. Default: one a core, or what the GPUs offer."),
-]
-SharersOption = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
-RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
-KeepOption = Annotated[
-    bool, typer.Option("--keep-changed", help="Keep runs made by a method's old code.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TrackingOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URI",
-        envvar="MLFLOW_TRACKING_URI",
-        help="MLflow store. Default: the one of these results, or sqlite:///RUNS_DIR/mlflow.db.",
-        callback=lambda uri: uri and absolute(uri),
-    ),
-]
 
 
 def main() -> None:
@@ -157,7 +120,12 @@ def _shown_damage() -> Iterator[None]:
         yield
 
 
-@app.command()
+@app.callback()
+def _app(version: VersionOption = False) -> None:
+    pass
+
+
+@app.command(rich_help_panel=_RUN)
 def run(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -203,10 +171,15 @@ def run(
     _conclude(folder, outcomes, len(tasks), uri)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def tune(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study's file, or an installed one's name.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study's file, or an installed one's name.",
+            autocompletion=completion.suites,
+        ),
     ],
     set_: SetOption = None,
     plugin: PluginOption = None,
@@ -292,7 +265,7 @@ def tune(
     _conclude_study(folder, location, uri, display.stopped)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def plan(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -314,60 +287,15 @@ def plan(
     printing.show_plan(made, chosen, _suite_folder(runs_dir, made.name))
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
-    """Show how the runs stand: completed, running, queued, diverged or failed, and why."""
-    from lipbench.store import RESULTS, Status, SuiteFolder
+    """Show how the runs stand, their scores so far, and why some have none."""
+    from lipbench.status import show_status
 
-    folder = SuiteFolder(results)
-    made = folder.plan()
-    statuses, folders = folder.statuses(), folder.folders()
-    rows = []
-    for planned in made.runs:
-        state = statuses.get(planned.spec.hash, Status())
-        found = folders.get(planned.spec.hash)
-        rows.append(
-            {
-                "run_id": found.path.name if found else planned.id,
-                "method": planned.method,
-                "setting": planned.setting,
-                "seed": planned.spec.seed,
-                "outcome": state.outcome,
-                "cause": state.cause,
-                "generator_updates": state.update,
-                "planned_updates": planned.spec.budget.generator_updates,
-            }
-        )
-    if folder.is_locked() is None and any(row["outcome"] == "running" for row in rows):
-        say(
-            f"{folder.path}: this file system has no locks, so a run that is shown as running may "
-            "have been interrupted",
-            error=True,
-        )
-    others = len(set(folders) - {planned.spec.hash for planned in made.runs})
-    uncounted = list(folder.uncounted().values())
-    if as_json:
-        facts = {"suite": made.name, "runs": rows, "other_runs": others, "not_counted": uncounted}
-        print(json.dumps(facts, indent=1))
-        return
-    for line in uncounted:
-        say(line, error=True)
-    if made.tuning:
-        from lipbench.results.frame import load_trials
-
-        printing.show_study(made, folder)
-        printing.show_trials(made.tuning, load_trials(results))
-        confirming = [row for row, run in zip(rows, made.runs, strict=True) if _confirms(run)]
-        done = sum(row["outcome"] in RESULTS for row in confirming)
-        searches = len(made.tuning.search) * len(made.tuning.seeds)
-        a_search = made.tuning.configurations * len(made.tuning.confirm_seeds)
-        wanted = max(len(confirming), searches * a_search)
-        if wanted:
-            say(f"best configurations again, with fresh seeds: {done} of {wanted} runs")
-    printing.show_status(made.name, rows, others, studied=made.tuning is not None)
+    show_status(results, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def report(
     results: ResultsArgument,
     protocol: Annotated[
@@ -393,12 +321,16 @@ def report(
         say(f"MLflow did not take the report ({problem})", error=True)
 
 
-@app.command("eval")
+@app.command("eval", rich_help_panel=_AGAIN)
 def evaluate(
     runs: RunsArgument,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME_OR_FILE", help="A protocol. Default: each suite's own."),
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="A protocol. Default: each suite's own.",
+            autocompletion=completion.protocols,
+        ),
     ] = None,
     checkpoint: CheckpointOption = Checkpoints.LAST,
     device: DeviceOption = None,
@@ -426,7 +358,7 @@ def evaluate(
                     printing.show_record(run, by, record)
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def audit(
     runs: RunsArgument,
     images: Annotated[
@@ -448,9 +380,12 @@ def audit(
                 printing.show_audit(run, facts)
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.runs),
+    ],
     out: Annotated[
         Path, typer.Option(help="A grid (a .png), or else a folder of single images.")
     ] = Path("samples.png"),
@@ -482,7 +417,7 @@ def sample(
     say(f"{count} images of update {update:,}: {out}")
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def cost(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -504,9 +439,7 @@ def cost(
     width: Annotated[
         float | None, typer.Option(help="In place of the suite's architecture.width.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
-    ] = None,
+    device: DeviceOption = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the CPU. Default: 1, as a run has.")
     ] = None,
@@ -535,11 +468,9 @@ def cost(
     say(f"cost:    {folder.path / 'cost.json'}")
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
 def methods(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show this method's card.")
-    ] = None,
+    name: MethodName = None,
     plugin: PluginOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -563,11 +494,39 @@ def methods(
         printing.show_methods(rows)
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
+def suites(name: SuiteName = None, as_json: JsonOption = False) -> None:
+    """List the installed suites and studies with their size, or show one's card."""
+    from lipbench import listing
+
+    listing.suites(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
+def protocols(name: ProtocolName = None, as_json: JsonOption = False) -> None:
+    """List the protocols, which say how scores are computed, or show one's record."""
+    from lipbench import listing
+
+    listing.protocols(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
+def losses(name: LossName = None, as_json: JsonOption = False) -> None:
+    """List the adversarial losses, or show one's parameters and source."""
+    from lipbench import listing
+
+    listing.losses(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="METHOD", help="By name; if none is named, those of --plugin."),
+        typer.Argument(
+            metavar="METHOD",
+            help="By name; if none is named, those of --plugin.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     plugin: PluginOption = None,
     set_: Annotated[
@@ -620,7 +579,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
 def new_method(
     name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
 ) -> None:
@@ -643,7 +602,7 @@ def new_method(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
     from lipbench.records import Damaged
@@ -673,8 +632,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
         raise UserError(f"MLflow at {uri} did not take it ({problem})") from error
     for remark in mirror.remarks:
         say(remark)
-    are = "is" if sent == 1 else "are"
-    say(f"{counted(sent, 'run')} {are} in {uri}, experiment {made.name}")
+    say(f"{counted(sent, 'run')} {are(sent)} in {uri}, experiment {made.name}")
     if damaged:
         raise typer.Exit(1)
 
@@ -882,8 +840,10 @@ def _watch(
 
 def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.status import show_found
     from lipbench.store import ENDED, RESULTS
 
+    show_found(folder.path, folder.plan())
     statuses = folder.statuses()
     planned = {run.spec.hash for run in folder.plan().runs}
     outcomes = [status.outcome for h, status in statuses.items() if h in planned]
@@ -942,8 +902,10 @@ def _seen_at(uri: str) -> str:
 
 def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.score_table import show_scores
     from lipbench.store import RESULTS
 
+    show_scores(folder.path, folder.plan())
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
     say(f"report:  lipbench report {folder.path}\nMLflow:  {_seen_at(uri)}")

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lipbench.urls import masked
-from lipbench.words import counted
+from lipbench.words import are, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,6 @@ _PIPED_WIDTH = 400
 def say(text: str, error: bool = False) -> None:
     """Print now, to the standard output or that of errors; no secret of a URL is printed."""
     print(masked(text), file=sys.stderr if error else sys.stdout, flush=True)
-
-
-def _more(runs: int) -> str:
-    return f"{runs:,} more run is" if runs == 1 else f"{runs:,} more runs are"
 
 
 def show_notes(notes: Iterable[str]) -> None:
@@ -146,7 +142,11 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     table.add_row("results", f"{folder.path}: {outcomes}")
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
-        table.add_row("", f"{_more(others)} not in this suite; the folder keeps them")
+        table.add_row(
+            "",
+            f"{counted(others, 'more run')} {are(others)} not in this suite; the "
+            "folder keeps them",
+        )
     statuses = folder.statuses()
     left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
     seconds, known = outlook.estimate(left, folder.path.parent)
@@ -239,32 +239,6 @@ def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     show(table)
 
 
-def show_status(name: str, rows: list[dict[str, Any]], others: int, studied: bool = False) -> None:
-    """Print what is not completed; of a study, neither what was pruned or has diverged."""
-    from collections import Counter
-
-    usual = ("completed", "pruned", "diverged") if studied else ("completed",)
-    outcomes = Counter(row["outcome"] for row in rows)
-    say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
-    if others:
-        say(f"{_more(others)} in this folder and not in the current suite")
-    table = table_of("method", "setting", "seed", "outcome", "updates", "cause")
-    for row in rows:
-        if row["outcome"] not in usual:
-            updates = f"{row['generator_updates']}/{row['planned_updates']}"
-            shown = [
-                row["method"],
-                row["setting"],
-                row["seed"],
-                row["outcome"],
-                updates,
-                row["cause"],
-            ]
-            table.add_row(*("" if value is None else str(value) for value in shown))
-    if table.row_count:
-        show(table)
-
-
 def follow_cost(
     samples: Iterable[Sample], cases: int, rounds: int, device: torch.device
 ) -> list[Sample]:
@@ -351,11 +325,8 @@ def show_methods(rows: list[tuple[str, str, str, str]]) -> None:
 def show_card(card: Card) -> None:
     """Print everything that a method says about itself."""
     say(f"{card.name} ({card.label}), {card.origin}: {card.path}\n\n{card.description}\n")
-    fields = {
-        field.name: f"{field.type}, default {field.default}" for field in card.hyperparameters
-    }
     rows = {
-        "hyperparameters": [f"{name}: {about}" for name, about in fields.items()] or ["none"],
+        "hyperparameters": [str(field) for field in card.hyperparameters] or ["none"],
         "hooks": [", ".join(card.hooks) or "none"],
         "claims": list(card.claims) or ["no bound"],
         "does to D": list(card.traits),
@@ -369,11 +340,16 @@ def show_card(card: Card) -> None:
         ],
         "papers": [str(paper) for paper in card.papers],
     }
+    show_facts(rows)
+    for paper in card.papers:
+        say(f"\n{paper.bibtex}")
+
+
+def show_facts(rows: Mapping[str, Iterable[str]]) -> None:
+    """Print headings with one or more lines each; none where it has no line."""
     for heading, lines in rows.items():
         for index, line in enumerate(lines):
             say(_hanging("" if index else heading, line))
-    for paper in card.papers:
-        say(f"\n{paper.bibtex}")
 
 
 def _hanging(heading: str, text: str) -> str:
