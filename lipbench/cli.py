@@ -47,7 +47,10 @@ from lipbench.urls import is_masked, masked, without_password
 from lipbench.words import are, counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lipbench.display import Display
+    from lipbench.eta import Forecast
     from lipbench.executors import Event
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
@@ -147,6 +150,7 @@ def run(
     plan, registry, chosen = _plan(suite, set_, only, plugin)
 
     from lipbench import executors, outlook, paths, sweep
+    from lipbench.eta import Forecast
     from lipbench.store import default_tracking_uri
 
     folder = _suite_folder(runs_dir, plan.name)
@@ -164,9 +168,10 @@ def run(
         say(_summary(plan, folder, len(tasks)))
         printing.show_notes(plan.dataset.notes)
         if tasks:
-            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
+            _prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
-        display = _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks))
+        forecast = Forecast([t.run for t in tasks], len(devices), outlook.timings(runs_dir))
+        display = _display(plan, len(tasks), forecast)
         outcomes = _watch(executors.execute(tasks, devices), (uri, folder, plan), display)
     _conclude(folder, outcomes, len(tasks), uri)
 
@@ -223,6 +228,7 @@ def tune(
         return
 
     from lipbench import executors, outlook, paths, run, sweep
+    from lipbench.eta import Forecast
     from lipbench.store import default_tracking_uri
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
@@ -257,10 +263,12 @@ def tune(
             sweep.check_unchanged(runs, folder, registry, keep_changed)
         left = tuner.left()
         if left != 0:
-            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
+            _prepare(plan, cache, inception_weights, devices[0])
         printing.show_study(plan, folder, left)
         stack.callback(tuner.close)
-        display = _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base))
+        forecast = Forecast([], len(devices), outlook.timings(runs_dir))
+        forecast.expect(left or 0)
+        display = _display(plan, left, forecast)
         _watch(executors.execute_from(tuner, devices), (uri, folder, plan), display, tuner)
     _conclude_study(folder, location, uri, display.stopped)
 
@@ -732,10 +740,12 @@ def _resources(device: str | None) -> Resources:
     import torch
 
     from lipbench import executors
+    from lipbench.display import Steps
     from lipbench.run import Resources, limit_threads
 
     limit_threads()
-    return Resources(torch.device(executors.slots(device, 1, 1)[0]))
+    on = torch.device(executors.slots(device, 1, 1)[0])
+    return Resources(on, Steps(lambda line: say(line, error=True)))
 
 
 def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:
@@ -789,15 +799,28 @@ def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     return SuiteFolder(runs_dir / name)
 
 
-def _display(plan: Plan, total: int | None, images: float) -> Display:
-    from rich.console import Console
+def _prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
+    """Make what all runs need, showing how far that is, and print notes on the dataset."""
+    from lipbench import sweep
+    from lipbench.display import preparing
 
+    with preparing(_console()) as report:
+        notes = sweep.prepare(plan, cache, weights, device, report)
+    printing.show_notes(notes)
+
+
+def _display(plan: Plan, total: int | None, forecast: Forecast) -> Display:
     from lipbench.display import Display
 
     primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
+    return Display(_console(), total, forecast, primary)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
     output = printing.Output(sys.stdout)
-    console = Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
-    return Display(console, total, images, primary)
+    return Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
 
 
 def _watch(

@@ -37,7 +37,12 @@ CPU_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: started, progress, scored, remarked, finished, stopping, tick."""
+    """Something that happened: started, preparing, began, progress, scored, remarked, finished,
+    stopping, tick.
+
+    A run that is preparing has facts `what`, `done` and `total`; one that began to train, the
+    update that it had reached before.
+    """
 
     kind: str
     task: Task | None = None
@@ -297,13 +302,18 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
         torch.set_num_threads(1)
     else:
         torch.cuda.set_device(device)
-    resources = Resources(torch.device(device))
+
+    def report(what: str, done: int, total: int) -> None:
+        notify("preparing", {"what": what, "done": done, "total": total})
+
+    resources = Resources(torch.device(device), report)
     found = process_state.capture()
     sent = 0.0
 
     def notify(kind: str, facts: dict[str, Any]) -> bool:
         nonlocal sent
-        if kind != "progress" or time.monotonic() - sent > PROGRESS_SECONDS:
+        often = kind in ("progress", "preparing")
+        if not often or time.monotonic() - sent > PROGRESS_SECONDS:
             sent = time.monotonic()
             connection.send((kind, facts))
         return not _is_question(task, kind, facts) or bool(connection.recv())
