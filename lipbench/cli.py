@@ -392,7 +392,7 @@ def audit(
 def sample(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.runs),
+        typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.results),
     ],
     out: Annotated[
         Path, typer.Option(help="A grid (a .png), or else a folder of single images.")

@@ -51,19 +51,10 @@ def plugin_files(incomplete: str) -> list[str]:
 
 
 def results(incomplete: str) -> list[str]:
-    """Return the folders of results: those in `runs`, and on the path typed so far."""
-    usual = [f"{path.parent}" for path in _plans(Path("runs"))]
-    typed = [path for path in _paths(incomplete) if path not in usual and path != "runs/"]
+    """Return the results in `runs`, and the folders of the path typed so far: runs are such."""
+    usual = [str(path.parent) for path in _plans(Path("runs"))]
+    typed = [path for path in _paths(incomplete) if path.rstrip("/") not in [*usual, "runs"]]
     return [*_beginning(usual, incomplete), *typed]
-
-
-def runs(incomplete: str) -> list[str]:
-    """Return folders of results and, within one, its runs."""
-    return (
-        [*results(incomplete), *_paths(incomplete)]
-        if "/runs/" in incomplete
-        else results(incomplete)
-    )
 
 
 def devices(incomplete: str) -> list[str]:

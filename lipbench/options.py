@@ -54,7 +54,7 @@ RunsArgument = Annotated[
     typer.Argument(
         metavar="RUN...",
         help="Runs' folders, or suites' results: all their runs.",
-        autocompletion=completion.runs,
+        autocompletion=completion.results,
     ),
 ]
 DeviceOption = Annotated[

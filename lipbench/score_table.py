@@ -38,7 +38,34 @@ def show_scores(folder: Path, plan: Plan) -> None:
     settings = tuple(dict.fromkeys(run.setting for run in plan.runs))
     grid = cells(_results(plan, runs, methods, settings), about.name)
     if any(cell.ended for cell in grid.values()):
-        _show(grid, methods, settings, about)
+        show_grid(grid, methods, settings, about)
+
+
+def show_grid(
+    grid: Mapping[tuple[str, str], Cell],
+    methods: Sequence[str],
+    settings: Sequence[str],
+    about: Score,
+) -> None:
+    """Print the cell of each method and setting, as far as there is room for them."""
+    usual = statistics.mode(cell.runs for cell in grid.values() if cell.runs)
+    columns = {s: _column({m: grid[m, s] for m in methods}, about, usual) for s in settings}
+    rows = _first({m: [grid[m, s] for s in settings] for m in methods})
+    shown = _fitting(rows, columns)
+    better = "higher" if about.higher_is_better else "lower"
+    over = f"median over {counted(usual, 'seed')}" if usual > 1 else "1 seed"
+    say(f"{about.title}, {better} is better, {over}:")
+    table = table_of("method", *shown)
+    for method in rows:
+        table.add_row(method, *(columns[setting][method] for setting in shown))
+    show(table)
+    if any(_BEST in columns[setting][method] for setting in shown for method in rows):
+        say(f"{_BEST} the best at its setting")
+    if left := len(methods) - len(rows):
+        say(f"{left:,} more {'method' if left == 1 else 'methods'} {are(left)} not shown: these "
+            "have the best medians over settings")  # fmt: skip
+    if left := len(settings) - len(shown):
+        say(f"{counted(left, 'more setting')} {are(left)} not shown, for want of width")
 
 
 def show_confirmed(folder: Path, plan: Plan) -> None:
@@ -96,32 +123,6 @@ def _results(
     )
 
 
-def _show(
-    grid: Mapping[tuple[str, str], Cell],
-    methods: Sequence[str],
-    settings: Sequence[str],
-    about: Score,
-) -> None:
-    usual = statistics.mode(cell.runs for cell in grid.values() if cell.runs)
-    columns = {s: _column({m: grid[m, s] for m in methods}, about, usual) for s in settings}
-    rows = _first({m: [grid[m, s] for s in settings] for m in methods})
-    shown = _fitting(rows, columns)
-    better = "higher" if about.higher_is_better else "lower"
-    over = f"median over {counted(usual, 'seed')}" if usual > 1 else "1 seed"
-    say(f"{about.title}, {better} is better, {over}:")
-    table = table_of("method", *shown)
-    for method in rows:
-        table.add_row(method, *(columns[setting][method] for setting in shown))
-    show(table)
-    if any(_BEST in columns[setting][method] for setting in shown for method in rows):
-        say(f"{_BEST} the best at its setting")
-    if left := len(methods) - len(rows):
-        say(f"{left:,} more {'method' if left == 1 else 'methods'} {are(left)} not shown: these "
-            "have the best medians over settings")  # fmt: skip
-    if left := len(settings) - len(shown):
-        say(f"{counted(left, 'more setting')} {are(left)} not shown, for want of width")
-
-
 def _column(column: Mapping[str, Cell], about: Score, usual: int) -> dict[str, str]:
     best = called_best(column, about)
     return {
@@ -167,9 +168,8 @@ def _first(rows: Mapping[str, Sequence[Cell]]) -> list[str]:
 
 def _fitting(rows: Iterable[str], columns: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the settings, at least one, whose columns are as wide as a terminal together."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
     rows = list(rows)
-    left = width - max(len(name) for name in [*rows, "method"])
+    left = _width() - max(len(name) for name in [*rows, "method"])
     shown: list[str] = []
     for setting, column in columns.items():
         left -= _GAP + max(len(text) for text in [setting, *(column[m] for m in rows)])
@@ -177,3 +177,7 @@ def _fitting(rows: Iterable[str], columns: Mapping[str, Mapping[str, str]]) -> l
             break
         shown.append(setting)
     return shown
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH
