@@ -422,7 +422,7 @@ def sample(
         pictures.save(out, pictures.grid(images))
     else:
         pictures.save_each(out, images)
-    say(f"{count} images of update {update:,}: {out}")
+    say(f"{counted(count, 'image')} of update {update:,}: {out}")
 
 
 @app.command(rich_help_panel=_AGAIN)

@@ -19,6 +19,7 @@ from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
 from lipbench.run import Resources, Task, run
 from lipbench.store import RESULTS, RunFolder, Status
+from lipbench.words import counted
 
 PROGRESS_SECONDS = 0.5
 _TICK_SECONDS = 0.25
@@ -94,7 +95,7 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     if kind == "cpu":
         return ["cpu"] * (workers or machine.cores())
     if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
-        raise UserError(f"device {device} is not here; torch sees {gpus} GPUs")
+        raise UserError(f"device {device} is not here; torch sees {counted(gpus, 'GPU')}")
     chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
     every = chosen * runs_per_gpu  # one on each GPU before a second on any
     return every[: workers or len(every)]

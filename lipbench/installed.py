@@ -146,7 +146,7 @@ def _size(asked: Suite, combinations: int, settings: int) -> str:
     if asked.tune:
         budget, again = asked.tune.budget, asked.tune.confirm
         unit = budget.kind.removesuffix("s").replace("_", " ")
-        parts.append(f"{budget.amount:,.10g} {unit if budget.amount == 1 else f'{unit}s'}")
+        parts.append(counted(budget.amount, unit))
         if len(asked.seeds) > 1:
             parts.append(counted(len(asked.seeds), "seed"))
         confirmed = again.configurations * len(again.seeds)

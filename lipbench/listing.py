@@ -10,6 +10,7 @@ from typing import TypeVar
 from lipbench import installed
 from lipbench.installed import LossCard, ProtocolCard, SuiteCard
 from lipbench.printing import say, show, show_facts, table_of
+from lipbench.words import counted
 
 Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard)
 
@@ -62,7 +63,7 @@ def _show_suite(card: SuiteCard) -> None:
     show_facts(
         {
             "size": [card.size],
-            "each run": [f"{card.updates:,} updates of G on {card.dataset}"],
+            "each run": [f"{counted(card.updates, 'update')} of G on {card.dataset}"],
             "protocol": [card.protocol],
             "start it": [f"lipbench {_command(card)} {card.name}"],
         }
@@ -79,13 +80,14 @@ def _list_protocols(cards: Iterable[ProtocolCard]) -> None:
 
 def _show_protocol(card: ProtocolCard) -> None:
     counts = ["the dataset's" if n is None else f"{n:,}" for n in (card.n_real, card.n_fake)]
+    sets = counted(card.sets, "set")
     show_facts(
         {
             "protocol": [card.id],
             "source": [card.source],
             "datasets": [card.dataset],
             "features": [card.extractor],
-            "images": [f"real {counts[0]}, generated {counts[1]}, in up to {card.sets} sets"],
+            "images": [f"real {counts[0]}, generated {counts[1]}, in up to {sets}"],
             "scores": [", ".join(card.scores)],
             "ranks by": [card.scores[0]],
             "whole record": [card.record],

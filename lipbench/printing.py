@@ -127,8 +127,9 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
     table.add_row(
         "budget",
-        f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
-        f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
+        f"{counted(budget.generator_updates, 'update')} of G, "
+        f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
+        f"{budget.schedule} lr, {first.precision}",
     )
     table.add_row(
         "intervals",
@@ -137,7 +138,9 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     if first.ema_decay:
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
     table.add_row("protocol", made.protocol.sentence())
-    table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
+    table.add_row(
+        "in all", f"{counted(updates, 'update')} of G, {counted(images, 'image')} through D or G"
+    )
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
     table.add_row("results", f"{folder.path}: {outcomes}")
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
@@ -207,7 +210,9 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
     say(f"  {wanted}; {tuning.sampler}, {tuning.pruner}; {each}")
     if tuning.configurations:
         fresh = ", ".join(map(str, tuning.confirm_seeds))
-        say(f"  then the best {tuning.configurations} of each again with seeds {fresh}")
+        best = "best one" if tuning.configurations == 1 else f"best {tuning.configurations}"
+        seeds = "seed" if len(tuning.confirm_seeds) == 1 else "seeds"
+        say(f"  then the {best} of each again with {seeds} {fresh}")
     for note in tuning.notes:
         say(f"  {note}")
     show_notes(plan.dataset.notes)
@@ -261,15 +266,16 @@ def follow_cost(
             bar.update(task, advance=1, description=f"{name}: {sample.case.method}")
             if len(found) == cases:
                 left = outlook.duration(cost.estimate(found, device, rounds))
-                console.print(f"{cases} cases are warm; {rounds} rounds take about {left}")
+                warm = f"{counted(cases, 'case')} {are(cases)} warm"
+                take = "takes" if rounds == 1 else "take"
+                console.print(f"{warm}; {counted(rounds, 'round')} {take} about {left}")
     return found
 
 
 def show_cost(measured: Mapping[str, Any]) -> None:
     """Print what cost.json holds: a line on the machine and a table, one row a case."""
     m = measured
-    threads = "1 thread" if m["threads"] == 1 else f"{m['threads']} threads"
-    rounds = "1 round" if m["rounds"] == 1 else f"{m['rounds']} rounds"
+    threads, rounds = counted(m["threads"], "thread"), counted(m["rounds"], "round")
     place = m["processor"] if m["device"] == "cpu" else f"{m['device']}, {m['processor']}"
     say(
         f"{place}, {threads}, torch {m['torch']}\n"
@@ -373,14 +379,14 @@ def show_line(line: Line, verbose: bool = False) -> None:
 def show_exam(lines: list[Line], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     if cost:
-        say(f"  {len(lines)} of {len(lines)} cases passed")
+        say(f"  {len(lines)} of {counted(len(lines), 'case')} passed")
         say(
             f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
             "memory (on these small networks)\n"
         )
     else:
         failed = sum(not line.passed for line in lines)
-        say(f"  {failed} of {len(lines)} cases failed\n")
+        say(f"  {failed} of {counted(len(lines), 'case')} failed\n")
 
 
 def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:

@@ -62,7 +62,7 @@ def show_grid(
     if any(_BEST in columns[setting][method] for setting in shown for method in rows):
         say(f"{_BEST} the best at its setting")
     if left := len(methods) - len(rows):
-        say(f"{left:,} more {'method' if left == 1 else 'methods'} {are(left)} not shown: these "
+        say(f"{counted(left, 'more method')} {are(left)} not shown: these "
             "have the best medians over settings")  # fmt: skip
     if left := len(settings) - len(shown):
         say(f"{counted(left, 'more setting')} {are(left)} not shown, for want of width")

@@ -16,6 +16,7 @@ from lipbench.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
 from lipbench.run import Task, limit_threads, provenance
 from lipbench.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.words import were
 
 
 @dataclass(frozen=True)
@@ -192,8 +193,8 @@ def check_unchanged(
     found = changed(runs, suite, registry)
     if found and not keep_changed:
         raise UserError(
-            f"{_files(found)} changed since {len(found)} of these runs were made; --keep-changed "
-            "goes on with them, --set name=NAME begins a study anew"
+            f"{_files(found)} changed since {_made(found)}; --keep-changed goes on with "
+            f"{'it' if len(found) == 1 else 'them'}, --set name=NAME begins a study anew"
         )
 
 
@@ -207,10 +208,15 @@ def _settle_changes(
             suite.set_aside(folder)
         return
     raise UserError(
-        f"{_files(found)} changed since {len(found)} of these runs were made (the first is "
+        f"{_files(found)} changed since {_made(found)} (the first is "
         f"{found[0][0].path.name}); --rerun-changed makes them anew, --keep-changed keeps them"
     )
 
 
 def _files(found: list[tuple[RunFolder, str]]) -> str:
     return ", ".join(sorted({path for _, path in found}))
+
+
+def _made(found: list[tuple[RunFolder, str]]) -> str:
+    """Return how many runs were made before, as the end of a sentence."""
+    return f"{len(found):,} of these runs {were(len(found))} made"
