@@ -205,9 +205,9 @@ class Display:
             )
         ended = ", ".join(f"{count} {outcome}" for outcome, count in self._ended.items())
         summary = f"{counted(self._number(), 'run')} done"
-        if self._total is not None:
-            left = self._total - self._number()
-            of = counted(self._total, "run")
+        left = 0 if self._total is None else self._total - self._number()
+        if left:
+            of = counted(self._total or 0, "run")
             summary = f"{left:,} of {of} left, about {self._time_left()}"
         return Group(table, Text(f"{summary}; {ended}" if ended else summary, style="dim"))
 

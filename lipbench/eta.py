@@ -1,8 +1,9 @@
 """How long the rest of a sweep takes, while it runs. Imports no torch.
 
-A run takes its training (seconds per image, which differ by method), and the rest: start, scoring,
-audits. Both are learnt from the runs of this sweep. For a method that has not run yet, they come
-from earlier sweeps on this machine or, without any, from the other methods.
+A run takes its loading (of data and networks), its training (seconds per image, which differ by
+method), and the rest: scoring, audits. All are learnt from the runs of this sweep. For a method
+that has not run yet, they come from earlier sweeps on this machine or, without any, from the
+other methods.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class _Run:
     first: int = 0  # the update at which it began: not 0 where it was resumed
     update: int = 0
     apart: float = 0.0  # seconds of scoring since it began
+    is_first: bool = False  # of its worker, which starts a process and imports torch
 
     def trained(self) -> tuple[float, float]:
         """Return the seconds of training so far and its images; zeros before enough updates."""
@@ -54,10 +56,6 @@ class _Run:
         if self.began is None or updates < _ENOUGH:
             return 0.0, 0.0
         return self.heard - self.began - self.apart, updates * _images(self.run)
-
-    def rest(self) -> float:
-        """Return the seconds so far that were no training."""
-        return 0.0 if self.began is None else self.began - self.started + self.apart
 
 
 class Forecast:
@@ -81,7 +79,9 @@ class Forecast:
         self._known, self._clock = known or {}, clock
         self._training: Sums = defaultdict(_Sum)  # of images, by kind of run and by method
         self._rest: Sums = defaultdict(_Sum)  # of completed runs, by the same
+        self._loading = _Sum()  # of runs that were not the first of their worker
         self._whole = _Sum()  # of runs, however they ended
+        self._starts = 0
         self._filed: dict[str, tuple[str, str]] = {}
 
     def expect(self, left: int) -> None:
@@ -93,12 +93,16 @@ class Forecast:
         if self._waiting.pop(run.spec.hash, None) is None:
             self._unnamed = max(0, self._unnamed - 1)
         now = self._clock()
-        self._running[run.spec.hash] = _Run(run, now, now)
+        self._starts += 1
+        is_first = self._starts <= self._workers
+        self._running[run.spec.hash] = _Run(run, now, now, is_first=is_first)
 
     def began(self, run: PlannedRun, update: int) -> None:
         """Take in that a run begins to train, from the update that it had reached before."""
         one = self._running[run.spec.hash]
         one.began = one.heard = self._clock()
+        if not one.is_first:
+            self._loading.add(one.began - one.started, 1)
         one.first = one.update = update
 
     def progress(self, run: PlannedRun, update: int) -> None:
@@ -115,7 +119,7 @@ class Forecast:
     def ended(self, run: PlannedRun, outcome: str, cost: Mapping[str, float]) -> None:
         """Take in that a run has ended, and what its status says that it took."""
         one, now = self._running.pop(run.spec.hash), self._clock()
-        whole = now - one.started
+        whole = now - (one.started if one.began is None else one.began)
         self._whole.add(whole, 1)
         training, images = one.trained()
         if outcome == "completed" and "seconds_training" in cost and not one.first:
@@ -128,7 +132,6 @@ class Forecast:
     def left(self) -> float | None:
         """Return the seconds that the rest takes; None where nothing tells yet."""
         training = self._training_so_far()
-        now = self._clock()
         expected = {key: self._whole_run(run, training) for key, run in self._kinds().items()}
         waiting = [expected[self._keys(run)[0]] for run in self._waiting.values()]
         if self._unnamed:
@@ -136,11 +139,7 @@ class Forecast:
             known = [seconds for seconds in begun if seconds is not None]
             usual = _rate(self._whole)
             waiting += [usual or (mean(known) if known else None)] * self._unnamed
-        under_way = [
-            None if (whole := self._whole_run(one.run, training, one)) is None
-            else max(0.0, whole - (now - one.heard))
-            for one in self._running.values()
-        ]  # fmt: skip
+        under_way = [self._rest_of(one, training) for one in self._running.values()]
         return _makespan(under_way, waiting, self._workers)
 
     def _kinds(self) -> dict[str, PlannedRun]:
@@ -164,16 +163,26 @@ class Forecast:
                 sums[key].add(*one.trained())
         return sums
 
-    def _whole_run(
-        self, run: PlannedRun, training: Sums, begun: _Run | None = None
-    ) -> float | None:
-        """Return the seconds of a run, or of what is left of it; None where nothing tells."""
+    def _whole_run(self, run: PlannedRun, training: Sums) -> float | None:
+        """Return the seconds of a run; None where nothing tells."""
         pace = self._pace(run, training)
         if pace is None:
             return None
-        updates = run.spec.budget.generator_updates - (begun.update if begun else 0)
-        rest = max(0.0, self._usual_rest(run, training) - (begun.rest() if begun else 0.0))
-        return updates * _images(run) * pace + rest
+        loading = _rate(self._loading) or 0.0
+        return loading + work(run) * pace + self._usual_rest(run, training)
+
+    def _rest_of(self, one: _Run, training: Sums) -> float | None:
+        """Return the seconds that a run under way still takes; None where nothing tells."""
+        pace, since = self._pace(one.run, training), self._clock() - one.heard
+        if pace is None:
+            return None
+        rest = self._usual_rest(one.run, training)
+        if one.began is None:
+            loading = 0.0 if one.is_first else _rate(self._loading) or 0.0
+            return max(0.0, loading - since) + work(one.run) * pace + rest
+        updates = one.run.spec.budget.generator_updates - one.update
+        left = updates * _images(one.run) * pace + max(0.0, rest - one.apart)
+        return max(0.0, left - since)
 
     def _pace(self, run: PlannedRun, training: Sums) -> float | None:
         """Return the seconds per image of a run's training, from the nearest that is known."""
@@ -201,7 +210,7 @@ class Forecast:
             return rest
         if kind in self._known:
             return self._known[kind].seconds_scoring * self._drift(training)
-        return max((one.rest() for one in self._running.values()), default=0.0)
+        return max((one.apart for one in self._running.values()), default=0.0)
 
 
 def _makespan(

@@ -84,7 +84,7 @@ def test_a_pipe_gets_a_line_for_each_run_that_ends_with_the_time_that_is_left(
         clock.now = seconds
         display.show(Event(kind, tasks[0], facts))
     assert printed(console) == (
-        "[1/2]  completed  none  C  seed 0  fd_digits 123  24 s  (about 30 s left)\n"
+        "[1/2]  completed  none  C  seed 0  fd_digits 123  24 s  (about 26 s left)\n"
     )
     display.show(Event("started", tasks[1]))
     facts = {"what": "features of real images (test split)", "done": 3, "total": 9}

@@ -33,6 +33,7 @@ class Sweep:
     selection: float = 1.5  # seconds of each
     scoring: float = 8.0  # seconds, at the end
     loading: float = 2.0
+    start: float = 30.0  # seconds of a worker, before its first run
     now: float = 0.0
     noise: random.Random = field(default_factory=lambda: random.Random(0))
 
@@ -43,7 +44,7 @@ class Sweep:
         """Yield (when, what, facts) of one run."""
         total, at = run.spec.budget.generator_updates, start
         yield at, "started", {}
-        at += self.loading
+        at += self.loading + (self.start if start == 0 else 0)
         yield at, "began", {"update": 0}
         pace = self.images(run) * outlook.work(run) / total  # seconds per update
         part, training = total // self.selections, 0.0
@@ -176,3 +177,18 @@ def test_equally_long_runs_take_turns_by_method(runs):
         (0, "A"), (0, "F"), (1, "A"), (1, "F"), (2, "A"), (2, "F"),
     ]  # fmt: skip
     assert {run.setting for run in order[30:]} == {"C"}
+
+
+def test_what_a_worker_takes_to_start_is_not_expected_of_later_runs(write, plan_of):
+    (run, other) = plan_of(write(("updates: 6", "updates: 100"))).runs
+    sweep = Sweep([])
+    forecast = Forecast([run, other], 1, clock=lambda: sweep.now)
+    forecast.started(run)
+    sweep.now = 40.0
+    forecast.began(run, 0)
+    sweep.now = 60.0
+    forecast.progress(run, 100)
+    sweep.now = 65.0
+    forecast.scored(run, 100)
+    forecast.ended(run, "completed", {"seconds_training": 20.0})
+    assert forecast.left() == pytest.approx(20 + 5)
