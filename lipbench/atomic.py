@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import hashlib
 import os
 import re
@@ -40,11 +41,7 @@ def written(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
 
     It is removed at the end, unless it was renamed. Raises OSError as `replace` does.
     """
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent,
-        prefix=f".{path.name}.{_machine()}-{os.getpid()}-",
-        suffix=_SUFFIX,
-    )
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=_SUFFIX)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -57,6 +54,17 @@ def written(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def folder_beside(path: Path) -> Path:
+    """Make a temporary folder beside `path`, and return it; the caller removes it."""
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=_SUFFIX))
+
+
+def folders_left(path: Path) -> list[Path]:
+    """Return the temporary folders beside `path` that killed processes left."""
+    found = path.parent.glob(f".{glob.escape(path.name)}.*{_SUFFIX}")
+    return [folder for folder in found if folder.is_dir() and _is_left(folder)]
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files in a folder that killed processes left there.
 
@@ -64,15 +72,15 @@ def remove_leftovers(folder: Path) -> None:
     be deleted stays too: it does no harm.
     """
     for path in folder.glob(".*") if folder.is_dir() else ():
-        if _is_left(path):
+        if path.is_file() and _is_left(path):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
 def _is_left(path: Path) -> bool:
-    """Return whether a file is a temporary one that no process will rename."""
+    """Return whether a path is a temporary one that no process will rename."""
     ours = _OURS.fullmatch(path.name)
-    if not (ours or _OLDER.fullmatch(path.name)) or not path.is_file():
+    if not (ours or _OLDER.fullmatch(path.name)):
         return False
     if ours and ours["machine"] == _machine() and not _is_alive(int(ours["process"])):
         return True
@@ -89,6 +97,10 @@ def _is_alive(process: int) -> bool:
     except PermissionError:  # another user's
         pass
     return True
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.{_machine()}-{os.getpid()}-"
 
 
 @functools.cache

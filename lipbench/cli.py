@@ -43,7 +43,7 @@ from lipbench.options import (
     WorkersOption,
 )
 from lipbench.printing import say
-from lipbench.urls import is_masked, masked, without_password
+from lipbench.urls import is_masked, masked, remembered, without_password
 from lipbench.words import are, counted
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ app = typer.Typer(
     help="Compare the ways of controlling a GAN discriminator's Lipschitz constant.",
     epilog="Start with: lipbench run quickstart, then: lipbench report runs/quickstart",
 )
+
+
+_MANY_RUNS = 2000  # whose planning takes longer than a moment
 
 
 def main() -> None:
@@ -151,17 +154,17 @@ def run(
 
     from lipbench import executors, outlook, paths, sweep
     from lipbench.eta import Forecast
-    from lipbench.store import default_tracking_uri
 
     folder = _suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
-    uri = tracking_uri or default_tracking_uri(runs_dir)
     with folder.locked() as remark:
         folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
-        mended = [*folder.mend(), *sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
+        mended = folder.mend()
+        uri = _tracking_uri(tracking_uri, folder)
+        mended += [*sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
         for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
@@ -200,6 +203,7 @@ def tune(
             metavar="URL",
             envvar="LIPBENCH_STORAGE",
             help="journal, sqlite, or a database's URL. Default: the study's tune.storage.",
+            callback=lambda url: url and remembered(url),
         ),
     ] = None,
     resume: Annotated[
@@ -229,7 +233,6 @@ def tune(
 
     from lipbench import executors, outlook, paths, run, sweep
     from lipbench.eta import Forecast
-    from lipbench.store import default_tracking_uri
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
@@ -237,14 +240,14 @@ def tune(
     devices = executors.slots(device, workers, runs_per_gpu)
     made.check_device(devices[0])
     location = locate(storage or made.storage, folder.path)
-    uri = tracking_uri or default_tracking_uri(runs_dir)
-    plan = made.recorded(without_password(storage or made.storage))
+    plan = made.recorded(without_password(remembered(storage or made.storage)))
     with contextlib.ExitStack() as stack:
         alone = stack.enter_context(folder.shared())
         folder.check_kind(plan)
         made_with = run.provenance()
         with folder.deciding():
             remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, claimed=True)]
+            uri = _tracking_uri(tracking_uri, folder)
             _check_storage(folder, plan)
             tuner = Tuner(
                 made,
@@ -669,6 +672,9 @@ def _planned(
     suite, document, registry = read
 
     _load_own(registry)
+    runs = resolve.count(suite, document)
+    if runs > _MANY_RUNS:
+        say(f"planning {runs:,} runs", error=True)
     with printing.aside():
         made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, only_.chosen(made, only)

@@ -119,7 +119,7 @@ class Display:
         if event.kind == "stopping":
             self.stopped = True
             running = event.facts["running"]
-            of = f"{counted(running, 'running run')} {are(running)}"
+            of = f"{counted(running, 'run that trains', 'runs that train')} {are(running)}"
             self._line(f"stopping: {of} saved; the same command resumes")
         if event.task is not None:
             self._hear(event.kind, event.task, event.facts)

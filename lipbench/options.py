@@ -11,7 +11,7 @@ import typer
 
 from lipbench import __version__, completion
 from lipbench.printing import say
-from lipbench.urls import absolute
+from lipbench.urls import absolute, remembered
 
 SuiteArgument = Annotated[
     str,
@@ -101,7 +101,7 @@ TrackingOption = Annotated[
         metavar="URI",
         envvar="MLFLOW_TRACKING_URI",
         help="MLflow store. Default: the one of these results, or sqlite:///RUNS_DIR/mlflow.db.",
-        callback=lambda uri: uri and absolute(uri),
+        callback=lambda uri: uri and remembered(absolute(uri)),
     ),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: float, noun: str, plural: str | None = None) -> str:
     """Return a number and its noun, in the plural where it is not 1: by default with an s.
@@ -31,3 +33,13 @@ def were(number: int) -> str:
     ('were', 'was', 'were')
     """
     return "was" if number == 1 else "were"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return parts of a sentence with commas and an `and`.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +44,26 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIPBENCH_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Return a function that puts an empty MLflow store into a folder: to make one takes seconds.
+
+    A store that is there stays.
+    """
+    from mlflow import MlflowClient
+
+    empty = tmp_path_factory.mktemp("store") / "mlflow.db"
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    MlflowClient(f"sqlite:///{empty}").search_experiments()
+
+    def put(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        if not (folder / "mlflow.db").exists():
+            shutil.copy(empty, folder / "mlflow.db")
+
+    return put
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from lipbench import atomic
 from lipbench.errors import UserError
 
 LIST = ".report.json"  # the names of a report's files, within it
@@ -28,11 +28,12 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises OSError where a file cannot be written.
     """
     folder = folder.absolute()
+    _clean(folder)
     files = {**files, LIST: _listing(files)}
     is_ours = _ownership(folder)
     _require_room(folder, files, is_ours)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new = atomic.folder_beside(folder)
     try:
         for name, content in files.items():
             path = new / "new" / name
@@ -51,6 +52,14 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> None:
     finally:
         if folder.exists() or not (new / "old").exists():  # never the only copy of a report
             shutil.rmtree(new, ignore_errors=True)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what killed processes left beside a report; one that was moved aside comes back."""
+    for left in atomic.folders_left(folder):
+        if (left / "old").exists() and not os.path.lexists(folder):
+            (left / "old").rename(folder)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _listing(files: Mapping[str, bytes]) -> bytes:

@@ -52,6 +52,11 @@ class Results:
     machines: tuple[str, ...] = ()  # that made the runs
     tuning: Tuning | None = None  # how the study searched; its `runs` are the confirmations
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `load_trials` returns them
+    grids: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """A run's grids of images by its run_id, the oldest first; a file's name is the update."""
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """A run's spec as JSON by its run_id."""
+    revisions: tuple[str, ...] = ()  # of lipbench's code that made the runs
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
@@ -83,6 +88,8 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
     runs = every[shown].drop(columns="planned").reset_index(drop=True)
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
+    grids = {run.path.name: found for run in folders.values() if (found := run.samples())}
+    starts = [session for run in made for session in sessions(run)]
     settings = tuple(
         dict.fromkeys(run.setting for run in plan.runs if run.trial is None or run.trial.confirms)
     )
@@ -92,18 +99,24 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         runs=runs,
         left_out=int((~every["planned"]).sum()),
         curves=load_curves(folder),
-        samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},
+        samples={run_id: found[-1] for run_id, found in grids.items()},
         methods=tuple(plan.tuning.search if plan.tuning else {run.method: 0 for run in plan.runs}),
         settings=settings,
         protocol=protocol,
         published=published(),
         audits={run.path.name: audits for run in made if (audits := _audits(run))},
         cost=_cost(suite),
-        machines=tuple(
-            dict.fromkeys(_machine(s) for run in made for s in sessions(run) if "device" in s)
-        ),
+        machines=tuple(dict.fromkeys(_machine(s) for s in starts if "device" in s)),
         tuning=plan.tuning,
         trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
+        grids=grids,
+        specs={
+            folders[run.spec.hash].path.name if run.spec.hash in folders else run.id: (
+                run.spec.to_json()
+            )
+            for run in plan.unique
+        },
+        revisions=tuple(dict.fromkeys(str(s["revision"]) for s in starts if s.get("revision"))),
     )
 
 

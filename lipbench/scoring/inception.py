@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import io
 import urllib.error
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_inceptionv3 import (
-    URL_INCEPTION_V3,
-    FeatureExtractorInceptionV3,
-)
 
 from lipbench.errors import UserError
 from lipbench.scoring import weights
 from lipbench.scoring.features import Extractor
 
-FILE_NAME = PurePosixPath(URL_INCEPTION_V3).name
+if TYPE_CHECKING:  # importing it takes seconds
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
 _BATCH_SIZE = 32
 _LAYERS = (  # from the resized image to the pooled features
     "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1",
@@ -37,6 +37,8 @@ def locate(sha256: str, cache: Path, explicit: Path | None) -> Path:
     Raises UserError, naming URL, path and flag, if there is none. A cached file of another
     content is passed over; one that was given is refused by whoever reads it.
     """
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
     if explicit is not None:
         return explicit
     ours = cache / "weights" / FILE_NAME
@@ -89,6 +91,8 @@ def build(data: bytes) -> Extractor:
     torch-fidelity would unpickle whatever file it is given, so it is handed a copy that was
     written here, from tensors that were loaded as nothing but tensors.
     """
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     copy = io.BytesIO()
     torch.save(state, copy)

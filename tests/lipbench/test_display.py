@@ -121,6 +121,6 @@ def test_one_running_run_is_saved_in_the_singular(console):
     display.show(Event("stopping", facts={"running": 1}))
     display.show(Event("stopping", facts={"running": 2}))
     assert printed(console).splitlines() == [
-        "stopping: 1 running run is saved; the same command resumes",
-        "stopping: 2 running runs are saved; the same command resumes",
+        "stopping: 1 run that trains is saved; the same command resumes",
+        "stopping: 2 runs that train are saved; the same command resumes",
     ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch_fidelity.metric_isc import isc_features_to_metric
 
 from lipbench.errors import UserError
 from lipbench.scoring.features import Features
@@ -25,6 +24,8 @@ def value(fake: Features, real: Real, options: Options) -> float:
     compare it at one N and one number of splits only. Raises UserError for fewer than 2 images a
     split.
     """
+    from torch_fidelity.metric_isc import isc_features_to_metric  # takes seconds
+
     require_finite(fake)
     splits = _splits(fake, options)
     found = isc_features_to_metric(fake.logits, splits, shuffle=splits > 1, rng_seed=_SEED)

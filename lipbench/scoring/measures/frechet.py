@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh, lapack
 from torch import Tensor
-from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from lipbench.errors import UserError
 from lipbench.scoring.features import Features
@@ -39,6 +38,8 @@ class Fitted(NamedTuple):
 
 def moments(pooled: Tensor) -> Moments:
     """Return the moments of features (N, features); N must be 2 or more."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics  # takes seconds
+
     found = fid_features_to_statistics(pooled)
     return Moments(found["mu"], found["sigma"])
 

@@ -6,7 +6,6 @@ On Inception's features it is the KID.
 from __future__ import annotations
 
 from torch import Tensor
-from torch_fidelity.metric_kid import kid_features_to_metric
 
 from lipbench.errors import UserError
 from lipbench.scoring.features import Features
@@ -27,6 +26,8 @@ def value(fake: Features, real: Real, options: Options) -> float:
     It is unbiased, so a little below 0 is possible. Matches torch-fidelity's. Raises UserError
     for subsets larger than a set, or of fewer than 2 images.
     """
+    from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
+
     require_finite(fake)
     subsets, size = whole(options, "subsets"), whole(options, "subset_size", least=2)
     smaller = min(len(fake.pooled), len(real.features.pooled))

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import pickle
 import urllib.error
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_pinned_hash_is_the_one_in_the_published_files_name() -> None:
+    assert PurePosixPath(URL_INCEPTION_V3).name == inception.FILE_NAME
     assert f"weights-inception-2015-12-05-{INCEPTION_SHA256[:8]}.pth" == inception.FILE_NAME
 
 

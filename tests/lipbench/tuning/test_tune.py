@@ -95,9 +95,15 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path, cache):
+def terminal(tmp_path, cache, store):
     """Return a function that makes a folder to run `lipbench` in."""
-    return lambda name="here": Terminal(tmp_path / name, cache)
+
+    def terminal(name="here"):
+        made = Terminal(tmp_path / name, cache)
+        store(made.folder / "runs")
+        return made
+
+    return terminal
 
 
 def whole(terminal, storage=None):
@@ -171,7 +177,7 @@ def test_a_study_that_is_interrupted_says_so_and_goes_on(terminal):
     here.wait_for(lambda: (here.results / "plan.json").exists() and here.running())
     process.send_signal(signal.SIGINT)
     printed = here.end(process, code=130)
-    assert "stopping: 1 running run is saved" in printed
+    assert "stopping: 1 run that trains is saved" in printed
     assert not here.running()
     here.tune("--workers", "2")
     whole(here)

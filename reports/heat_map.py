@@ -1,0 +1,143 @@
+"""Each method at each setting, as colours: where a method works, and where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.patches import Rectangle
+
+from lipbench.protocols import SCORES, Score
+from lipbench.reporting import Exhibit, Figure, Omitted, tag
+from lipbench.results import Results
+from lipbench.results.cells import Cell, cells
+
+from ._draw import is_log, paper, plain
+from ._grid import number
+
+_INCHES_A_ROW = 0.24
+_INCHES_A_COLUMN = 0.62
+_WIDEST = 7.2
+_HATCH = "////"
+
+
+class HeatMap(Exhibit):
+    """Show the median over seeds of each method at each setting, the best methods first."""
+
+    title = "Where each method works"
+    order = 12
+    part = "answer"
+
+    def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        if results.tuning:
+            return  # its configurations are not the same for all methods
+        if len(results.settings) < 2:
+            yield Omitted("one setting makes no map of methods and settings")
+            return
+        primary = results.protocol.primary
+        found = cells(results, primary)
+        if not any(math.isfinite(cell.median) for cell in found.values()):
+            yield Omitted("no map of methods and settings: no cell has a finite score")
+            return
+        yield _figure(results, SCORES[primary], found)
+
+
+def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell]) -> Figure:
+    methods = sorted(results.methods, key=lambda m: _standing(results, about, found, m))
+    medians = pd.DataFrame(
+        [[found[method, setting].median for setting in results.settings] for method in methods],
+        index=[plain(method) for method in methods],
+        columns=[plain(setting) for setting in results.settings],
+    )
+    known = medians.where(np.isfinite(medians))
+    width = min(_WIDEST, 1.9 + _INCHES_A_COLUMN * len(results.settings))
+    drawing = paper(0.8 + _INCHES_A_ROW * len(methods), width)
+    axes = drawing.add_subplot()
+    lowest, highest = float(known.min().min()), float(known.max().max())
+    log = is_log(about) and lowest > 0
+    few = len(methods) * len(results.settings) <= 150
+    texts = known.map(lambda value: "" if math.isnan(value) else number(value, about))
+    sns.heatmap(
+        known,
+        ax=axes,
+        cmap="cividis" if about.higher_is_better else "cividis_r",
+        norm=(LogNorm if log else Normalize)(lowest, highest if highest > lowest else None),
+        annot=texts if few else False,
+        fmt="",
+        annot_kws={"fontsize": 7},
+        linewidths=0.8,
+        linecolor="#ffffff",
+        cbar_kws={"label": plain(about.title), "fraction": 0.05},
+    )
+    _frames(axes, results, about, found, methods)
+    axes.tick_params(length=0)
+    axes.set_xlabel("")
+    axes.set_ylabel("")
+    axes.tick_params(axis="y", rotation=0)
+    better = "higher" if about.higher_is_better else "lower"
+    return Figure(
+        "heat_map",
+        f"{about.title} of each method at each setting, the median over seeds; {better} is "
+        "better. Methods are in the order of their median over the settings.",
+        drawing,
+        tuple(_notes(found, log)),
+    )
+
+
+def _standing(
+    results: Results, about: Score, found: Mapping[tuple[str, str], Cell], method: str
+) -> tuple[float, float]:
+    """Return what sorts methods: the median over settings, and then the mean of what is finite."""
+    worst = math.inf
+    sign = -1 if about.higher_is_better else 1
+    row = [sign * found[method, setting].standing for setting in results.settings]
+    ended = sorted(worst if math.isnan(value) else value for value in row)
+    finite = [value for value in ended if math.isfinite(value)]
+    return ended[len(ended) // 2], float(np.mean(finite)) if finite else worst
+
+
+def _frames(axes, results, about, found, methods) -> None:  # type: ignore[no-untyped-def]
+    """Lay a rectangle over each cell that says its values, hatched where there is no number."""
+    for y, method in enumerate(methods):
+        for x, setting in enumerate(results.settings):
+            cell = found[method, setting]
+            without = not math.isfinite(cell.median)
+            axes.add_patch(
+                tag(
+                    Rectangle(
+                        (x, y),
+                        1,
+                        1,
+                        fill=False,
+                        linewidth=0,
+                        edgecolor="#999999",
+                        hatch=_HATCH if without and cell.diverged else None,
+                    ),
+                    method,
+                    _hover(method, setting, cell, about),
+                )
+            )
+
+
+def _hover(method: str, setting: str, cell: Cell, about: Score) -> str:
+    values = ", ".join(number(value, about) for value in cell.values)
+    parts = [f"{method}, {setting}"]
+    parts += [f"{about.title} {values}"] if values else []
+    parts += [f"{cell.diverged} diverged"] if cell.diverged else []
+    parts += [f"{sum(cell.collapsed)} collapsed"] if any(cell.collapsed) else []
+    parts += [f"{cell.missing} missing"] if cell.missing else []
+    return "; ".join(parts)
+
+
+def _notes(found: Mapping[tuple[str, str], Cell], log: bool) -> Iterator[str]:
+    every = found.values()
+    if log:
+        yield "The colours are logarithmic."
+    if any(not math.isfinite(cell.median) and cell.diverged for cell in every):
+        yield "Hatched: half of the runs or more diverged."
+    if any(not cell.ended for cell in every):
+        yield "Empty: no run has a result."
