@@ -358,7 +358,7 @@ def test_a_plan_of_too_many_runs_is_refused_before_it_is_made(write, plan_of, st
         tune = "tune: {search: {lr: [1, 2]}, budget: {trials: 1}}\nname: tiny"
         text = write(("name: tiny", tune), text=text.read_text())
         read, document = suite.read(text, [])
-        with pytest.raises(UserError, match="1,002,002 methods x 1 settings x 3 seeds"):
+        with pytest.raises(UserError, match="1,002,002 methods x 1 setting x 3 seeds"):
             studies.study(read, document, Registry("methods"), text.parent)
         return
     with pytest.raises(UserError, match=message):
