@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from dataclasses import dataclass
-from typing import Any
 
 from lipbench import bibliography, combinations
 from lipbench.bibliography import Paper
 from lipbench.losses import LOSSES
 from lipbench.method import Claim, Method
+from lipbench.parameterized import Hyperparameter, hyperparameters
 from lipbench.plugins import Plugin, Registry
-from lipbench.resolve import DEFAULT_LOSS, adapter
-
-_BOUNDS = {
-    "exclusiveMinimum": ">",
-    "minimum": ">=",
-    "exclusiveMaximum": "<",
-    "maximum": "<=",
-}
-_TYPES = {"number": "float", "integer": "int", "boolean": "bool", "string": "str"}
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """A field that a suite can set: its type with its range, and its default."""
-
-    name: str
-    type: str
-    default: str
+from lipbench.resolve import DEFAULT_LOSS
 
 
 @dataclass(frozen=True)
@@ -91,26 +73,6 @@ def papers(plugin: Plugin) -> list[Paper]:
     """Return the papers that a method names."""
     cls: type[Method] = plugin.load(Method)
     return bibliography.papers(cls.papers, plugin.path)
-
-
-def hyperparameters(cls: type[Method]) -> list[Hyperparameter]:
-    """Return a method's fields with their types, ranges and defaults."""
-    schema = adapter(cls).json_schema()  # type: ignore[arg-type]
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    return [
-        Hyperparameter(name, _type(about), str(defaults[name]))
-        for name, about in schema.get("properties", {}).items()
-    ]
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "enum" in about:
-        return " | ".join(map(str, about["enum"]))
-    if "anyOf" in about:
-        return " | ".join(_type(part) for part in about["anyOf"])
-    kind = _TYPES.get(about.get("type", ""), about.get("type", "any"))
-    limits = [f"{sign} {about[key]:g}" for key, sign in _BOUNDS.items() if key in about]
-    return f"{kind} {' and '.join(limits)}" if limits else kind
 
 
 def _claim(claim: Claim) -> str:

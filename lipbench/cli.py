@@ -6,7 +6,6 @@ Imports that cost time (torch, pandas, MLflow) stand in the commands that need t
 from __future__ import annotations
 
 import contextlib
-import enum
 import json
 import sys
 import warnings
@@ -16,14 +15,42 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lipbench import printing, signals
+from lipbench import completion, printing, signals
 from lipbench.errors import STORAGE_ERRORS, Mark, UserError
+from lipbench.options import (
+    Checkpoint,
+    CheckpointOption,
+    Checkpoints,
+    DeviceOption,
+    JsonOption,
+    KeepOption,
+    LossName,
+    MethodName,
+    OnlyOption,
+    PluginOption,
+    ProtocolName,
+    ResultsArgument,
+    RetryOption,
+    RunsArgument,
+    RunsOption,
+    SetOption,
+    SharersOption,
+    SuiteArgument,
+    SuiteName,
+    TrackingOption,
+    VersionOption,
+    WeightsOption,
+    WorkersOption,
+)
 from lipbench.printing import say
-from lipbench.urls import absolute, is_masked, masked, remembered, without_password
-from lipbench.words import counted
+from lipbench.urls import is_masked, masked, remembered, without_password
+from lipbench.words import are, counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lipbench.display import Display
+    from lipbench.eta import Forecast
     from lipbench.executors import Event
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
@@ -42,80 +69,19 @@ T = TypeVar("T")
 _STOPPED = 130  # the exit code of a command that a signal has stopped
 _WORTH_MIRRORING = ("started", "scored", "finished")
 
+# The groups of `--help`, in its order.
+_RUN = "Run"
+_LOOK = "Look at results"
+_AGAIN = "Score and measure again"
+_WHAT = "What there is, and your own methods"
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare the ways of controlling a GAN discriminator's Lipschitz constant.",
     epilog="Start with: lipbench run quickstart, then: lipbench report runs/quickstart",
 )
-
-SuiteArgument = Annotated[
-    str, typer.Argument(metavar="SUITE", help="A suite file, or the name of an installed one.")
-]
-ResultsArgument = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="A suite's results, e.g. runs/cifar_grid.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),
-]
-OnlyOption = Annotated[
-    str,
-    typer.Option(metavar="method=..,setting=..", help="Some of the suite's runs (also seed=..)."),
-]
-PluginOption = Annotated[
-    list[Path] | None,
-    typer.Option(metavar="FILE", help="A method of your own: a Python file, no installing."),
-]
-RunsOption = Annotated[Path, typer.Option(help="Where results go: RUNS_DIR/<suite>/.")]
-RunsArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN...", help="Runs' folders, or suites' results: all their runs."),
-]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="The Inception weights of FID and IS, if not downloaded.")
-]
-
-
-class Checkpoint(enum.Enum):
-    """Which generator of a run: the last one, or the one that the selection scores chose."""
-
-    LAST = "last"
-    BEST = "best"
-
-
-class Checkpoints(enum.Enum):
-    """Which generators of a run."""
-
-    LAST = "last"
-    BEST = "best"
-    BOTH = "both"
-
-
-CheckpointOption = Annotated[Checkpoints, typer.Option(help="Which generator is scored.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at a time. Default: one a core, or what the GPUs offer."),
-]
-SharersOption = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
-RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
-KeepOption = Annotated[
-    bool, typer.Option("--keep-changed", help="Keep runs made by a method's old code.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-TrackingOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URI",
-        envvar="MLFLOW_TRACKING_URI",
-        help="MLflow store. Default: the one of these results, or sqlite:///RUNS_DIR/mlflow.db.",
-        callback=lambda uri: uri and remembered(absolute(uri)),
-    ),
-]
 
 
 _MANY_RUNS = 2000  # whose planning takes longer than a moment
@@ -160,7 +126,12 @@ def _shown_damage() -> Iterator[None]:
         yield
 
 
-@app.command()
+@app.callback()
+def _app(version: VersionOption = False) -> None:
+    pass
+
+
+@app.command(rich_help_panel=_RUN)
 def run(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -182,6 +153,7 @@ def run(
     plan, registry, chosen = _plan(suite, set_, only, plugin)
 
     from lipbench import executors, outlook, paths, sweep
+    from lipbench.eta import Forecast
 
     folder = _suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
@@ -199,17 +171,23 @@ def run(
         say(_summary(plan, folder, len(tasks)))
         printing.show_notes(plan.dataset.notes)
         if tasks:
-            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
+            _prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
-        display = _display(plan, len(tasks), sum(outlook.work(task.run) for task in tasks))
+        forecast = Forecast([t.run for t in tasks], len(devices), outlook.timings(runs_dir))
+        display = _display(plan, len(tasks), forecast)
         outcomes = _watch(executors.execute(tasks, devices), (uri, folder, plan), display)
     _conclude(folder, outcomes, len(tasks), uri)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def tune(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study's file, or an installed one's name.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study's file, or an installed one's name.",
+            autocompletion=completion.suites,
+        ),
     ],
     set_: SetOption = None,
     plugin: PluginOption = None,
@@ -254,6 +232,7 @@ def tune(
         return
 
     from lipbench import executors, outlook, paths, run, sweep
+    from lipbench.eta import Forecast
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
@@ -287,15 +266,17 @@ def tune(
             sweep.check_unchanged(runs, folder, registry, keep_changed)
         left = tuner.left()
         if left != 0:
-            printing.show_notes(sweep.prepare(plan, cache, inception_weights, devices[0]))
+            _prepare(plan, cache, inception_weights, devices[0])
         printing.show_study(plan, folder, left)
         stack.callback(tuner.close)
-        display = _display(plan, left, (left or 0) * outlook.images(made.candidates[0].base))
+        forecast = Forecast([], len(devices), outlook.timings(runs_dir))
+        forecast.expect(left or 0)
+        display = _display(plan, left, forecast)
         _watch(executors.execute_from(tuner, devices), (uri, folder, plan), display, tuner)
     _conclude_study(folder, location, uri, display.stopped)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def plan(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -317,60 +298,15 @@ def plan(
     printing.show_plan(made, chosen, _suite_folder(runs_dir, made.name))
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
-    """Show how the runs stand: completed, running, queued, diverged or failed, and why."""
-    from lipbench.store import RESULTS, Status, SuiteFolder
+    """Show how the runs stand, their scores so far, and why some have none."""
+    from lipbench.status import show_status
 
-    folder = SuiteFolder(results)
-    made = folder.plan()
-    statuses, folders = folder.statuses(), folder.folders()
-    rows = []
-    for planned in made.runs:
-        state = statuses.get(planned.spec.hash, Status())
-        found = folders.get(planned.spec.hash)
-        rows.append(
-            {
-                "run_id": found.path.name if found else planned.id,
-                "method": planned.method,
-                "setting": planned.setting,
-                "seed": planned.spec.seed,
-                "outcome": state.outcome,
-                "cause": state.cause,
-                "generator_updates": state.update,
-                "planned_updates": planned.spec.budget.generator_updates,
-            }
-        )
-    if folder.is_locked() is None and any(row["outcome"] == "running" for row in rows):
-        say(
-            f"{folder.path}: this file system has no locks, so a run that is shown as running may "
-            "have been interrupted",
-            error=True,
-        )
-    others = len(set(folders) - {planned.spec.hash for planned in made.runs})
-    uncounted = list(folder.uncounted().values())
-    if as_json:
-        facts = {"suite": made.name, "runs": rows, "other_runs": others, "not_counted": uncounted}
-        print(json.dumps(facts, indent=1))
-        return
-    for line in uncounted:
-        say(line, error=True)
-    if made.tuning:
-        from lipbench.results.frame import load_trials
-
-        printing.show_study(made, folder)
-        printing.show_trials(made.tuning, load_trials(results))
-        confirming = [row for row, run in zip(rows, made.runs, strict=True) if _confirms(run)]
-        done = sum(row["outcome"] in RESULTS for row in confirming)
-        searches = len(made.tuning.search) * len(made.tuning.seeds)
-        a_search = made.tuning.configurations * len(made.tuning.confirm_seeds)
-        wanted = max(len(confirming), searches * a_search)
-        if wanted:
-            say(f"best configurations again, with fresh seeds: {done} of {wanted} runs")
-    printing.show_status(made.name, rows, others, studied=made.tuning is not None)
+    show_status(results, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def report(
     results: ResultsArgument,
     protocol: Annotated[
@@ -396,12 +332,16 @@ def report(
         say(f"MLflow did not take the report ({problem})", error=True)
 
 
-@app.command("eval")
+@app.command("eval", rich_help_panel=_AGAIN)
 def evaluate(
     runs: RunsArgument,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME_OR_FILE", help="A protocol. Default: each suite's own."),
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="A protocol. Default: each suite's own.",
+            autocompletion=completion.protocols,
+        ),
     ] = None,
     checkpoint: CheckpointOption = Checkpoints.LAST,
     device: DeviceOption = None,
@@ -429,7 +369,7 @@ def evaluate(
                     printing.show_record(run, by, record)
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def audit(
     runs: RunsArgument,
     images: Annotated[
@@ -451,9 +391,12 @@ def audit(
                 printing.show_audit(run, facts)
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.results),
+    ],
     out: Annotated[
         Path, typer.Option(help="A grid (a .png), or else a folder of single images.")
     ] = Path("samples.png"),
@@ -482,10 +425,10 @@ def sample(
         pictures.save(out, pictures.grid(images))
     else:
         pictures.save_each(out, images)
-    say(f"{count} images of update {update:,}: {out}")
+    say(f"{counted(count, 'image')} of update {update:,}: {out}")
 
 
-@app.command()
+@app.command(rich_help_panel=_AGAIN)
 def cost(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -507,9 +450,7 @@ def cost(
     width: Annotated[
         float | None, typer.Option(help="In place of the suite's architecture.width.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N. Default: cuda if there is one.")
-    ] = None,
+    device: DeviceOption = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the CPU. Default: 1, as a run has.")
     ] = None,
@@ -538,11 +479,9 @@ def cost(
     say(f"cost:    {folder.path / 'cost.json'}")
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
 def methods(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show this method's card.")
-    ] = None,
+    name: MethodName = None,
     plugin: PluginOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -566,11 +505,39 @@ def methods(
         printing.show_methods(rows)
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
+def suites(name: SuiteName = None, as_json: JsonOption = False) -> None:
+    """List the installed suites and studies with their size, or show one's card."""
+    from lipbench import listing
+
+    listing.suites(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
+def protocols(name: ProtocolName = None, as_json: JsonOption = False) -> None:
+    """List the protocols, which say how scores are computed, or show one's record."""
+    from lipbench import listing
+
+    listing.protocols(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
+def losses(name: LossName = None, as_json: JsonOption = False) -> None:
+    """List the adversarial losses, or show one's parameters and source."""
+    from lipbench import listing
+
+    listing.losses(name, as_json)
+
+
+@app.command(rich_help_panel=_WHAT)
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="METHOD", help="By name; if none is named, those of --plugin."),
+        typer.Argument(
+            metavar="METHOD",
+            help="By name; if none is named, those of --plugin.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     plugin: PluginOption = None,
     set_: Annotated[
@@ -623,7 +590,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_WHAT)
 def new_method(
     name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
 ) -> None:
@@ -646,7 +613,7 @@ def new_method(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
     from lipbench.records import Damaged
@@ -676,8 +643,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
         raise UserError(f"MLflow at {uri} did not take it ({problem})") from error
     for remark in mirror.remarks:
         say(remark)
-    are = "is" if sent == 1 else "are"
-    say(f"{counted(sent, 'run')} {are} in {uri}, experiment {made.name}")
+    say(f"{counted(sent, 'run')} {are(sent)} in {uri}, experiment {made.name}")
     if damaged:
         raise typer.Exit(1)
 
@@ -700,7 +666,8 @@ def _plan(
 def _planned(
     read: tuple[Suite, Document, Registry], only: str
 ) -> tuple[Plan, Registry, list[PlannedRun]]:
-    from lipbench import paths, plan, resolve
+    from lipbench import only as only_
+    from lipbench import paths, resolve
 
     suite, document, registry = read
 
@@ -710,7 +677,7 @@ def _planned(
         say(f"planning {runs:,} runs", error=True)
     with printing.aside():
         made = resolve.plan(suite, document, registry, paths.cache_root())
-    return made, registry, plan.only(made, plan.parse_only(only))
+    return made, registry, only_.chosen(made, only)
 
 
 def _read(
@@ -779,10 +746,12 @@ def _resources(device: str | None) -> Resources:
     import torch
 
     from lipbench import executors
+    from lipbench.display import Steps
     from lipbench.run import Resources, limit_threads
 
     limit_threads()
-    return Resources(torch.device(executors.slots(device, 1, 1)[0]))
+    on = torch.device(executors.slots(device, 1, 1)[0])
+    return Resources(on, Steps(lambda line: say(line, error=True)))
 
 
 def _each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:
@@ -836,15 +805,28 @@ def _suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     return SuiteFolder(runs_dir / name)
 
 
-def _display(plan: Plan, total: int | None, images: float) -> Display:
-    from rich.console import Console
+def _prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
+    """Make what all runs need, showing how far that is, and print notes on the dataset."""
+    from lipbench import sweep
+    from lipbench.display import preparing
 
+    with preparing(_console()) as report:
+        notes = sweep.prepare(plan, cache, weights, device, report)
+    printing.show_notes(notes)
+
+
+def _display(plan: Plan, total: int | None, forecast: Forecast) -> Display:
     from lipbench.display import Display
 
     primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
+    return Display(_console(), total, forecast, primary)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
     output = printing.Output(sys.stdout)
-    console = Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
-    return Display(console, total, images, primary)
+    return Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
 
 
 def _watch(
@@ -887,8 +869,10 @@ def _watch(
 
 def _conclude_study(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.status import show_found
     from lipbench.store import ENDED, RESULTS
 
+    show_found(folder.path, folder.plan())
     statuses = folder.statuses()
     planned = {run.spec.hash for run in folder.plan().runs}
     outcomes = [status.outcome for h, status in statuses.items() if h in planned]
@@ -947,8 +931,10 @@ def _seen_at(uri: str) -> str:
 
 def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.score_table import show_scores
     from lipbench.store import RESULTS
 
+    show_scores(folder.path, folder.plan())
     good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
     bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
     say(f"report:  lipbench report {folder.path}\nMLflow:  {_seen_at(uri)}")

@@ -22,7 +22,8 @@ STORAGE_ERRORS = frozenset(
 )
 
 
-_MANY = 20
+_MANY = 20  # names, of which a message with a near one lists none
+_LISTED = 30  # names at most in a message
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,20 @@ def shortened(value: object, length: int = 80) -> str:
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does.
 
-    A long list of names is not told where one is near.
+    Capitals do not count in what is near. Of many names none is listed where one is near, and
+    else the first thirty.
 
     >>> unknown("method", "sgd", ["adam", "sdg"])
     "no method called 'sgd'; did you mean 'sdg'? There are adam, sdg"
+    >>> unknown("method", "ADAN", ["adam"])
+    "no method called 'ADAN'; did you mean 'adam'? There are adam"
     """
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    folded = {other.casefold(): other for other in reversed(known)}
+    near = [folded[n] for n in difflib.get_close_matches(str(name).casefold(), folded, n=1)]
     if near and len(known) > _MANY:
         return f"no {kind} called {shortened(str(name))}; did you mean {near[0]!r}?"
     hint = f"did you mean {near[0]!r}? There are" if near else "there are"
-    return f"no {kind} called {shortened(str(name))}; {hint} {', '.join(known) or 'none'}"
+    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    listed = ", ".join(known[:_LISTED]) or "none"
+    return f"no {kind} called {shortened(str(name))}; {hint} {listed}{more}"

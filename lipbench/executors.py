@@ -19,6 +19,7 @@ from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
 from lipbench.run import Resources, Task, run
 from lipbench.store import RESULTS, RunFolder, Status
+from lipbench.words import counted
 
 PROGRESS_SECONDS = 0.5
 _TICK_SECONDS = 0.25
@@ -37,7 +38,12 @@ CPU_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: started, progress, scored, remarked, finished, stopping, tick."""
+    """Something that happened: started, preparing, began, progress, scored, remarked, finished,
+    stopping, tick.
+
+    A run that is preparing has facts `what`, `done` and `total`; one that began to train, the
+    update that it had reached before.
+    """
 
     kind: str
     task: Task | None = None
@@ -89,7 +95,7 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     if kind == "cpu":
         return ["cpu"] * (workers or machine.cores())
     if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
-        raise UserError(f"device {device} is not here; torch sees {gpus} GPUs")
+        raise UserError(f"device {device} is not here; torch sees {counted(gpus, 'GPU')}")
     chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
     every = chosen * runs_per_gpu  # one on each GPU before a second on any
     return every[: workers or len(every)]
@@ -297,13 +303,18 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
         torch.set_num_threads(1)
     else:
         torch.cuda.set_device(device)
-    resources = Resources(torch.device(device))
+
+    def report(what: str, done: int, total: int) -> None:
+        notify("preparing", {"what": what, "done": done, "total": total})
+
+    resources = Resources(torch.device(device), report)
     found = process_state.capture()
     sent = 0.0
 
     def notify(kind: str, facts: dict[str, Any]) -> bool:
         nonlocal sent
-        if kind != "progress" or time.monotonic() - sent > PROGRESS_SECONDS:
+        often = kind in ("progress", "preparing")
+        if not often or time.monotonic() - sent > PROGRESS_SECONDS:
             sent = time.monotonic()
             connection.send((kind, facts))
         return not _is_question(task, kind, facts) or bool(connection.recv())

@@ -1,17 +1,19 @@
 """Adversarial losses on D's logits, all minimised.
 
 `real` is D(x) and `fake` is D(G(z)), 1-D tensors of logits; each loss is a mean over the batch.
+torch is imported by the first loss that is computed: `lipbench losses` lists them without it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Loss:
         raise NotImplementedError
 
 
+def _softplus(logits: Tensor) -> Tensor:
+    from torch.nn import functional
+
+    return functional.softplus(logits)
+
+
 @dataclass(frozen=True)
 class NonSaturating(Loss):
     """-log D for both players. `real_target` below 1 is one-sided label smoothing."""
@@ -44,14 +52,14 @@ class NonSaturating(Loss):
     real_target: Annotated[float, Gt(0), Le(1)] | None = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        wanted = F.softplus(-real).mean()
+        wanted = _softplus(-real).mean()
         if self.real_target is not None:
-            unwanted = F.softplus(real).mean()
+            unwanted = _softplus(real).mean()
             wanted = self.real_target * wanted + (1 - self.real_target) * unwanted
-        return wanted + F.softplus(fake).mean()
+        return wanted + _softplus(fake).mean()
 
     def generator(self, fake: Tensor) -> Tensor:
-        return F.softplus(-fake).mean()
+        return _softplus(-fake).mean()
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Saturating(NonSaturating):
     source = "Goodfellow et al. 2014"
 
     def generator(self, fake: Tensor) -> Tensor:
-        return -F.softplus(fake).mean()
+        return -_softplus(fake).mean()
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Hinge(Loss):
     source = "Lim & Ye 2017; Tran et al. 2017; Miyato et al. 2018, Eq. 16-17"
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        return (1 - real).relu().mean() + (1 + fake).relu().mean()
 
     def generator(self, fake: Tensor) -> Tensor:
         return -fake.mean()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lipbench import data, protocols, records, spec
-from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.protocols import Protocol
 from lipbench.spec import RunSpec
 from lipbench.suite import Intervals
 from lipbench.tuning import record
 from lipbench.tuning.record import Tuning
-
-_NAMED = 30  # methods and settings that a message lists
 
 
 @dataclass(frozen=True)
@@ -123,50 +120,3 @@ def from_json(fields: Any) -> Plan:
         tuple(map(Path, fields["plugins"])),
         record.from_json(fields["tuning"]) if fields.get("tuning") else None,
     )
-
-
-def only(plan: Plan, filters: Mapping[str, Sequence[str]]) -> list[PlannedRun]:
-    """Return the runs that match `--only method=..,setting=..,seed=..`.
-
-    A method goes by its label or its plugins' names. Raises UserError where nothing matches.
-    """
-    kept = []
-    for run in plan.runs:
-        names = " + ".join(method.name for method in run.spec.methods)
-        facts = {
-            "method": {run.method, names},
-            "setting": {run.setting},
-            "seed": {str(run.spec.seed)},
-        }
-        for key in filters:
-            if key not in facts:
-                raise UserError(unknown("key", key, facts), Mark("--only"))
-        if all(facts[key] & set(values) for key, values in filters.items()):
-            kept.append(run)
-    if not kept:
-        given = ", ".join(f"{key}={value}" for key, values in filters.items() for value in values)
-        known = sorted({run.method for run in plan.runs} | {run.setting for run in plan.runs})
-        more = f" and {len(known) - _NAMED:,} more" if len(known) > _NAMED else ""
-        raise UserError(
-            f"no run has {_plain(given)}; the suite has {', '.join(known[:_NAMED])}{more}",
-            Mark("--only"),
-        )
-    return kept
-
-
-def _plain(text: str) -> str:
-    """Return a short text as it is, another as its repr, cut."""
-    return text if len(text) <= 80 and text.isprintable() else shortened(text)
-
-
-def parse_only(text: str) -> dict[str, list[str]]:
-    """Return `method=a,method=b,setting=A` as {"method": ["a", "b"], "setting": ["A"]}."""
-    filters: dict[str, list[str]] = {}
-    for part in filter(None, text.split(",")):
-        key, separator, value = part.partition("=")
-        if not separator:
-            raise UserError(
-                f"got {shortened(part)}; write method=NAME,setting=NAME,seed=N", Mark("--only")
-            )
-        filters.setdefault(key.strip(), []).append(value.strip())
-    return filters

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lipbench.urls import masked
-from lipbench.words import counted
+from lipbench.words import are, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,10 +35,6 @@ _LISTED_SEEDS = 20
 def say(text: str, error: bool = False) -> None:
     """Print now, to the standard output or that of errors; no secret of a URL is printed."""
     print(masked(text), file=sys.stderr if error else sys.stdout, flush=True)
-
-
-def _more(runs: int) -> str:
-    return f"{runs:,} more run is" if runs == 1 else f"{runs:,} more runs are"
 
 
 def show_notes(notes: Iterable[str]) -> None:
@@ -140,8 +136,9 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
     table.add_row(
         "budget",
-        f"{budget.generator_updates:,} updates of G, batches of {budget.batch_size} (D) and "
-        f"{budget.generator_batch_size} (G), {budget.schedule} lr, {first.precision}",
+        f"{counted(budget.generator_updates, 'update')} of G, "
+        f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
+        f"{budget.schedule} lr, {first.precision}",
     )
     table.add_row(
         "intervals",
@@ -150,12 +147,18 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     if first.ema_decay:
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
     table.add_row("protocol", made.protocol.sentence())
-    table.add_row("in all", f"{updates:,} updates of G, {images:,} images through D or G")
+    table.add_row(
+        "in all", f"{counted(updates, 'update')} of G, {counted(images, 'image')} through D or G"
+    )
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(made, folder).items())
     table.add_row("results", f"{folder.path}: {outcomes}")
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
-        table.add_row("", f"{_more(others)} not in this suite; the folder keeps them")
+        table.add_row(
+            "",
+            f"{counted(others, 'more run')} {are(others)} not in this suite; the "
+            "folder keeps them",
+        )
     statuses = folder.statuses()
     left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
     seconds, known = outlook.estimate(left, folder.path.parent)
@@ -216,7 +219,9 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
     say(f"  {wanted}; {tuning.sampler}, {tuning.pruner}; {each}")
     if tuning.configurations:
         fresh = ", ".join(map(str, tuning.confirm_seeds))
-        say(f"  then the best {tuning.configurations} of each again with seeds {fresh}")
+        best = "best one" if tuning.configurations == 1 else f"best {tuning.configurations}"
+        seeds = "seed" if len(tuning.confirm_seeds) == 1 else "seeds"
+        say(f"  then the {best} of each again with {seeds} {fresh}")
     for note in tuning.notes:
         say(f"  {note}")
     show_notes(plan.dataset.notes)
@@ -248,32 +253,6 @@ def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     show(table)
 
 
-def show_status(name: str, rows: list[dict[str, Any]], others: int, studied: bool = False) -> None:
-    """Print what is not completed; of a study, neither what was pruned or has diverged."""
-    from collections import Counter
-
-    usual = ("completed", "pruned", "diverged") if studied else ("completed",)
-    outcomes = Counter(row["outcome"] for row in rows)
-    say(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
-    if others:
-        say(f"{_more(others)} in this folder and not in the current suite")
-    table = table_of("method", "setting", "seed", "outcome", "updates", "cause")
-    for row in rows:
-        if row["outcome"] not in usual:
-            updates = f"{row['generator_updates']}/{row['planned_updates']}"
-            shown = [
-                row["method"],
-                row["setting"],
-                row["seed"],
-                row["outcome"],
-                updates,
-                row["cause"],
-            ]
-            table.add_row(*("" if value is None else str(value) for value in shown))
-    if table.row_count:
-        show(table)
-
-
 def follow_cost(
     samples: Iterable[Sample], cases: int, rounds: int, device: torch.device
 ) -> list[Sample]:
@@ -296,18 +275,16 @@ def follow_cost(
             bar.update(task, advance=1, description=f"{name}: {sample.case.method}")
             if len(found) == cases:
                 left = outlook.duration(cost.estimate(found, device, rounds))
-                console.print(
-                    f"{cases} cases are warm; {counted(rounds, 'round')} "
-                    f"{'takes' if rounds == 1 else 'take'} about {left}"
-                )
+                warm = f"{counted(cases, 'case')} {are(cases)} warm"
+                take = "takes" if rounds == 1 else "take"
+                console.print(f"{warm}; {counted(rounds, 'round')} {take} about {left}")
     return found
 
 
 def show_cost(measured: Mapping[str, Any]) -> None:
     """Print what cost.json holds: a line on the machine and a table, one row a case."""
     m = measured
-    threads = "1 thread" if m["threads"] == 1 else f"{m['threads']} threads"
-    rounds = "1 round" if m["rounds"] == 1 else f"{m['rounds']} rounds"
+    threads, rounds = counted(m["threads"], "thread"), counted(m["rounds"], "round")
     place = m["processor"] if m["device"] == "cpu" else f"{m['device']}, {m['processor']}"
     say(
         f"{place}, {threads}, torch {m['torch']}\n"
@@ -363,11 +340,8 @@ def show_methods(rows: list[tuple[str, str, str, str]]) -> None:
 def show_card(card: Card) -> None:
     """Print everything that a method says about itself."""
     say(f"{card.name} ({card.label}), {card.origin}: {card.path}\n\n{card.description}\n")
-    fields = {
-        field.name: f"{field.type}, default {field.default}" for field in card.hyperparameters
-    }
     rows = {
-        "hyperparameters": [f"{name}: {about}" for name, about in fields.items()] or ["none"],
+        "hyperparameters": [str(field) for field in card.hyperparameters] or ["none"],
         "hooks": [", ".join(card.hooks) or "none"],
         "claims": list(card.claims) or ["no bound"],
         "does to D": list(card.traits),
@@ -381,11 +355,16 @@ def show_card(card: Card) -> None:
         ],
         "papers": [str(paper) for paper in card.papers],
     }
+    show_facts(rows)
+    for paper in card.papers:
+        say(f"\n{paper.bibtex}")
+
+
+def show_facts(rows: Mapping[str, Iterable[str]]) -> None:
+    """Print headings with one or more lines each; none where it has no line."""
     for heading, lines in rows.items():
         for index, line in enumerate(lines):
             say(_hanging("" if index else heading, line))
-    for paper in card.papers:
-        say(f"\n{paper.bibtex}")
 
 
 def _hanging(heading: str, text: str) -> str:
@@ -409,14 +388,14 @@ def show_line(line: Line, verbose: bool = False) -> None:
 def show_exam(lines: list[Line], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     if cost:
-        say(f"  {len(lines)} of {len(lines)} cases passed")
+        say(f"  {len(lines)} of {counted(len(lines), 'case')} passed")
         say(
             f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
             "memory (on these small networks)\n"
         )
     else:
         failed = sum(not line.passed for line in lines)
-        say(f"  {failed} of {len(lines)} cases failed\n")
+        say(f"  {failed} of {counted(len(lines), 'case')} failed\n")
 
 
 def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lipbench.errors import UserError
+from lipbench.words import counted
 
 # What the system says of a file that is there and cannot be read; anything else is trouble of the
 # machine's (too many open files), which says nothing about the file.
@@ -375,7 +376,8 @@ def check(value: Any, schema: type[Record]) -> None:
 def warn(damage: Sequence[Damaged]) -> None:
     """Warn of the damaged lines of a file, in one sentence; none is no matter."""
     if damage:
-        more = f", and {len(damage) - 1} more lines" if len(damage) > 1 else ""
+        others = len(damage) - 1
+        more = f", and {counted(others, 'more line')}" if others else ""
         warnings.warn(f"{damage[0]}{more}: left out", DamageWarning, stacklevel=3)
 
 

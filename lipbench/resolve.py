@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.losses import LOSSES, Loss
 from lipbench.method import Method
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
+from lipbench.parameterized import adapter
 from lipbench.plan import Plan, PlannedRun
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol, Sizes
@@ -170,12 +170,6 @@ def instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method
     except Exception as error:
         raise UserError(f"{what}: its claims: {type(error).__name__}: {error}") from error
     return method
-
-
-@functools.cache
-def adapter(cls: type[Any]) -> TypeAdapter[Any]:
-    """Return what checks and describes the fields of a method or loss."""
-    return TypeAdapter(cls)
 
 
 def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:

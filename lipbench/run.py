@@ -37,7 +37,15 @@ from lipbench.networks import LATENT_DIM
 from lipbench.plan import PlannedRun
 from lipbench.plugins import Registry
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, Scorer, ScoreRecord, sampling
+from lipbench.scoring import (
+    NonFiniteFeatures,
+    NonFiniteImages,
+    Report,
+    Scorer,
+    ScoreRecord,
+    sampling,
+    silent,
+)
 from lipbench.spec import RunSpec
 from lipbench.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
 from lipbench.suite import Intervals
@@ -68,8 +76,9 @@ class Task:
 class Resources:
     """What a process keeps from one run to the next: data on the device, feature extractors."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, report: Report = silent) -> None:
+        """Keep what runs need on a device; `report` hears of features that are extracted."""
+        self.device, self._report = device, report
         # float32 means float32: by default cuDNN's convolutions would compute in TF32.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
@@ -103,7 +112,7 @@ class Resources:
         weights: Path | None,
     ) -> Scorer:
         dataset = self._dataset(info, path, cache)
-        return Scorer(protocol, dataset, self.device, cache, weights)
+        return Scorer(protocol, dataset, self.device, cache, weights, self._report)
 
 
 def limit_threads() -> None:
@@ -118,10 +127,10 @@ Notify = Callable[[str, dict[str, Any]], bool]
 def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
     """Do a run, or what is left of it, and return how it ended.
 
-    `notify` gets progress, scores and remarks on what was repaired; when it returns False at the
-    scores of a selection, the run ends as pruned. `stop` is asked after each update, and when it
-    says so the run is checkpointed and left as interrupted. Raises UserError where the disk
-    refuses: that stops a sweep, any other failure is this run's outcome.
+    `notify` gets when training begins, progress, scores and remarks on what was repaired; when it
+    returns False at the scores of a selection, the run ends as pruned. `stop` is asked after each
+    update, and when it says so the run is checkpointed and left as interrupted. Raises UserError
+    where the disk refuses: that stops a sweep, any other failure is this run's outcome.
     """
     folder = RunFolder(task.folder)
     try:
@@ -223,6 +232,7 @@ class _Work:
         self.folder.set_status(self.status("running"))
         if intervals.audit and self.state.update == 0:
             self._audit()
+        self.notify("began", {"update": self.state.update})
         self.clock.restart()
         for snapshot in training.train(self.spec, self.dataset.train, self.state):
             update, stopped = snapshot.update, stop()

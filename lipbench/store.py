@@ -32,6 +32,7 @@ from lipbench.plan import Plan, PlannedRun
 from lipbench.records import Damaged, Rows
 from lipbench.spec import RunSpec
 from lipbench.urls import without_password
+from lipbench.words import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -264,7 +265,8 @@ class RunFolder:
         status = self.status()
         if name in SERIES and status.outcome in RESULTS:
             self.set_status(replace(status, outcome="interrupted", cause=None))
-        more = f", and {len(found.damage) - 1} more lines" if len(found.damage) > 1 else ""
+        others = len(found.damage) - 1
+        more = f", and {counted(others, 'more line')}" if others else ""
         return [f"{found.damage[0]}{more}; the file is kept as {aside.name}, its other rows stay"]
 
     def note(self, remark: str) -> None:
@@ -297,8 +299,11 @@ class RunFolder:
             atomic.replace_text(path, kept)
         self._series[name] = kept
         lost = len(set(then.splitlines()) - set(present.splitlines()))
-        rows = f"{lost} row{'s' if lost > 1 else ''}"
-        return [f"{rows} missing from {path.name}: restored from the checkpoint"] if lost else []
+        return (
+            [f"{counted(lost, 'row')} missing from {path.name}: restored from the checkpoint"]
+            if lost
+            else []
+        )
 
     def _cut(self, update: int) -> None:
         """Drop the rows after an update."""

@@ -195,16 +195,21 @@ def find(given: str) -> Path:
     path = Path(given)
     if path.is_file():
         return path
-    shipped = {
-        file.stem: file
-        for _, _, folder in plugins.package_folders("lipbench.suites")
-        for file in sorted(folder.glob("*.yaml"))
-    }
+    shipped = installed()
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         raise UserError(f"no suite file {given}; installed suites: {', '.join(sorted(shipped))}")
     if given not in shipped:
         raise UserError(unknown("suite", given, shipped))
-    return shipped[given]
+    return shipped[given][1]
+
+
+def installed() -> dict[str, tuple[str, Path]]:
+    """Return who brings each installed suite, and its file, by its name."""
+    return {
+        file.stem: (origin, file)
+        for origin, _, folder in plugins.package_folders("lipbench.suites")
+        for file in sorted(folder.glob("*.yaml"))
+    }
 
 
 def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]:

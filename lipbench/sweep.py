@@ -11,11 +11,12 @@ import torch
 
 from lipbench import atomic, data, resolve, scoring
 from lipbench.errors import UserError
-from lipbench.outlook import work
+from lipbench.outlook import in_order
 from lipbench.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
 from lipbench.run import Task, limit_threads, provenance
 from lipbench.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.words import were
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def tasks(
     cache: Path,
     weights: Path | None,
 ) -> list[Task]:
-    """Return what is left to do of some runs of a plan, the longest runs first.
+    """Return what is left to do of some runs of a plan, in the order of `outlook.in_order`.
 
     Raises UserError where methods' code has changed since and the user has not chosen.
     """
@@ -133,8 +134,8 @@ def tasks(
         if outcome in ENDED and not retried:
             continue
         left.append(task(plan, run, folder, made_with, cache, weights))
-    # Long runs last would leave workers idle at the end. Equally long ones keep their order.
-    return sorted(left, key=lambda task: -work(task.run))
+    by_hash = {task.run.spec.hash: task for task in left}
+    return [by_hash[run.spec.hash] for run in in_order([task.run for task in left])]
 
 
 def task(
@@ -160,11 +161,18 @@ def task(
     )
 
 
-def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> tuple[str, ...]:
-    """Make once, before any worker needs them: weights, dataset and real statistics.
+def prepare(
+    plan: Plan,
+    cache: Path,
+    weights: Path | None,
+    device: str,
+    report: scoring.Report = scoring.silent,
+) -> tuple[str, ...]:
+    """Make once, before any worker needs them: weights, dataset and real images' features.
 
-    Returns the notes on the dataset that the plan has not. Raises UserError where the weights or
-    the dataset are missing or cannot be read, or the dataset's splits share pictures.
+    `report` hears how far the features are. Returns the notes on the dataset that the plan has
+    not. Raises UserError where the weights or the dataset are missing or cannot be read, or the
+    dataset's splits share pictures.
     """
     for folder in cache.glob("*/"):
         atomic.remove_leftovers(folder)
@@ -172,7 +180,9 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> tuple
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
-    scoring.Scorer(plan.protocol, dataset, on, cache, weights)
+    scorer = scoring.Scorer(plan.protocol, dataset, on, cache, weights, report)
+    if plan.intervals.score:
+        scorer.prepare_selection()
     return tuple(note for note in dataset.notes if note not in plan.dataset.notes)
 
 
@@ -183,8 +193,8 @@ def check_unchanged(
     found = changed(runs, suite, registry)
     if found and not keep_changed:
         raise UserError(
-            f"{_files(found)} changed since {len(found)} of these runs were made; --keep-changed "
-            "goes on with them, --set name=NAME begins a study anew"
+            f"{_files(found)} changed since {_made(found)}; --keep-changed goes on with "
+            f"{'it' if len(found) == 1 else 'them'}, --set name=NAME begins a study anew"
         )
 
 
@@ -198,10 +208,15 @@ def _settle_changes(
             suite.set_aside(folder)
         return
     raise UserError(
-        f"{_files(found)} changed since {len(found)} of these runs were made (the first is "
+        f"{_files(found)} changed since {_made(found)} (the first is "
         f"{found[0][0].path.name}); --rerun-changed makes them anew, --keep-changed keeps them"
     )
 
 
 def _files(found: list[tuple[RunFolder, str]]) -> str:
     return ", ".join(sorted({path for _, path in found}))
+
+
+def _made(found: list[tuple[RunFolder, str]]) -> str:
+    """Return how many runs were made before, as the end of a sentence."""
+    return f"{len(found):,} of these runs {were(len(found))} made"

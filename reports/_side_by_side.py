@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lipbench.reporting import Figure, Omitted, Shown, Table, pens
 from lipbench.results import Results
+from lipbench.words import counted
 
 from ._audits import LONG, as_float, text
 from ._draw import ROWS, finite, groups, height_of_rows, legend, method_rows, paper
@@ -100,7 +101,7 @@ def _notes(cost: Mapping[str, Any], results: Results, cases: pd.DataFrame) -> tu
     machine = cost["processor"] if cost["device"] == "cpu" else cost["device"]
     missing = [m for m in results.methods if m not in set(cases["method"])]
     return (
-        f"Measured on {machine}, {threads} thread{'' if threads == 1 else 's'}, torch "
+        f"Measured on {machine}, {counted(threads, 'thread')}, torch "
         f"{cost['torch']}{f', {made}' if made else ''}: {cost['architecture']}, width "
         f"{cost['width']:g}, batches of {cost['batch_size']} (D) and "
         f"{cost['generator_batch_size']} (G), {cost['precision']}. All cases took turns in one "
@@ -110,7 +111,8 @@ def _notes(cost: Mapping[str, Any], results: Results, cases: pd.DataFrame) -> tu
 
 
 def _rounds_in_words(rounds: int) -> str:
-    return "1 round" if rounds == 1 else f"{rounds} rounds: medians, with the range over rounds"
+    more = ": medians, with the range over rounds" if rounds > 1 else ""
+    return f"{counted(rounds, 'round')}{more}"
 
 
 def _bars(
@@ -227,8 +229,7 @@ def _ratio(case: Mapping[Any, Any]) -> Shown:
 
 
 def _named(method: str, power_iterations: float) -> Shown:
-    plural = "" if power_iterations == 1 else "s"
-    iterations = f"{power_iterations:g} power iteration{plural}"
+    iterations = counted(power_iterations, "power iteration")
     return Shown(method, detail="" if math.isnan(power_iterations) else iterations)
 
 

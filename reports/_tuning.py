@@ -10,6 +10,7 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.axes import Axes
 
+from lipbench import words
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Table
 from lipbench.results import Results
@@ -122,7 +123,7 @@ def place(trial: float, seed: float, tuning: Tuning) -> str:
 def searches(tuning: Tuning) -> str:
     """Return how many searches a method has: `1 search`, `2 searches`."""
     count = len(tuning.seeds)
-    return f"{count} search{'' if count == 1 else 'es'}"
+    return words.counted(count, "search", "searches")
 
 
 def ceiling(about: Objective, off: bool = True) -> str:

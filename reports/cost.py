@@ -9,6 +9,7 @@ import pandas as pd
 from lipbench.reporting import Exhibit, Figure, Omitted, Table
 from lipbench.results import Results
 from lipbench.results.cells import numbers
+from lipbench.words import counted
 
 from ._audits import LONG, text
 from ._side_by_side import side_by_side
@@ -63,7 +64,7 @@ def _recorded(results: Results, timed: pd.DataFrame) -> Table:
         "recorded it.",
         columns=(
             "Method",
-            *[f"{n} D update{'' if n == 1 else 's'}" for n in map(int, seconds.columns)],
+            *[counted(n, "D update") for n in map(int, seconds.columns)],
             *(["× none"] if has_baseline else []),
             *[title for title, _, _ in recorded],
         ),

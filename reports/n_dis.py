@@ -13,6 +13,7 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
+from lipbench.words import counted
 
 from ._draw import WIDTH, groups, legend, paper, plain, score_axis
 
@@ -133,8 +134,7 @@ def _lines(axes: Axes, results: Results, methods: Sequence[str], family: pd.Data
 
 def _runs(counts: pd.Series[int]) -> str:
     low, high = counts.min(), counts.max()
-    many = f"{low}" if low == high else f"{low} to {high}"
-    return f"{many} run{'' if high == 1 else 's'}"
+    return f"{'' if low == high else f'{low} to '}{counted(int(high), 'run')}"
 
 
 def _told_of_divergence(points: pd.DataFrame) -> Iterator[str]:

@@ -15,6 +15,7 @@ from lipbench.results import Results
 from lipbench.results.cells import leaders
 from lipbench.tuning.analysis import best_trials, configuration, confirmations
 from lipbench.tuning.record import Objective, Tuning
+from lipbench.words import counted
 
 from ._audits import text
 from ._grid import COLLAPSED, INCOMPLETE
@@ -164,7 +165,7 @@ def _spread(mean: float, std: float, objective: Objective) -> str:
 
 
 def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"
+    return counted(count, "run")
 
 
 def _searched(

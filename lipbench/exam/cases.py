@@ -32,6 +32,7 @@ from lipbench.method import Batch, Discriminator, Generator, Method, Trait
 from lipbench.networks import LATENT_DIM
 from lipbench.spec import RunSpec
 from lipbench.training import TrainState
+from lipbench.words import counted
 
 Case = Callable[[Candidate], str]
 
@@ -67,7 +68,7 @@ def it_changes_the_training(candidate: Candidate) -> str:
 
     pairs = list(zip(results(True), results(False), strict=True))
     change = max((a - b).abs().max().item() for a, b in pairs)
-    said = f"G's images differ by up to {change:.1g} after {UPDATES} updates"
+    said = f"G's images differ by up to {change:.1g} after {counted(UPDATES, 'update')}"
     if candidate.is_baseline:
         _require(change == 0, f"the baseline itself changes training: {said}")
         return "nothing, as the baseline must"
@@ -167,7 +168,7 @@ def its_state_survives_saving_and_copying(candidate: Candidate) -> str:
         _require(torch.equal(copy.deepcopy(network)(inputs), expected), "a deepcopy differs")
         _require(torch.equal(other.eval()(inputs), expected), "the loaded state computes another")
         tensors += len(network.state_dict())
-    return f"{tensors} tensors"
+    return counted(tensors, "tensor")
 
 
 def a_resumed_run_ends_with_the_same_bits(candidate: Candidate) -> str:
@@ -316,7 +317,7 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
         f"G's loss is {found.item():.6g}, and {expected.item():.6g} where D's last step is not "
         "between its penalty and it: it remembers values of an earlier D",
     )
-    return f"{len(errors)} updates; a loss after D has moved"
+    return f"{counted(len(errors), 'update')}; a loss after D has moved"
 
 
 def its_averaged_generator_is_at_rest(candidate: Candidate) -> str:
@@ -341,7 +342,7 @@ def its_averaged_generator_is_at_rest(candidate: Candidate) -> str:
         f"{worst} of the averaged G is {errors[worst]:.1%} off what its parametrization computes "
         "at rest: what that remembers must follow the weights when it is evaluated",
     )
-    return f"{len(found)} weights within {errors[worst]:.1g}"
+    return f"{counted(len(found), 'weight')} within {errors[worst]:.1g}"
 
 
 CASES: tuple[Case, ...] = (

@@ -18,6 +18,7 @@ from lipbench.records import Damaged
 from lipbench.results.frame import load_curves, load_runs, load_trials, sessions
 from lipbench.store import RunFolder, SuiteFolder
 from lipbench.tuning.record import Tuning
+from lipbench.words import counted
 
 OUTCOMES = (  # in the order in which reports name them
     "completed",
@@ -142,7 +143,7 @@ def _machine(session: Mapping[str, Any]) -> str:
     if session["device"] != "cpu":
         return str(session["device"])
     threads = session.get("threads", 1)
-    return f"{session.get('processor', 'cpu')} ({threads} thread{'' if threads == 1 else 's'})"
+    return f"{session.get('processor', 'cpu')} ({counted(threads, 'thread')})"
 
 
 def published() -> pd.DataFrame:

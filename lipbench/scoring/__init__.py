@@ -1,8 +1,17 @@
 """Score generated images under a protocol."""
 
 from lipbench.scoring.extractors import prepare
+from lipbench.scoring.features import Report, silent
 from lipbench.scoring.measures import NonFiniteFeatures
 from lipbench.scoring.sampling import NonFiniteImages
 from lipbench.scoring.scorer import Scorer, ScoreRecord
 
-__all__ = ["NonFiniteFeatures", "NonFiniteImages", "ScoreRecord", "Scorer", "prepare"]
+__all__ = [
+    "NonFiniteFeatures",
+    "NonFiniteImages",
+    "Report",
+    "ScoreRecord",
+    "Scorer",
+    "prepare",
+    "silent",
+]

@@ -14,7 +14,7 @@ from torch import Tensor
 from lipbench import atomic, cached
 from lipbench.data import Dataset, Split
 from lipbench.protocols import Protocol
-from lipbench.scoring.features import Extractor, Features, extract
+from lipbench.scoring.features import Extractor, Features, Report, extract, silent
 
 BANK_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
 _PARTS = ("index", "pooled", "logits")
@@ -31,9 +31,15 @@ class Bank:
     """
 
     def __init__(
-        self, protocol: Protocol, dataset: Dataset, extractor: Extractor, cache: Path
+        self,
+        protocol: Protocol,
+        dataset: Dataset,
+        extractor: Extractor,
+        cache: Path,
+        report: Report = silent,
     ) -> None:
         self._dataset = dataset
+        self._report = report
         self._extractor = extractor
         self._folder = cache / "features"
         self._identity = {
@@ -67,19 +73,21 @@ class Bank:
         self, stored: dict[str, Tensor] | None, split: str, missing: Tensor
     ) -> dict[str, Tensor]:
         images: Split = getattr(self._dataset, split)
-        made = dict(
-            zip(_PARTS, (missing, *features_of(images, missing, self._extractor)), strict=True)
-        )
+        what = f"features of real images ({split} split)"
+        features = features_of(images, missing, self._extractor, self._report, what)
+        made = dict(zip(_PARTS, (missing, *features), strict=True))
         parts = [made] if stored is None else [stored, made]
         joined = {name: torch.cat([part[name] for part in parts]) for name in _PARTS}
         order = joined["index"].argsort()
         return {name: tensor[order].contiguous() for name, tensor in joined.items()}
 
 
-def features_of(split: Split, index: Tensor, extractor: Extractor) -> Features:
-    """Return the features of some of a split's images."""
+def features_of(
+    split: Split, index: Tensor, extractor: Extractor, report: Report = silent, what: str = ""
+) -> Features:
+    """Return the features of some of a split's images; `report` gets `what` as `extract` says."""
     images = split.images[index.to(split.images.device)]
-    return extract(extractor, images.permute(0, 3, 1, 2))
+    return extract(extractor, images.permute(0, 3, 1, 2), report, what)
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

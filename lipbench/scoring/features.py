@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+# Gets what is done, how many of it by now, and of how many: a long preparation that is told of.
+Report = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class Features(NamedTuple):
@@ -54,12 +61,16 @@ def exact_float32(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-def extract(extractor: Extractor, images: Tensor) -> Features:
+def extract(
+    extractor: Extractor, images: Tensor, report: Report = silent, what: str = ""
+) -> Features:
     """Return the features of images, uint8 (N, C, H, W) on the extractor's device.
 
-    Gray images are repeated where the network takes three channels.
+    Gray images are repeated where the network takes three channels. `report` gets `what` and the
+    images so far, before the first and after each batch.
     """
-    pooled, logits = [], []
+    pooled, logits, done = [], [], 0
+    report(what, done, len(images))
     with exact_float32(images.device):
         for batch in images.split(extractor.batch_size):
             # One memory layout, since another would change a feature's last digits.
@@ -67,6 +78,8 @@ def extract(extractor: Extractor, images: Tensor) -> Features:
             outputs = extractor.network(batch.clone(memory_format=torch.contiguous_format))
             pooled.append(outputs[0].cpu())
             logits.append(outputs[1].cpu())
+            done += len(batch)
+            report(what, done, len(images))
     return Features(torch.cat(pooled), torch.cat(logits))
 
 

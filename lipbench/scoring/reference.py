@@ -17,7 +17,7 @@ from lipbench.data import Dataset, Split
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scores import ABOUT
 from lipbench.scoring.bank import BANK_VERSION, Bank
-from lipbench.scoring.features import Extractor, Features, pixels
+from lipbench.scoring.features import Extractor, Features, Report, pixels, silent
 from lipbench.scoring.measures import MEASURES, Real
 
 _VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
@@ -43,11 +43,17 @@ class Reference:
     """The real side of a protocol's scores on one dataset."""
 
     def __init__(
-        self, protocol: Protocol, dataset: Dataset, extractor: Extractor, cache: Path
+        self,
+        protocol: Protocol,
+        dataset: Dataset,
+        extractor: Extractor,
+        cache: Path,
+        report: Report = silent,
     ) -> None:
         self._protocol = protocol
         self._dataset = dataset
-        self._bank = Bank(protocol, dataset, extractor, cache)
+        self._report = report
+        self._bank = Bank(protocol, dataset, extractor, cache, report)
         self._made: dict[tuple[object, ...], Real] = {}
         self.draws = draw(protocol, dataset)
         self.floors = self._floors(cache)
@@ -95,7 +101,11 @@ class Reference:
         path = cache / "floors" / f"{key}.json"
         stored: dict[str, float] | None = cached.read(path, record)
         if stored is None:
-            computed = {name: self._floor(name) for name in self._protocol.scores}
+            computed: dict[str, float | None] = {}
+            for name in self._protocol.scores:
+                computed[name] = self._floor(name)
+                count = len(self._protocol.scores)
+                self._report("scores of real images", len(computed), count)
             stored = {name: value for name, value in computed.items() if value is not None}
             cached.write(path, record, stored)
         return stored

@@ -16,7 +16,7 @@ from lipbench import protocols, streams
 from lipbench.data import Dataset
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import extractors
-from lipbench.scoring.features import Features, extract, pixels
+from lipbench.scoring.features import Features, Report, extract, pixels, silent
 from lipbench.scoring.measures import MEASURES, Real, collapsed, standard_error
 from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
@@ -50,9 +50,10 @@ class ScoreRecord:
 class Scorer:
     """Scores generators under one protocol against one dataset; made once, used for many runs.
 
-    Making one loads the extractor and the real images' features, extracted at their first use.
-    `weights` names the file of an extractor whose weights are not installed with a package.
-    Raises UserError if the weights are missing or the dataset is too small.
+    Making one loads the extractor and the real images' features, extracted at their first use,
+    of which `report` hears. `weights` names the file of an extractor whose weights are not
+    installed with a package. Raises UserError if the weights are missing or the dataset is too
+    small.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class Scorer:
         device: torch.device,
         cache: Path,
         weights: Path | None = None,
+        report: Report = silent,
     ) -> None:
         protocols.check(protocol, len(dataset.train), len(dataset.test), dataset.name)
         self.protocol = protocol
         self.device = device
         self._extractor = extractors.load(protocol, cache, weights).to(device)
-        self._reference = Reference(protocol, dataset, self._extractor, cache)
+        self._reference = Reference(protocol, dataset, self._extractor, cache, report)
 
     def score(
         self,
@@ -123,6 +125,11 @@ class Scorer:
             collapsed=low_variance,
             seconds=time.perf_counter() - start,
         )
+
+    def prepare_selection(self) -> None:
+        """Load the features of the real images that `select` compares with."""
+        for name in self.protocol.selection.scores:
+            self._reference.selection(name)
 
     def select(
         self, generator: nn.Module, *, latent_dim: int, seed: int, update: int

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from lipbench.words import counted
+
 Value = bool | int | float | str | None
 
 
@@ -76,8 +78,7 @@ class Tuning:
     @property
     def amount_text(self) -> str:
         """Return the budget as people read it: `25 trials`, `0.5 device hours`."""
-        unit = self.budget.replace("_", " ")
-        return f"{self.amount:,.10g} {unit.removesuffix('s') if self.amount == 1 else unit}"
+        return counted(self.amount, self.budget.removesuffix("s").replace("_", " "))
 
     @property
     def prunes(self) -> bool:

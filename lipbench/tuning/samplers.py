@@ -17,6 +17,7 @@ from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.resolve import Resolved
 from lipbench.schema import Named
 from lipbench.tuning.record import Objective, Parameter
+from lipbench.words import counted
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def check_pruner(resolved: Resolved, objectives: tuple[Objective, ...]) -> None:
     if every is None or every >= updates:
         raise UserError(
             f"{given.name} needs scores during training; set intervals.score below the budget's "
-            f"{updates:,} updates",
+            f"{counted(updates, 'update')}",
             mark,
         )
     chosen = resolved.protocol.selection.scores

@@ -17,6 +17,7 @@ from lipbench.tuning import samplers
 from lipbench.tuning.objectives import objectives
 from lipbench.tuning.record import Tuning
 from lipbench.tuning.space import Candidate, candidates
+from lipbench.words import counted
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _check_budget(suite: Suite, document: yamlmarks.Document) -> None:
     one = suite.budget.generator_updates
     if tune.budget.generator_updates is not None and tune.budget.generator_updates < one:
         raise UserError(
-            f"a budget of {tune.budget.generator_updates:,} generator updates is less than one "
-            f"trial's {one:,}",
+            f"a budget of {counted(tune.budget.generator_updates, 'generator update')} is less "
+            f"than one trial's {one:,}",
             document.mark(("tune", "budget")),
         )
     paces = {"seconds_per_update", "images_per_second"}

@@ -26,6 +26,7 @@ from lipbench.tuning.arm import OVER, Arm
 from lipbench.tuning.storage import Broken
 from lipbench.tuning.study import Study
 from lipbench.urls import without_password
+from lipbench.words import counted, were
 
 _IN_A_ROW = 3  # failed trials, after which a search asks for no more; our choice
 _ATTEMPTS = "attempts"  # the attribute of a trial that says how often the machine failed its run
@@ -198,7 +199,8 @@ class Tuner:
         for run in lost:
             self._restore(arm, run)
         if lost:
-            self.remarks.append(f"{arm.name}: {len(lost)} trials were missing in the storage")
+            trials = f"{counted(len(lost), 'trial')} {were(len(lost))}"
+            self.remarks.append(f"{arm.name}: {trials} missing in the storage")
 
     def _recall(self, arm: Arm, trial: FrozenTrial) -> None:
         """Put a trial that is over into the ledger, which has lost it."""

@@ -95,8 +95,11 @@ def test_help_is_quick_and_names_every_command(lipbench):
     start = time.perf_counter()
     done = lipbench("--help")
     assert time.perf_counter() - start < 2  # 0.3 s on a quiet machine: benchmarks/startup.py
-    for command in ("run", "plan", "status", "report", "methods", "check", "new-method", "sync"):
+    for command in ("run", "plan", "status", "report", "methods", "check", "new-method", "sync",
+                    "suites", "protocols", "losses"):  # fmt: skip
         assert f" {command} " in done.stdout
+    for group in ("Run", "Look at results", "Score and measure again", "What there is, and your"):
+        assert f"─ {group} " in done.stdout
 
 
 @pytest.mark.parametrize("command", ["--help", "methods"])
@@ -218,7 +221,7 @@ def test_a_mistake_about_methods_is_one_line_and_exit_code_2(here, arguments, me
         (["run", "tiny.yaml", "--plugin", "absent.py"], "absent.py: not a plugin"),
         (["run", "tiny.yaml", "--device", "cuda:7"], "error: device cuda:7 is not here"),
         (["run", "tiny.yaml", "--device", "tpu"], "error: no device called 'tpu'"),
-        (["run", "tiny.yaml", "--only", "method=x"], "error: --only: no run has method=x"),
+        (["run", "tiny.yaml", "--only", "method=x"], "error: --only: no method called 'x'; there"),
         (["report", "nowhere"], "error: nowhere is not a suite's results"),
         (["status", "nowhere"], "error: nowhere is not a suite's results"),
         (["eval", "nowhere"], "error: nowhere is neither a run's folder nor a suite's results"),
@@ -266,6 +269,9 @@ def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_pat
     assert "[1/1]  completed  SN" in second.stdout
     third = here("run", path)
     assert "2 runs (2 completed); 0 to do" in third.stdout
+    for printed in (third.stdout, here("status", "runs/tiny").stdout):
+        assert "FD (digits), lower is better, 1 seed:\nmethod  C\nSN " in printed
+        assert "queued" not in printed
 
     runs = frame.load_runs(tmp_path / "runs" / "tiny")
     assert runs["outcome"].tolist() == ["completed"] * 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lipbench import plan as plans
+from lipbench import only as only_
 from lipbench import protocols, resolve, suite
 from lipbench.errors import UserError
 from lipbench.plugins import Registry
@@ -29,7 +29,7 @@ def outcome(path, assignments, only, cache):
             return None
         plan = resolve.plan(read, document, registry, cache)
         if only is not None:
-            plans.only(plan, plans.parse_only(only))
+            only_.chosen(plan, only)
     except UserError as error:
         return str(error)
     return None

@@ -293,17 +293,6 @@ def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):
     assert (dataset.notes, dataset.version) == ((), 1)
 
 
-def test_only_picks_runs_by_label_or_name(write, plan_of):
-    plan = plan_of(write(("[C]", "miyato2018")))
-    picked = plans.only(plan, plans.parse_only("method=SN,setting=A,setting=F"))
-    assert [(run.method, run.setting) for run in picked] == [("SN", "A"), ("SN", "F")]
-    assert len(plans.only(plan, plans.parse_only("method=spectral_norm"))) == 6
-    with pytest.raises(UserError, match=r"no run has setting=Z; the suite has A"):
-        plans.only(plan, plans.parse_only("setting=Z"))
-    with pytest.raises(UserError, match=r"no key called .metod.; did you mean .method."):
-        plans.only(plan, plans.parse_only("metod=SN"))
-
-
 def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of):
     run = plan_of(write()).runs[0].spec
     older = {**run.to_json(), "loss": "non_saturating", "schema": 1}
@@ -380,11 +369,3 @@ def test_a_plan_of_too_many_runs_is_refused_before_it_is_made(write, plan_of, st
 def test_a_great_image_size_is_refused_with_its_place(write, plan_of, size):
     with pytest.raises(UserError, match=r"tiny.yaml:3: .*(pixels|less than|64 bits)"):
         plan_of(write(("dataset: digits", f"dataset: {{name: digits, image_size: {size}}}")))
-
-
-def test_only_lists_few_of_many_names(write, plan_of):
-    points = list(range(1, 101))
-    plan = plan_of(write(("[none, spectral_norm]", f"[{{weight_clipping: {{bound: {points}}}}}]")))
-    with pytest.raises(UserError, match=r"^--only: no run has 'method=x.* and 71 more") as caught:
-        plans.only(plan, {"method": ["x\n" * 500]})
-    assert len(str(caught.value).splitlines()) == 1

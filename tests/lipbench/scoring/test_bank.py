@@ -136,3 +136,22 @@ def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
     (tmp_path / "features").write_text("a file stands in the way")
     with pytest.raises(UserError, match="cannot write to the cache"):
         bank_of().features("test", torch.arange(3))
+
+
+def test_it_tells_how_far_it_is_with_the_images_that_it_has_to_see(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def report(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+
+    bank = Bank(DIGITS, digits, Extractor(Counting(), 1, 100), tmp_path, report)
+    bank.features("test", torch.arange(250))
+    what = "features of real images (test split)"
+    assert told == [(what, done, 250) for done in (0, 100, 200, 250)]
+    told.clear()
+    bank.features("test", torch.arange(250))
+    assert told == []
+    bank.features("test", torch.arange(300))
+    assert told == [(what, 0, 50), (what, 50, 50)]

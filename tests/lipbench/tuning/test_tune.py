@@ -189,7 +189,8 @@ def test_a_studys_status_report_and_best_suite(terminal):
     here.tune("--set", diverging, "--set", "tune.budget.trials=4", "--set", "methods=none")
     status = here.end(here.begin("status", "runs/few"))
     assert "MedianPruner" in status
-    assert "1 of 1 runs" in status
+    assert "1 of 1 run done" in status
+    assert "the best configurations again, FD (digits) (lower is better):" in status
     trials = load_trials(here.results)
     assert {"completed", "diverged"} <= set(trials["outcome"])
     assert set(trials.loc[trials["outcome"].eq("diverged"), "fd_digits"]) == {1200.0}
