@@ -1,8 +1,8 @@
-"""Write a table as LaTeX that any pdflatex compiles, whatever its texts hold.
+"""Write texts as LaTeX that any pdflatex compiles, whatever they hold.
 
-The output is ASCII and needs the package booktabs only. A character without a form in base LaTeX
-is written as its code point, `[U+732B]`, and named in a comment above the table. (The macros of
-general libraries need further packages for half of their characters.)
+The output is ASCII and needs no package. A character without a form in base LaTeX is written as
+its code point, `[U+732B]`, and named in a comment. (The macros of general libraries need further
+packages for half of their characters.)
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lipbench.reporting.exhibit import Shown, Table
+from collections.abc import Iterator
 
 _ASCII = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -74,6 +70,8 @@ _ACCENTS = {
     "\u030c": r"\v", "\u0323": r"\d", "\u0327": r"\c", "\u0331": r"\b",
 }  # fmt: skip
 _RAISED = {"<super>": r"\textsuperscript", "<sub>": r"\textsubscript"}
+_LONG = re.compile(r"\\cite\{[^}]*\}|(?<![\\\w])[A-Za-z0-9]{14,}")
+_BREAK = r"\allowbreak{}"
 _CODE = re.compile(r"\{\[\}U\+([0-9A-F]{4,6})\{\]\}")
 
 
@@ -95,26 +93,26 @@ def escaped(text: str) -> str:
     return "".join(protected)
 
 
-def table(shown: Table, align: str, rows: Sequence[Sequence[Shown]]) -> str:
-    """Return a table's LaTeX, a float with its caption, notes and the label `tab:<name>`."""
-    body = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}[t]",
-        r"  \centering\small\setlength{\tabcolsep}{4pt}",
-        rf"  \caption{{{escaped(shown.caption)}}}",
-        rf"  \label{{tab:{re.sub('[^A-Za-z0-9.:_-]+', '-', shown.name)}}}",
-        rf"  \begin{{tabular}}{{{align}}}",
-        r"    \toprule",
-        _line(escaped(column) for column in shown.columns),
-        r"    \midrule",
-        *[_line(_entry(entry) for entry in row) for row in rows],
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        *[rf"  \par\smallskip{{\footnotesize {escaped(note)}}}" for note in shown.notes],
-        r"\end{table}",
-        "",
-    ]
-    return "\n".join([*_named("\n".join(body)), *body])
+def breakable(text: str) -> str:
+    """Return a text as LaTeX that can be broken within long words, and after `/` and `_`."""
+    return breaks(escaped(text))
+
+
+def breaks(latex: str) -> str:
+    """Return LaTeX with a place to break every 8 letters of a long word; citations stay whole."""
+
+    def broken(found: re.Match[str]) -> str:
+        word = found[0]
+        return word if word.startswith("\\cite") else _BREAK.join(re.findall(".{1,8}", word))
+
+    return re.sub(r"(?<=\w)(/|\\_)(?=\w)", rf"\1\{_BREAK}", _LONG.sub(broken, latex))
+
+
+def comments(body: str) -> Iterator[str]:
+    """Yield a comment on each character that is written as its code point."""
+    for code in dict.fromkeys(_CODE.findall(body)):
+        name = unicodedata.name(chr(int(code, 16)), "a character without a name")
+        yield f"% [U+{code}] stands for {name}, which has no form in base LaTeX"
 
 
 def _one_line(text: str) -> str:
@@ -149,24 +147,3 @@ def _character(character: str) -> str:
 
 def _code(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
-
-
-def _named(body: str) -> Iterator[str]:
-    """Yield a comment on each character that is written as its code point."""
-    for code in dict.fromkeys(_CODE.findall(body)):
-        name = unicodedata.name(chr(int(code, 16)), "a character without a name")
-        yield f"% [U+{code}] stands for {name}, which has no form in base LaTeX"
-
-
-def _entry(shown: Shown) -> str:
-    text = escaped(shown.text) + escaped(shown.mark)
-    text = rf"\textbf{{{text}}}" if shown.best else text
-    detail = escaped(shown.detail)
-    stacked = (
-        rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}\\[-3pt]{{\tiny {detail}}}\end{{tabular}}"
-    )
-    return stacked if detail else text
-
-
-def _line(entries: Iterable[str]) -> str:
-    return "    " + " & ".join(entries) + r" \\"

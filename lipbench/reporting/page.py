@@ -7,18 +7,21 @@ import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lipbench.errors import UserError
+from lipbench.reporting import booktabs, markdown, paper, svg
 from lipbench.reporting import folder as report_folder
-from lipbench.reporting import latex, markdown, svg
 from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
 from lipbench.reporting.style import RC
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = None) -> Path:
@@ -50,23 +53,34 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
     sections = []
+    chapters = []
     numbers = {"Table": 0, "Figure": 0}
     with matplotlib.rc_context(RC):
         for exhibit in shown:
             parts: list[dict[str, object]] = []
+            tables: list[tuple[str, str]] = []
+            pictures: list[paper.Picture] = []
             for result in exhibit.show(results):
                 if isinstance(result, Omitted):
                     parts.append({"kind": "Omitted", "reason": result.reason})
                     continue
                 kind = type(result).__name__
                 numbers[kind] += 1
-                part, written = _table(result) if isinstance(result, Table) else _figure(result)
+                if isinstance(result, Table):
+                    part, written = _table(result)
+                    tables.append((result.name, str(part["latex"])))
+                else:
+                    part, written, picture = _figure(result)
+                    pictures.append(picture)
                 if clash := files.keys() & written.keys():
                     raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
                 files |= written
                 parts.append({"kind": kind, "number": numbers[kind], "result": result} | part)
             if parts:
                 sections.append({"title": exhibit.title, "parts": parts})
+            if tables or pictures:
+                chapters.append(paper.Section(exhibit.title, tables, pictures))
+    files |= paper.compose(results, chapters)
     source = importlib.resources.files("lipbench_reports").joinpath("page.html.j2").read_text()
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -83,21 +97,21 @@ Part = tuple[dict[str, object], dict[str, bytes]]
 def _table(table: Table) -> Part:
     align = table.align or "l" + "r" * (len(table.columns) - 1)
     rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
-    as_latex = latex.table(table, align, rows)
+    as_latex = booktabs.table(table, align, rows)
     stem = f"tables/{table.name}"
     return {"align": align, "rows": rows, "latex": as_latex}, {
         f"{stem}.csv": table.raw.to_csv(index=False).encode(),
         f"{stem}.md": markdown.table(table, align, rows).encode(),
-        f"{stem}.tex": as_latex.encode(),
     }
 
 
-def _figure(figure: Figure) -> Part:
+def _figure(figure: Figure) -> tuple[dict[str, object], dict[str, bytes], paper.Picture]:
     drawing = figure.drawing
-    png, pdf = io.BytesIO(), io.BytesIO()
+    png = io.BytesIO()
     drawing.savefig(png, format="png", metadata={"Software": None})
+    engine = drawing.get_layout_engine()
     drawing.set_layout_engine("none")  # it is laid out now
-    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    pdf = _pdf(drawing)
     vector = svg.svg(drawing, figure.name)
     inches = drawing.get_size_inches()[0]
     part = {
@@ -107,11 +121,20 @@ def _figure(figure: Figure) -> Part:
         "widest": round(125 * inches),
     }
     stem = f"figures/{figure.name}"
-    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf}
     files[f"{stem}.svg"] = vector.encode()
     if figure.raw is not None:
         files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
-    return part, files
+    if figure.column:
+        pdf = _pdf(paper.at_column_width(drawing, engine))
+    size = map(float, drawing.get_size_inches())
+    return part, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
+
+
+def _pdf(drawing: Drawing) -> bytes:
+    content = io.BytesIO()
+    drawing.savefig(content, format="pdf", metadata={"CreationDate": None})
+    return content.getvalue()
 
 
 def _progress(results: Results) -> str:

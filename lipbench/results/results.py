@@ -15,7 +15,9 @@ from lipbench import records
 from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.records import Damaged
+from lipbench.results import provenance
 from lipbench.results.frame import load_curves, load_runs, load_trials, sessions
+from lipbench.results.provenance import Provenance
 from lipbench.store import RunFolder, SuiteFolder
 from lipbench.tuning.record import Tuning
 
@@ -52,6 +54,7 @@ class Results:
     machines: tuple[str, ...] = ()  # that made the runs
     tuning: Tuning | None = None  # how the study searched; its `runs` are the confirmations
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `load_trials` returns them
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
@@ -83,6 +86,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
     runs = every[shown].drop(columns="planned").reset_index(drop=True)
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
+    starts = [session for run in made for session in sessions(run)]
     settings = tuple(
         dict.fromkeys(run.setting for run in plan.runs if run.trial is None or run.trial.confirms)
     )
@@ -99,11 +103,10 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         published=published(),
         audits={run.path.name: audits for run in made if (audits := _audits(run))},
         cost=_cost(suite),
-        machines=tuple(
-            dict.fromkeys(_machine(s) for run in made for s in sessions(run) if "device" in s)
-        ),
+        machines=tuple(dict.fromkeys(_machine(s) for s in starts if "device" in s)),
         tuning=plan.tuning,
         trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
+        provenance=provenance.of(plan, starts),
     )
 
 
