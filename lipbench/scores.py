@@ -47,6 +47,7 @@ class About:
     # the comparison is with the other training images.
     floor: Literal["training", "held-out", "training, apart"] = "training"
     needs_training: bool = False
+    rewards: str = ""  # what scores well and should not, of a measure that does reward it
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Score:
     higher_is_better: bool
     if_diverged: float | None
     decimals: int
+    rewards: str = ""
 
     @property
     def weights_sha256(self) -> str:
@@ -122,11 +124,12 @@ ABOUT: Mapping[str, About] = MappingProxyType(
             "precision",
             "Share of generated images within the real ones' "
             + _NEIGHBOURS.format(3)
-            + " (Kynkäänniemi et al. 2019, there on VGG-16); blurred images can score high",
+            + " (Kynkäänniemi et al. 2019, there on VGG-16)",
             higher_is_better=True,
             decimals=3,
             if_diverged=0.0,
             options={"neighbours": 3},
+            rewards="blurred images, and one image again and again",
         ),
         "recall": About(
             "recall",
@@ -149,6 +152,7 @@ ABOUT: Mapping[str, About] = MappingProxyType(
             decimals=3,
             if_diverged=0.0,
             options={"neighbours": 5},
+            rewards="one image again and again, where real images are dense",
         ),
         "coverage": About(
             "coverage",
@@ -182,6 +186,7 @@ ABOUT: Mapping[str, About] = MappingProxyType(
             if_diverged=0.0,
             floor="held-out",
             needs_training=True,
+            rewards="noise, which is like no training image",
         ),
         "modes_covered": About(
             "modes_covered",
@@ -203,6 +208,7 @@ ABOUT: Mapping[str, About] = MappingProxyType(
             decimals=1,
             floor="training, apart",
             needs_training=True,
+            rewards="blurred images",
         ),
         "mmd": About(
             "mmd",
@@ -244,7 +250,15 @@ def _score(measure: str, space: str) -> Score:
     diverged = _IF_DIVERGED.get((about.prefix, space), about.if_diverged)
     decimals = _DECIMALS.get((about.prefix, space), about.decimals)
     return Score(
-        name, title, description, measure, space, about.higher_is_better, diverged, decimals
+        name,
+        title,
+        description,
+        measure,
+        space,
+        about.higher_is_better,
+        diverged,
+        decimals,
+        about.rewards,
     )
 
 

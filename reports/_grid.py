@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -13,9 +13,11 @@ import pandas as pd
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Shown, Table
 from lipbench.results import Results
-from lipbench.results.cells import Cell, balanced, cells, floor, leaders, summary
+from lipbench.results.cells import Cell, cells, floor, summary
+from lipbench.stats import Verdict, overall, tidy, winners
 
 from ._audits import LONG, text
+from ._draw import is_log
 
 INCOMPLETE = "†"
 UNDEFINED = "‡"
@@ -38,10 +40,12 @@ def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ())
     about = SCORES[score]
     found = cells(results, score)
     by_setting = {s: {m: found[m, s] for m in results.methods} for s in results.settings}
-    columns = [_setting(s, column, about) for s, column in by_setting.items()]
+    verdicts = {s: _verdict(results, about, s) for s in results.settings}
+    columns = [_setting(s, column, about, verdicts[s]) for s, column in by_setting.items()]
     rows = {m: [found[m, s] for s in results.settings] for m in results.methods}
-    fair = all(balanced(column.values()) for column in by_setting.values())
-    columns += [_summary(title, rows, fair, about) for title in summaries]
+    if "median" in summaries:
+        verdicts["median"] = _verdict(results, about)
+    columns += [_summary(t, rows, about, verdicts.get(t, _NO_VERDICT)) for t in summaries]
     shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in results.methods]
     raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in results.methods]
     bold = any(entry.best for column in columns for entry in column.shown.values())
@@ -58,8 +62,41 @@ def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ())
         columns=("Method", *[column.title for column in columns]),
         rows=tuple(shown),
         raw=pd.DataFrame(raw),
-        notes=(f"{about.title}: {about.description}.", *_notes(results, found, real, fair, bold)),
+        notes=(
+            f"{about.title}: {about.description}.",
+            *([f"Mind that it rewards {about.rewards}."] if about.rewards else []),
+            *_notes(results, found, real, bold, verdicts),
+        ),
     )
+
+
+_NO_VERDICT = Verdict(())
+
+
+def _verdict(results: Results, about: Score, setting: str | None = None) -> Verdict:
+    """Return who may be called the best at a setting, or over all of them.
+
+    By a score that rewards what it should not, only methods that nothing is better than by the
+    primary score.
+    """
+    verdict = _best(results, about, setting)
+    primary = SCORES[results.protocol.primary]
+    if not about.rewards or about == primary or not verdict.best:
+        return verdict
+    sound = _best(results, primary, setting)
+    both = tuple(method for method in verdict.best if method in sound.best)
+    title = primary.title
+    return Verdict(both, "" if both else f"nobody who is the best is so by {title} too")
+
+
+def _best(results: Results, about: Score, setting: str | None) -> Verdict:
+    table = tidy(results.runs, about.name, about.higher_is_better)
+    worst = math.inf
+    if about.higher_is_better and about.if_diverged is not None:
+        worst = -about.if_diverged
+    if setting is None:
+        return overall(table, results.methods, worst)
+    return winners(table[table["setting"] == setting], results.methods, is_log(about), worst)
 
 
 def number(value: float, about: Score) -> str:
@@ -96,20 +133,17 @@ def _median(median: float, diverged: int, about: Score) -> str:
     return "diverged" if math.isinf(median) and diverged else number(median, about)
 
 
-def _setting(title: str, column: dict[str, Cell], about: Score) -> _Column:
+def _setting(title: str, column: dict[str, Cell], about: Score, verdict: Verdict) -> _Column:
     values = {method: cell.median for method, cell in column.items()}
-    standings = {method: cell.standing for method, cell in column.items()}
-    best = _bold(standings, about) if balanced(column.values()) else set()
-    shown = {method: entry(cell, about, method in best) for method, cell in column.items()}
+    shown = {m: entry(cell, about, m in verdict.best) for m, cell in column.items()}
     return _Column(title, values, shown)
 
 
-def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) -> _Column:
+def _summary(title: str, rows: dict[str, list[Cell]], about: Score, verdict: Verdict) -> _Column:
     values, standings = (
         {method: summary(row, attrgetter(median))[title] for method, row in rows.items()}
         for median in ("median", "standing")
     )
-    best = _bold(standings, about) if fair else set()
     shown = {}
     for method, row in rows.items():
         mark = INCOMPLETE if any(cell.runs and not cell.complete for cell in row) else ""
@@ -118,14 +152,9 @@ def _summary(title: str, rows: dict[str, list[Cell]], fair: bool, about: Score) 
         shown[method] = (
             Shown("incomplete" if mark else "—", mark, muted=True)
             if math.isnan(values[method])
-            else Shown(median, mark + collapsed, best=method in best)
+            else Shown(median, mark + collapsed, best=method in verdict.best)
         )
     return _Column(title.capitalize(), values, shown)
-
-
-def _bold(values: dict[str, float], about: Score) -> set[str]:
-    worst = about.if_diverged if about.higher_is_better else None
-    return leaders(values, about.higher_is_better, lambda value: number(value, about), worst)
 
 
 def marks(planned: Sequence[Cell]) -> list[str]:
@@ -148,28 +177,30 @@ def marks(planned: Sequence[Cell]) -> list[str]:
     return notes
 
 
-def _about_bold(fair: bool, bold: bool) -> str:
+def _about_bold(bold: bool, verdicts: Mapping[str, Verdict]) -> str:
+    """Return what bold stands for, or why nothing is bold."""
     if bold:
         return (
-            "Bold is the best of its column."
-            if fair
-            else "Bold is the best of its column, where every method has the same seeds, all "
-            "with a result; other columns have no winner."
+            "Bold is the best of its column, and what it is not called better than at 95%: over "
+            "seeds by the paired t-test, over settings and seeds by Wilcoxon's test, both with "
+            "Holm's correction."
         )
-    return (
-        "Nothing is bold: in no column is a method better than the others, as printed."
-        if fair
-        else "Nothing is bold: a column has a winner only where every method has the same seeds, "
-        "all with a result."
-    )
+    reasons: dict[str, list[str]] = {}
+    for column, verdict in verdicts.items():
+        reasons.setdefault(verdict.reason, []).append(column)
+    parts = [
+        reason if len(reasons) == 1 else f"{', '.join(columns)}: {reason}"
+        for reason, columns in reasons.items()
+    ]
+    return f"Nothing is bold: {'; '.join(parts)}."
 
 
 def _notes(
     results: Results,
     found: dict[tuple[str, str], Cell],
     real: float | None,
-    fair: bool,
     bold: bool,
+    verdicts: Mapping[str, Verdict],
 ) -> list[str]:
     """Return what a reader needs to know of the marks that the table has, and of no others."""
     planned = [cell for cell in found.values() if cell.runs]
@@ -185,7 +216,7 @@ def _notes(
     if len(planned) < len(found):
         notes.append("— is not in the plan.")
     if len(results.methods) > 1:
-        notes.append(_about_bold(fair, bold))
+        notes.append(_about_bold(bold, verdicts))
     if real is not None:
         notes.append("Real data is the score of as many real images instead of generated ones.")
     return notes

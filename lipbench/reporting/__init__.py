@@ -5,7 +5,7 @@ A plugin's exhibit needs what is named here, and `lipbench.results.Results`.
 
 from __future__ import annotations
 
-from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
+from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Sentences, Shown, Table, exhibits
 from lipbench.reporting.page import compose, render
 from lipbench.reporting.style import Pen, pen, pens
 from lipbench.reporting.svg import tag
@@ -15,6 +15,7 @@ __all__ = [
     "Figure",
     "Omitted",
     "Pen",
+    "Sentences",
     "Shown",
     "Table",
     "compose",

@@ -17,15 +17,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 
+Part = Literal["answer", "evidence", "lipschitz and cost", "everything"]
+PARTS: tuple[Part, ...] = ("answer", "evidence", "lipschitz and cost", "everything")
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Plain sentences, the caveats first."""
+
+    texts: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Shown:
-    """One entry of a table: its text, a mark that refers to a note, and small print."""
+    """One entry of a table: its text, a mark that refers to a note, and small print.
+
+    `runs` are the ids of the runs that it is of, which the page leads to.
+    """
 
     text: str
     mark: str = ""
     detail: str = ""
     best: bool = False
     muted: bool = False
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,16 +78,17 @@ class Omitted:
 class Exhibit(ABC):
     """One section of a report: a file in `reports/` defines one subclass.
 
-    It yields tables and figures, or says why it has none. Sections are sorted by `order`; one that
-    yields nothing at all is no section.
+    It yields sentences, tables and figures, or says why it has none. Sections are sorted by part,
+    and by `order` within it; one that yields nothing at all is no section.
     """
 
     title: ClassVar[str]
     order: ClassVar[int]
+    part: ClassVar[Part] = "evidence"
     reads: ClassVar[Literal["runs", "trials"]] = "runs"  # no section where a study has no run yet
 
     @abstractmethod
-    def show(self, results: Results) -> Iterable[Table | Figure | Omitted]:
+    def show(self, results: Results) -> Iterable[Sentences | Table | Figure | Omitted]:
         """Yield what the study shows; it may be unfinished, or have no completed run at all."""
 
 
@@ -80,4 +96,4 @@ def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:
     """Return the installed exhibits, and those of a user's own files, in a report's order."""
     plugins = Registry("reports", files).plugins.values()
     found: list[Exhibit] = [plugin.load(Exhibit)() for plugin in plugins]
-    return sorted(found, key=lambda exhibit: (exhibit.order, exhibit.title))
+    return sorted(found, key=lambda e: (PARTS.index(e.part), e.order, e.title))

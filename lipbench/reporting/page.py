@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+import lipbench
 from lipbench.errors import UserError
-from lipbench.reporting import booktabs, markdown, paper, svg
+from lipbench.reporting import booktabs, datatables, details, markdown, paper, svg
 from lipbench.reporting import folder as report_folder
-from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Shown, Table, exhibits
+from lipbench.reporting.exhibit import (
+    PARTS,
+    Exhibit,
+    Figure,
+    Omitted,
+    Sentences,
+    Shown,
+    Table,
+    exhibits,
+)
 from lipbench.reporting.style import RC
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.tuning.record import Tuning
@@ -44,7 +53,6 @@ def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = Non
 
 def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
     """Return the content of each file of a report, by its path in the report's folder."""
-    import jinja2
     import matplotlib
 
     files = {"runs.csv": results.runs.to_csv(index=False).encode()}
@@ -52,49 +60,75 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
         files["trials.csv"] = results.trials.to_csv(index=False).encode()
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
-    sections = []
-    chapters = []
+    sections: dict[str, list[dict[str, object]]] = {part: [] for part in PARTS}
+    omitted: list[tuple[str, str]] = []
+    chapters: list[paper.Section] = []
     numbers = {"Table": 0, "Figure": 0}
     with matplotlib.rc_context(RC):
         for exhibit in shown:
-            parts: list[dict[str, object]] = []
-            tables: list[tuple[str, str]] = []
-            pictures: list[paper.Picture] = []
+            entries: list[dict[str, object]] = []
+            chapter = paper.Section(exhibit.title)
             for result in exhibit.show(results):
                 if isinstance(result, Omitted):
-                    parts.append({"kind": "Omitted", "reason": result.reason})
+                    omitted.append((exhibit.title, result.reason))
                     continue
                 kind = type(result).__name__
+                if isinstance(result, Sentences):
+                    entries.append({"kind": kind, "texts": result.texts})
+                    chapter.texts.extend(result.texts)
+                    continue
                 numbers[kind] += 1
                 if isinstance(result, Table):
-                    part, written = _table(result)
-                    tables.append((result.name, str(part["latex"])))
+                    entry, written = _table(result)
+                    chapter.tables.append((result.name, str(entry["latex"])))
                 else:
-                    part, written, picture = _figure(result)
-                    pictures.append(picture)
+                    entry, written, picture = _figure(result)
+                    chapter.pictures.append(picture)
                 if clash := files.keys() & written.keys():
                     raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
                 files |= written
-                parts.append({"kind": kind, "number": numbers[kind], "result": result} | part)
-            if parts:
-                sections.append({"title": exhibit.title, "parts": parts})
-            if tables or pictures:
-                chapters.append(paper.Section(exhibit.title, tables, pictures))
+                entries.append({"kind": kind, "number": numbers[kind], "result": result} | entry)
+            if entries:
+                sections[exhibit.part].append({"title": exhibit.title, "entries": entries})
+                chapters.append(chapter)
     files |= paper.compose(results, chapters)
-    source = importlib.resources.files("lipbench_reports").joinpath("page.html.j2").read_text()
+    return files | {"index.html": _page(results, sections, omitted).encode()}
+
+
+def _page(
+    results: Results,
+    sections: Mapping[str, list[dict[str, object]]],
+    omitted: Sequence[tuple[str, str]],
+) -> str:
+    import jinja2
+
+    def text(name: str) -> str:
+        return importlib.resources.files("lipbench_reports").joinpath(name).read_text()
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page = environment.from_string(source).render(
-        results=results, facts=_facts(results), progress=_progress(results), sections=sections
+    known = details.details(results)
+    return environment.from_string(text("page.html.j2")).render(
+        results=results,
+        facts=_facts(results),
+        progress=_progress(results),
+        parts={part: found for part, found in sections.items() if found},
+        omitted=omitted,
+        known=known,
+        data=details.script(known),
+        style=text("page.css"),
+        code=text("page.js"),
+        datatables=datatables.code() if known["runs"] else "",
+        datatables_style=datatables.style() if known["runs"] else "",
+        version=lipbench.__version__,
     )
-    return files | {"index.html": page.encode()}
 
 
-Part = tuple[dict[str, object], dict[str, bytes]]
+Written = tuple[dict[str, object], dict[str, bytes]]
 
 
-def _table(table: Table) -> Part:
+def _table(table: Table) -> Written:
     align = table.align or "l" + "r" * (len(table.columns) - 1)
     rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
     as_latex = booktabs.table(table, align, rows)
@@ -116,7 +150,6 @@ def _figure(figure: Figure) -> tuple[dict[str, object], dict[str, bytes], paper.
     inches = drawing.get_size_inches()[0]
     part = {
         "svg": vector,
-        "base64": base64.b64encode(png.getvalue()).decode(),
         "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
         "widest": round(125 * inches),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lipbench.bibliography import Paper
@@ -38,13 +38,14 @@ class Picture:
     height: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class Section:
-    """A report's section: its title, its tables as LaTeX by their names, its figures."""
+    """A report's section: its title, its sentences, its tables as LaTeX by name, its figures."""
 
     title: str
-    tables: Sequence[tuple[str, str]]
-    pictures: Sequence[Picture]
+    texts: list[str] = field(default_factory=list)
+    tables: list[tuple[str, str]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
@@ -56,6 +57,7 @@ def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
     body: list[str] = []
     for section in sections:
         body += ["", rf"\section*{{{escaped(section.title)}}}"]
+        body += map(breakable, section.texts)
         for name, latex in section.tables:
             body.append(_put(files, "tables", name, latex))
         for picture in section.pictures:

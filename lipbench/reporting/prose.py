@@ -211,7 +211,8 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
     updates = _where(results, "planned_updates", lambda count: f"{count:,g}")
     batch = _where(results, "batch_size", lambda count: f"{count:,g}")
     fakes = _where(results, "generator_batch_size", lambda count: f"{count:,g}")
-    schedules = results.provenance.schedules
+    budgets = [spec.get("budget", {}) for spec in results.specs.values()]
+    schedules = list(dict.fromkeys(str(b["schedule"]) for b in budgets if "schedule" in b))
     schedule = f", with a {escaped(schedules[0])} learning rate" * (len(schedules) == 1)
     if len(schedules) > 1:
         schedule = f"; the schedule of the learning rate varied ({escaped(listed(schedules))})"
@@ -352,9 +353,9 @@ def computation(results: Results, cite: Citations) -> Iterator[str]:
     """Yield with what software and on which machines runs were made, and how long they took."""
     known = results.provenance
     revision = ""
-    if known.revisions:
-        noun = "revision" if len(known.revisions) == 1 else "revisions"
-        revision = f" ({noun} {listed([_revision(r) for r in known.revisions])})"
+    if results.revisions:
+        noun = "revision" if len(results.revisions) == 1 else "revisions"
+        revision = f" ({noun} {listed([_revision(r) for r in results.revisions])})"
     software = []
     for package in sorted(known.versions, key=lambda name: name != "lipbench"):
         term = terms.PACKAGES.get(package, Term(package))

@@ -17,8 +17,6 @@ class Provenance:
 
     dataset: DatasetInfo | None = None
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each package
-    revisions: tuple[str, ...] = ()  # of lipbench's checkout
-    schedules: tuple[str, ...] = ()  # of the learning rate
     plugins: tuple[Path, ...] = ()  # the user's own
 
 
@@ -28,11 +26,8 @@ def of(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Provenance:
     for session in sessions:
         for package, version in session.get("versions", {}).items():
             versions.setdefault(package, {})[str(version)] = None
-    revisions = [session.get("revision") for session in sessions]
     return Provenance(
         dataset=plan.dataset,
         versions={package: tuple(seen) for package, seen in versions.items()},
-        revisions=tuple(dict.fromkeys(str(revision) for revision in revisions if revision)),
-        schedules=tuple(dict.fromkeys(run.spec.budget.schedule for run in plan.runs)),
         plugins=plan.plugins,
     )

@@ -54,6 +54,11 @@ class Results:
     machines: tuple[str, ...] = ()  # that made the runs
     tuning: Tuning | None = None  # how the study searched; its `runs` are the confirmations
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `load_trials` returns them
+    grids: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """A run's grids of images by its run_id, the oldest first; a file's name is the update."""
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """A run's spec as JSON by its run_id."""
+    revisions: tuple[str, ...] = ()  # of lipbench's code that made the runs
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -86,6 +91,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
     runs = every[shown].drop(columns="planned").reset_index(drop=True)
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
+    grids = {run.path.name: found for run in folders.values() if (found := run.samples())}
     starts = [session for run in made for session in sessions(run)]
     settings = tuple(
         dict.fromkeys(run.setting for run in plan.runs if run.trial is None or run.trial.confirms)
@@ -96,7 +102,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         runs=runs,
         left_out=int((~every["planned"]).sum()),
         curves=load_curves(folder),
-        samples={run.path.name: grids[-1] for run in folders.values() if (grids := run.samples())},
+        samples={run_id: found[-1] for run_id, found in grids.items()},
         methods=tuple(plan.tuning.search if plan.tuning else {run.method: 0 for run in plan.runs}),
         settings=settings,
         protocol=protocol,
@@ -106,6 +112,14 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         machines=tuple(dict.fromkeys(_machine(s) for s in starts if "device" in s)),
         tuning=plan.tuning,
         trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
+        grids=grids,
+        specs={
+            folders[run.spec.hash].path.name if run.spec.hash in folders else run.id: (
+                run.spec.to_json()
+            )
+            for run in plan.unique
+        },
+        revisions=tuple(dict.fromkeys(str(s["revision"]) for s in starts if s.get("revision"))),
         provenance=provenance.of(plan, starts),
     )
 

@@ -13,7 +13,7 @@ from lipbench.stats.ranks import Ranking, ranking
 from lipbench.stats.summaries import interquartile_mean, robustness
 from lipbench.stats.tidy import FEWEST_SEEDS, tidy
 from lipbench.stats.tuned import expected_best, regret
-from lipbench.stats.winners import Verdict, winners
+from lipbench.stats.winners import Verdict, overall, winners
 
 __all__ = [
     "FEWEST_SEEDS",
@@ -29,6 +29,7 @@ __all__ = [
     "expected_best",
     "interquartile_mean",
     "mean_interval",
+    "overall",
     "profile",
     "ranking",
     "regret",

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lipbench.stats.intervals import LEVEL
+from lipbench.stats.pairs import against
+from lipbench.stats.summaries import quantile
 from lipbench.stats.tidy import FEWEST_SEEDS
 
 
@@ -29,36 +31,85 @@ class Verdict:
         return len(self.best) == 1
 
 
-def winners(table: pd.DataFrame, methods: Sequence[str], logarithmic: bool) -> Verdict:
+def winners(
+    table: pd.DataFrame,
+    methods: Sequence[str],
+    logarithmic: bool,
+    worst: float = math.inf,
+) -> Verdict:
     """Return the best of methods at one setting, of what `tidy` returns of it.
 
     The first by its mean loss (of logarithms where `logarithmic`, as of Frechet distances) is held
     against each other one by the paired t-test over seeds, Holm's correction for their number.
     Those that it is not called better than at 95% tie with it. A method with a diverged or
     collapsed run, or an infinite score, is never among them. There is no verdict for fewer than 2
-    methods or FEWEST_SEEDS seeds, where methods have other seeds or missing runs, where scores say
-    nothing (all are equal), or where all tie.
+    methods or FEWEST_SEEDS seeds, where methods have other seeds or missing runs, where all tie,
+    or where scores say nothing: all are equal, or the best is `worst`, the end of the range.
     """
-    if len(methods) < 2:
-        return Verdict((), "there is one method")
-    wide = table.pivot_table(
-        index="seed", columns="method", values="loss", aggfunc="first", dropna=False
-    ).reindex(columns=list(methods))
-    if wide.isna().to_numpy().any():
-        return Verdict((), "runs are missing, or methods have other seeds")
-    if len(wide) < FEWEST_SEEDS:
-        seeds = "one seed" if len(wide) == 1 else f"{len(wide)} seeds"
-        return Verdict((), f"{seeds} cannot tell a difference from chance")
+    wide = _wide(table, methods, ["seed"])
+    if reason := _not_comparable(wide):
+        return Verdict((), reason)
     sound = wide.loc[:, np.isfinite(wide.to_numpy()).all(axis=0)]
-    if logarithmic and bool((sound.to_numpy() > 0).all()):
-        sound = np.log(sound)
     if sound.shape[1] < 1:
         return Verdict((), "every method has a run that diverged or collapsed")
-    if len(np.unique(wide.to_numpy())) == 1:
-        return Verdict((), "all scores are equal")
+    if sound.to_numpy().min() >= worst:
+        return Verdict((), "the best score is the worst that there is")
+    if logarithmic and bool((sound.to_numpy() > 0).all()):
+        sound = np.log(sound)
     first = min(sound, key=lambda method: float(sound[method].mean()))
-    others = [method for method in sound if method != first]
-    p = dict(zip(others, _holm([_paired_t(sound[m] - sound[first]) for m in others]), strict=True))
+    others = [str(method) for method in sound if method != first]
+    p = _holm([_paired_t(sound[method] - sound[first]) for method in others])
+    return _tied(methods, str(first), dict(zip(others, p, strict=True)))
+
+
+def overall(table: pd.DataFrame, methods: Sequence[str], worst: float = math.inf) -> Verdict:
+    """Return the best of methods over all settings and seeds, of what `tidy` returns.
+
+    The first by its median loss is held against each other one by Wilcoxon's signed-rank test over
+    pairs of a setting and a seed, Holm's correction for their number; those that it is not called
+    better than tie with it. A median that is infinite is never among them. There is no verdict
+    where `winners` gives none.
+    """
+    wide = _wide(table, methods, ["setting", "seed"])
+    if reason := _not_comparable(wide):
+        return Verdict((), reason)
+    medians = {method: quantile(wide[method], 0.5) for method in methods}
+    first = min(methods, key=lambda method: (medians[method], quantile(wide[method], 0.75)))
+    if not math.isfinite(medians[first]):
+        return Verdict((), "half of the runs or more of every method diverged or collapsed")
+    if medians[first] >= worst:
+        return Verdict((), "the best median is the worst score that there is")
+    others = [method for method in methods if method != first]
+    p = {each.second: each.adjusted for each in against(table, first, others)}
+    infinite = {method: 0.0 for method in others if not math.isfinite(medians[method])}
+    return _tied(methods, first, p | infinite)
+
+
+def _wide(table: pd.DataFrame, methods: Sequence[str], blocks: list[str]) -> pd.DataFrame:
+    wide = table.pivot_table(
+        index=blocks, columns="method", values="loss", aggfunc="first", dropna=False
+    )
+    wide = wide.reindex(columns=list(methods))
+    planned = table.groupby(blocks)["method"].nunique()  # pivoting makes every combination
+    return wide.loc[wide.index.isin(planned.index)]
+
+
+def _not_comparable(wide: pd.DataFrame) -> str:
+    """Return why losses, blocks by methods, have no winner; empty where they may have one."""
+    seeds = wide.index.get_level_values("seed").nunique()
+    if wide.shape[1] < 2:
+        return "there is one method"
+    if wide.isna().to_numpy().any():
+        return "runs are missing, or methods have other settings or seeds"
+    if seeds < FEWEST_SEEDS:
+        few = "one seed" if seeds == 1 else f"{seeds} seeds"
+        return f"{few} cannot tell a difference from chance"
+    if np.isfinite(wide.to_numpy()).all() and len(np.unique(wide.to_numpy())) == 1:
+        return "all scores are equal"
+    return ""
+
+
+def _tied(methods: Sequence[str], first: str, p: dict[str, float]) -> Verdict:
     tied = tuple(m for m in methods if m == first or (m in p and p[m] >= 1 - LEVEL))
     if len(tied) == len(methods):
         return Verdict((), "no difference is called at 95%")

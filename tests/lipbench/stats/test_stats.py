@@ -231,7 +231,7 @@ def test_a_clear_best_is_called_and_those_near_it_tie(made):
         ({("SN", "A"): [1.0, 2.0], ("WN", "A"): [9.0, 9.5]}, "2 seeds cannot tell"),
         ({("SN", "A"): [1.0], ("WN", "A"): [9.0]}, "one seed cannot tell"),
         ({("SN", "A"): [1.0, 2.0, 3.0], ("WN", "A"): [9.0, "failed", 9.0]}, "missing"),
-        ({("SN", "A"): [1.0, 2.0, 3.0], ("WN", "A"): [9.0, 8.0]}, "other seeds"),
+        ({("SN", "A"): [1.0, 2.0, 3.0], ("WN", "A"): [9.0, 8.0]}, "other settings or seeds"),
         ({("SN", "A"): [1.0, 5.0, 3.0], ("WN", "A"): [1.1, 4.0, 3.9]}, "no difference"),
         ({("SN", "A"): [2.0] * 3, ("WN", "A"): [2.0] * 3}, "all scores are equal"),
         ({("SN", "A"): ["diverged"] * 3, ("WN", "A"): [("collapsed", 1.0)] * 3}, "diverged or"),
@@ -255,6 +255,29 @@ def test_a_collapsed_or_diverged_run_keeps_a_method_from_being_the_best(made):
         }
     )
     assert stats.winners(table, ["SN", "noise", "none", "WN"], False).best == ("SN",)
+
+
+def test_the_end_of_a_scores_range_is_no_best(made):
+    table = made({("SN", "A"): [0.0, 0.0, 0.0], ("WN", "A"): [0.0, 0.0, "diverged"]}, True)
+    assert "the worst that there is" in stats.winners(table, ["SN", "WN"], False, 0.0).reason
+
+
+def test_the_best_over_all_settings_is_called_over_pairs(made):
+    cells = {
+        (method, setting): [level + shift + 0.1 * seed for seed in range(3)]
+        for method, level in (("SN", 10.0), ("WN", 20.0), ("none", 40.0))
+        for setting, shift in (("A", 0.0), ("C", 5.0), ("F", 11.0))
+    }
+    cells["none", "F"] = ["diverged"] * 3
+    table = made(cells)
+    assert stats.overall(table, ["SN", "WN", "none"]).best == ("SN",)
+    one = table[table["setting"] == "A"]
+    assert stats.overall(one, ["SN", "WN", "none"]).reason == "no difference is called at 95%"
+
+
+def test_a_method_that_diverges_everywhere_ties_with_none(made):
+    cells = {("SN", "A"): [1.0, 2.0, 3.0], ("none", "A"): ["diverged"] * 3}
+    assert stats.overall(made(cells), ["SN", "none"]).best == ("SN",)
 
 
 def test_an_interval_needs_three_seeds_and_says_how_it_was_made():

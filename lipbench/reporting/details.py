@@ -1,0 +1,144 @@
+"""What the page knows of each run, for whoever asks where a number comes from."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lipbench.protocols import SCORES
+from lipbench.results.results import Results
+
+IMAGES = 20_000_000  # bytes of samples that a page holds: our choice
+_POINTS = 40  # of a curve in the page
+_CURVES = ("loss_d", "loss_g")
+
+
+def details(results: Results) -> dict[str, Any]:
+    """Return, as JSON, the runs with all that is known of them, and what they share.
+
+    The newest samples come first, then earlier ones, as far as IMAGES bytes last; `left_out` says
+    how many are not there.
+    """
+    runs = results.runs.drop_duplicates("run_id")
+    scores = [score for score in results.protocol.scores if score in runs]
+    specs = {run_id: dict(_leaves(spec)) for run_id, spec in results.specs.items()}
+    common = _common([specs[run_id] for run_id in runs["run_id"] if run_id in specs])
+    images, left_out = _images(results, list(runs["run_id"]))
+    curves = _curves(results)
+    rows = []
+    for run in runs.to_dict("records"):
+        run_id = str(run["run_id"])
+        own = {k: v for k, v in specs.get(run_id, {}).items() if common.get(k) != v}
+        rows.append(
+            {
+                "id": run_id,
+                "method": run["method"],
+                "setting": run["setting"],
+                "seed": int(run["seed"]),
+                "outcome": run["outcome"],
+                "cause": None if pd.isna(run["cause"]) else str(run["cause"]),
+                "updates": _number(run["generator_updates"]),
+                "collapsed": None if pd.isna(run["collapsed"]) else bool(run["collapsed"]),
+                "seconds": _number(run.get("seconds")),
+                "scores": [_number(run[score]) for score in scores],
+                "spec": own,
+                "curves": curves.get(run_id, {}),
+                "images": images.get(run_id, []),
+            }
+        )
+    return {
+        "suite": results.suite,
+        "scores": [SCORES[score].title for score in scores],
+        "common": common,
+        "runs": rows,
+        "left_out": left_out,
+    }
+
+
+def script(value: object) -> str:
+    """Return JSON that can stand in a script element, whatever its texts hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _number(value: Any) -> float | str | None:
+    """Return a number as JSON has it; infinities are texts."""
+    if value is None or pd.isna(value):
+        return None
+    number = float(value)
+    if math.isinf(number):
+        return "∞" if number > 0 else "-∞"
+    return int(number) if number.is_integer() and abs(number) < 1e15 else float(f"{number:.6g}")
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the innermost values of a spec with their dotted names."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        for inner in value:
+            yield from _leaves(inner, f"{prefix}.{inner['name']}" if "name" in inner else prefix)
+    else:
+        yield prefix, json.dumps(value)
+
+
+def _common(specs: list[dict[str, str]]) -> dict[str, str]:
+    """Return the values that all runs share."""
+    if not specs:
+        return {}
+    first, *others = specs
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
+
+
+def _curves(results: Results) -> dict[str, dict[str, list[list[float]]]]:
+    """Return at most _POINTS points of each run's losses and its selection score, by run."""
+    selection = f"{results.protocol.primary}_selection"
+    names = {**{name: name for name in _CURVES}, selection: SCORES[results.protocol.primary].title}
+    curves = results.curves[results.curves["name"].isin(names)]
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    for (run_id, name), curve in curves.groupby(["run_id", "name"], sort=False):
+        step = max(1, math.ceil(len(curve) / _POINTS))
+        some = curve.iloc[::step]
+        pairs = zip(some["update"], some["value"], strict=True)
+        points = [[int(u), float(f"{v:.4g}")] for u, v in pairs if math.isfinite(v)]
+        if points:
+            found.setdefault(str(run_id), {})[names[str(name)]] = points
+    return found
+
+
+def _images(results: Results, runs: list[str]) -> tuple[dict[str, list[tuple[int, str]]], int]:
+    """Return each run's samples as (update, data URI), oldest first, and how many are left out."""
+    grids = {run: list(results.grids.get(run, ())) for run in runs}
+    newest = [(run, paths[-1]) for run, paths in grids.items() if paths]
+    earlier = [(run, path) for run, paths in grids.items() for path in reversed(paths[:-1])]
+    found: dict[str, list[tuple[int, str]]] = {}
+    spent = left_out = 0
+    for run, path in [*newest, *earlier]:
+        uri = _uri(path) if spent < IMAGES else None
+        if uri is None:
+            left_out += 1
+            continue
+        spent += len(uri)
+        found.setdefault(run, []).append((int(path.stem), uri))
+    return {run: sorted(images) for run, images in found.items()}, left_out
+
+
+def _uri(path: Path) -> str | None:
+    """Return an image as a data URI, without loss; None where it cannot be read."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    try:
+        with Image.open(path) as image:
+            image.save(content, "WEBP", lossless=True)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
