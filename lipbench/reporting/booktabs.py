@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lipbench.reporting.latex import breakable, breaks, comments, escaped
+from lipbench.reporting.latex import breakable, comments, escaped
 
 if TYPE_CHECKING:
     from lipbench.reporting.exhibit import Shown, Table
@@ -20,7 +20,7 @@ COLUMN = 3.25  # inches: a column of a page with two
 TEXT = 6.75  # inches: the page's text
 _POINTS = 72.27  # an inch
 _SEPARATOR = 8.0  # points between two columns
-_SIZES = (("small", 9.0), ("footnotesize", 8.0), ("scriptsize", 7.0))  # of a 10-point document
+_SIZES = (("small", 9.25), ("footnotesize", 8.5), ("scriptsize", 7.97))  # and its em, in points
 _LINES = 44  # of a float; a longer table goes over pages
 _WRAPPED = 16.0  # em: a wider text has lines
 _HEAD = 8.0  # em: a wider title has two lines
@@ -28,11 +28,12 @@ _HEAD = 8.0  # em: a wider title has two lines
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry as LaTeX, how wide it is set (em), and in how many lines."""
+    """One entry as LaTeX, how wide it is set (em), in how many lines, and with places to break."""
 
     latex: str
     width: float
     lines: float = 1.0
+    broken: str = ""  # where it differs
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,22 @@ def write(sheet: Sheet) -> str:
 
 def text(content: str) -> Entry:
     """Return a plain text as an entry."""
-    return Entry(escaped(content), em(content))
+    return Entry(escaped(content), em(content), broken=breakable(content))
 
 
 def title(content: str) -> Entry:
-    """Return a column's title, in two lines where it is wide."""
+    """Return a column's title, in two lines or more where it is wide."""
     words = content.split()
-    if em(content) <= _HEAD or len(words) < 2:
+    if em(content) <= _HEAD:
         return text(content)
     cuts = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
-    above, below = min(cuts, key=lambda cut: max(map(em, cut)))
-    stacked = (
-        rf"\begin{{tabular}}[b]{{@{{}}c@{{}}}}{escaped(above)}\\{escaped(below)}\end{{tabular}}"
-    )
-    return Entry(stacked, max(em(above), em(below)), 2)
+    lines = min(cuts, key=lambda cut: max(map(em, cut)), default=(content,))
+    width = max(map(em, lines))
+    if width <= _WRAPPED:
+        stacked = r"\\".join(map(escaped, lines))
+        return Entry(rf"\begin{{tabular}}[b]{{@{{}}c@{{}}}}{stacked}\end{{tabular}}", width, 2)
+    box = rf"\parbox[b]{{{_WRAPPED:g}em}}{{\raggedright {breakable(content)}}}"
+    return Entry(box, _WRAPPED, 2 * width / _WRAPPED)
 
 
 def em(content: str) -> float:
@@ -105,17 +108,18 @@ def _character(character: str) -> float:
 
 
 def _entry(shown: Shown, letter: str) -> Entry:
-    plain, detail = shown.text + shown.mark, shown.detail
-    content = escaped(shown.text) + escaped(shown.mark)
-    content = rf"\textbf{{{content}}}" if shown.best else content
-    width = em(plain) * (1.15 if shown.best else 1)
-    if not detail:
-        return Entry(content, width)
-    stacked = (
-        rf"\begin{{tabular}}[t]{{@{{}}{letter}@{{}}}}{content}\\[-3pt]{{\tiny {escaped(detail)}}}"
-        r"\end{tabular}"
+    plain = text(shown.text + shown.mark)
+    width = plain.width * (1.15 if shown.best else 1)
+    latex, broken = (
+        rf"\textbf{{{content}}}" if shown.best else content
+        for content in (escaped(shown.text) + escaped(shown.mark), plain.broken)
     )
-    return Entry(stacked, max(width, 0.72 * em(detail)), 1.7)
+    if not shown.detail:
+        return Entry(latex, width, broken=broken)
+    small = rf"{{\tiny {escaped(shown.detail)}}}"
+    stacked = rf"\begin{{tabular}}[t]{{@{{}}{letter}@{{}}}}{latex}\\[-3pt]{small}\end{{tabular}}"
+    width = max(width, 0.72 * em(shown.detail))
+    return Entry(stacked, width, 1.7, rf"{broken} {{\tiny {breakable(shown.detail)}}}")
 
 
 def _wrapped(sheet: Sheet) -> Sheet:
@@ -124,13 +128,14 @@ def _wrapped(sheet: Sheet) -> Sheet:
     align = list(sheet.align)
     for column, letter in enumerate(align):
         widths = [row[column].width for row in rows]
-        if letter != "l" or max(widths, default=0) <= _WRAPPED:
+        if max(widths, default=0) <= (_WRAPPED if letter == "l" else 1.5 * _WRAPPED):
             continue
-        align[column] = rf">{{\raggedright\arraybackslash}}p{{{_WRAPPED:g}em}}"
+        side = {"l": "raggedright", "r": "raggedleft"}.get(letter, "centering")
+        align[column] = rf">{{\{side}\arraybackslash}}p{{{_WRAPPED:g}em}}"
         for row in rows:
             entry = row[column]
             lines = max(entry.lines, -(-1.15 * entry.width // _WRAPPED))
-            row[column] = Entry(breaks(entry.latex), min(entry.width, _WRAPPED), lines)
+            row[column] = Entry(entry.broken or entry.latex, min(entry.width, _WRAPPED), lines)
     return Sheet(
         sheet.name,
         sheet.caption,
@@ -190,6 +195,7 @@ def _part(
     star = "*" if wide else ""
     yield rf"\begin{{table{star}}}"
     yield rf"  \centering\{size}\setlength{{\tabcolsep}}{{{_SEPARATOR / 2:g}pt}}"
+    yield r"  \setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}"
     yield rf"  \caption{{{caption}}}"
     yield rf"  \label{{{label}}}"
     yield rf"  \begin{{tabular}}{{{align}}}"

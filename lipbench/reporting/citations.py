@@ -14,6 +14,8 @@ from lipbench.errors import UserError
 from lipbench.plugins import Plugin, Registry
 from lipbench.reporting.latex import escaped
 
+Named = Mapping[str, Sequence[Paper]]  # the papers of methods' plugins, by the plugins' names
+
 
 def library() -> dict[str, Paper]:
     """Return the papers that lipbench knows, by key: its own and those of the built-in methods."""
@@ -28,7 +30,7 @@ def library() -> dict[str, Paper]:
     }
 
 
-def of_methods(names: Iterable[str], plugins: Sequence[Path]) -> dict[str, list[Paper]]:
+def of_methods(names: Iterable[str], plugins: Sequence[Path]) -> Named:
     """Return the papers that methods name; none of a method whose file is gone, or says none.
 
     `plugins` are a user's own files. No file is imported.

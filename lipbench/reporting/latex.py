@@ -70,7 +70,9 @@ _ACCENTS = {
     "\u030c": r"\v", "\u0323": r"\d", "\u0327": r"\c", "\u0331": r"\b",
 }  # fmt: skip
 _RAISED = {"<super>": r"\textsuperscript", "<sub>": r"\textsubscript"}
-_LONG = re.compile(r"\\cite\{[^}]*\}|(?<![\\\w])[A-Za-z0-9]{14,}")
+_LONG = 13  # characters of LaTeX; a longer word can be broken
+_LONGEST = 20  # letters of a word of a language
+_STEP = 8
 _BREAK = r"\allowbreak{}"
 _CODE = re.compile(r"\{\[\}U\+([0-9A-F]{4,6})\{\]\}")
 
@@ -84,28 +86,40 @@ def escaped(text: str) -> str:
     >>> escaped("[ours] λ₁ = 10%")
     '{[}ours{]} $\\lambda$\\textsubscript{1} = 10\\%'
     """
-    clusters = re.findall("[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]", _one_line(text))
+    return "".join(_written(_one_line(text)))
+
+
+def _written(text: str) -> list[str]:
+    """Return the LaTeX of each character of a line, with the marks that it has."""
+    clusters = re.findall("[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]", text)
     # Two hyphens would become a dash.
-    protected = [
+    return [
         "{}-" if cluster == before == "-" else _cluster(cluster)
         for before, cluster in itertools.pairwise(["", *clusters])
     ]
-    return "".join(protected)
 
 
 def breakable(text: str) -> str:
-    """Return a text as LaTeX that can be broken within long words, and after `/` and `_`."""
-    return breaks(escaped(text))
+    """Return a text as LaTeX whose long words can be broken.
+
+    They can after each sign, and every 8 letters where no word of a language is so long.
+    """
+    return " ".join(map(_divided, _one_line(text).split(" ")))
 
 
-def breaks(latex: str) -> str:
-    """Return LaTeX with a place to break every 8 letters of a long word; citations stay whole."""
-
-    def broken(found: re.Match[str]) -> str:
-        word = found[0]
-        return word if word.startswith("\\cite") else _BREAK.join(re.findall(".{1,8}", word))
-
-    return re.sub(r"(?<=\w)(/|\\_)(?=\w)", rf"\1\{_BREAK}", _LONG.sub(broken, latex))
+def _divided(word: str) -> str:
+    clusters = _written(word)
+    if len("".join(clusters)) <= _LONG:
+        return "".join(clusters)
+    pieces: list[str] = []
+    for letters, run in itertools.groupby(clusters, str.isalnum):
+        written = list(run)
+        step = _STEP if len(written) > _LONGEST else len(written)
+        step = step if letters else 1
+        pieces += ["".join(written[i : i + step]) for i in range(0, len(written), step)]
+        if letters or written[-1] == "-":  # no break before a sign; TeX breaks after a hyphen
+            pieces[-1] += "\0"
+    return _BREAK.join(pieces).replace(f"\0{_BREAK}", "").replace("\0", "")
 
 
 def comments(body: str) -> Iterator[str]:

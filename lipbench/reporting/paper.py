@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lipbench.bibliography import Paper
 from lipbench.reporting import booktabs, citations, prose
-from lipbench.reporting.citations import Citations
+from lipbench.reporting.citations import Citations, Named
 from lipbench.reporting.latex import breakable, comments, escaped
 from lipbench.results.results import Results
 
@@ -52,6 +51,7 @@ def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
     """Return the files of `paper/` by their names in it."""
     cite = Citations(citations.library())
     methods = {name for names in results.runs["methods"].dropna() for name in names.split(" + ")}
+    methods |= {method["name"] for spec in results.specs.values() for method in spec["methods"]}
     papers = citations.of_methods(sorted(methods), results.provenance.plugins)
     files: dict[str, str | bytes] = {"methods.tex": _methods(results, cite, papers)}
     body: list[str] = []
@@ -64,9 +64,7 @@ def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
             stem = _stem(picture.name)
             files[f"figures/{stem}.pdf"] = picture.pdf
             body.append(_put(files, "figures", picture.name, _figure(picture, stem)))
-    own = [prose.settings_table(results)] if len(results.runs) else []
-    if len(results.methods) > prose.INLINE and len(results.runs):
-        own.append(prose.methods_table(results, cite, papers))
+    own = (prose.methods_table(results, cite, papers), prose.settings_table(results))
     first = [_put(files, "tables", t.name, booktabs.write(t)) for t in own if t is not None]
     files["references.bib"] = cite.bibtex()
     files["main.tex"] = _main(results, [*first, *body], cited=bool(files["references.bib"]))
@@ -76,7 +74,7 @@ def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
     }
 
 
-def _methods(results: Results, cite: Citations, papers: dict[str, list[Paper]]) -> str:
+def _methods(results: Results, cite: Citations, papers: Named) -> str:
     lines = [
         "% What was run, from the records of the runs. Numbers, versions and names are facts;",
         "% shorten it, but change no number by hand: write the report again.",
@@ -128,7 +126,8 @@ def at_column_width(drawing: Drawing, engine: LayoutEngine | None) -> Drawing:
     narrower = booktabs.COLUMN / width
     if narrower < 1:
         drawing.set_layout_engine(engine)
-        drawing.set_size_inches(booktabs.COLUMN, height * math.sqrt(narrower))
+        shorter = math.sqrt(narrower) if height < width else 1.0
+        drawing.set_size_inches(booktabs.COLUMN, height * shorter)
     return drawing
 
 
@@ -141,6 +140,7 @@ def _main(results: Results, body: Sequence[str], cited: bool) -> str:
         r"\makeatletter\renewcommand{\fps@table}{H}\renewcommand{\fps@figure}{H}\makeatother",
         r"\renewenvironment{table*}{\table}{\endtable}",
         r"\renewenvironment{figure*}{\figure}{\endfigure}",
+        r"\setlength{\emergencystretch}{3em}",
         r"\begin{document}",
         rf"\section*{{{escaped(results.suite)}}}",
         breakable(results.description),

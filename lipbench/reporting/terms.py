@@ -47,7 +47,7 @@ DATASETS = {
 }
 SPLITS = {  # how the train and the test split came about, a sentence each
     "cifar10": "The splits are the data set's own.",
-    "digits": "The images, of 8 x 8 pixels, were enlarged bilinearly. A third of each class, "
+    "digits": "The images, of 8 × 8 pixels, were enlarged bilinearly. A third of each class, "
     "drawn once for all runs, is the test split.",
 }
 MEASURES = {  # of `lipbench.scores.ABOUT`
