@@ -167,6 +167,8 @@ def _read(path: Path, run: RunSpec) -> dict[str, Any]:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.is_fifo():
+            raise Foreign("is a pipe")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise Damaged("is gone") from error

@@ -19,7 +19,7 @@ import typer
 from lipbench import printing, signals
 from lipbench.errors import STORAGE_ERRORS, Mark, UserError
 from lipbench.printing import say
-from lipbench.urls import absolute, is_masked, masked, without_password
+from lipbench.urls import absolute, is_masked, masked, remembered, without_password
 from lipbench.words import counted
 
 if TYPE_CHECKING:
@@ -113,9 +113,12 @@ TrackingOption = Annotated[
         metavar="URI",
         envvar="MLFLOW_TRACKING_URI",
         help="MLflow store. Default: the one of these results, or sqlite:///RUNS_DIR/mlflow.db.",
-        callback=lambda uri: uri and absolute(uri),
+        callback=lambda uri: uri and remembered(absolute(uri)),
     ),
 ]
+
+
+_MANY_RUNS = 2000  # whose planning takes longer than a moment
 
 
 def main() -> None:
@@ -179,17 +182,17 @@ def run(
     plan, registry, chosen = _plan(suite, set_, only, plugin)
 
     from lipbench import executors, outlook, paths, sweep
-    from lipbench.store import default_tracking_uri
 
     folder = _suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
     devices = executors.slots(device, workers, runs_per_gpu)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
-    uri = tracking_uri or default_tracking_uri(runs_dir)
     with folder.locked() as remark:
         folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
-        mended = [*folder.mend(), *sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
+        mended = folder.mend()
+        uri = _tracking_uri(tracking_uri, folder)
+        mended += [*sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
         for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
@@ -222,6 +225,7 @@ def tune(
             metavar="URL",
             envvar="LIPBENCH_STORAGE",
             help="journal, sqlite, or a database's URL. Default: the study's tune.storage.",
+            callback=lambda url: url and remembered(url),
         ),
     ] = None,
     resume: Annotated[
@@ -250,7 +254,6 @@ def tune(
         return
 
     from lipbench import executors, outlook, paths, run, sweep
-    from lipbench.store import default_tracking_uri
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
@@ -258,14 +261,14 @@ def tune(
     devices = executors.slots(device, workers, runs_per_gpu)
     made.check_device(devices[0])
     location = locate(storage or made.storage, folder.path)
-    uri = tracking_uri or default_tracking_uri(runs_dir)
-    plan = made.recorded(without_password(storage or made.storage))
+    plan = made.recorded(without_password(remembered(storage or made.storage)))
     with contextlib.ExitStack() as stack:
         alone = stack.enter_context(folder.shared())
         folder.check_kind(plan)
         made_with = run.provenance()
         with folder.deciding():
             remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, claimed=True)]
+            uri = _tracking_uri(tracking_uri, folder)
             _check_storage(folder, plan)
             tuner = Tuner(
                 made,
@@ -702,6 +705,9 @@ def _planned(
     suite, document, registry = read
 
     _load_own(registry)
+    runs = resolve.count(suite, document)
+    if runs > _MANY_RUNS:
+        say(f"planning {runs:,} runs", error=True)
     with printing.aside():
         made = resolve.plan(suite, document, registry, paths.cache_root())
     return made, registry, plan.only(made, plan.parse_only(only))

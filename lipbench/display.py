@@ -60,7 +60,8 @@ class Display:
         if event.kind == "stopping":
             self.stopped = True
             running = event.facts["running"]
-            self._line(f"stopping: {running} running are saved; the same command resumes")
+            are = "run that trains is" if running == 1 else "runs that train are"
+            self._line(f"stopping: {running} {are} saved; the same command resumes")
         if event.task is None:
             return
         id_, run = event.task.run.id, event.task.run

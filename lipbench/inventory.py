@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench import spec
+from lipbench import records, spec
+from lipbench.records import Damaged
 from lipbench.spec import RunSpec
 
 _HASH = re.compile(r"[0-9a-f]{12}")
@@ -100,8 +101,8 @@ def _difference(
 def _plain(path: Path) -> dict[str, Any] | None:
     """Return the spec in a folder as plain JSON values, or None where it cannot be read."""
     try:
-        plain = json.loads((path / "spec.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
+        plain = json.loads(records.content(path / "spec.json") or b"")
+    except (OSError, ValueError, RecursionError, Damaged):
         return None
     return plain if isinstance(plain, dict) and "methods" in plain else None
 

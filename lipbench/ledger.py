@@ -99,6 +99,8 @@ class Ledger:
 
     def _update(self) -> None:
         """Take in the lines that are new; one that has no end yet is not."""
+        if self.path.is_fifo():
+            raise Damaged(self.path, "it is a pipe")
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +44,8 @@ def acquire(path: Path, shared: bool = False, wait: bool = False) -> IO[bytes] |
     something else is in the file's place, OSError where it cannot be made.
     """
     try:
+        if _is_pipe(path):
+            raise UserError(f"{path} is a pipe; lipbench needs a file there: remove it")
         file = path.open("a+b")  # NFS wants a file readable to share it, writable to hold it
     except IsADirectoryError as error:
         raise UserError(f"{path} is a folder; lipbench needs a file there: remove it") from error
@@ -88,12 +91,21 @@ def is_held(path: Path) -> bool | None:
     Only a reader asks: it needs no right to write, and what is no file is no lock.
     """
     try:
+        if _is_pipe(path):
+            return False
         with path.open("rb") as file:
             return not _take(file, shared=True, wait=False)
     except NoLocks:
         return None
     except OSError:
         return False
+
+
+def _is_pipe(path: Path) -> bool:
+    """Return whether a path is a pipe: to open one is to wait for its other end."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return stat.S_ISFIFO(path.stat().st_mode)
+    return False
 
 
 def _take(file: IO[Any], shared: bool, wait: bool) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lipbench.tuning.record import Tuning
 
 _PIPED_WIDTH = 400
+_LISTED_SEEDS = 20
 
 
 def say(text: str, error: bool = False) -> None:
@@ -44,6 +45,14 @@ def show_notes(notes: Iterable[str]) -> None:
     """Print notes on the dataset, a line each."""
     for note in notes:
         say(f"dataset: {note}")
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Return seeds in a line: of many, the first and the last ones."""
+    if len(seeds) <= _LISTED_SEEDS:
+        return ", ".join(map(str, seeds))
+    first, last = seeds[: _LISTED_SEEDS // 2], seeds[-1]
+    return f"{', '.join(map(str, first))}, ..., {last} ({len(seeds):,})"
 
 
 def aside(really: bool = True) -> contextlib.AbstractContextManager[Any]:
@@ -117,7 +126,7 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
         values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
         table.add_row("setting", f"{label}: {values}")
-    table.add_row("seeds", ", ".join(str(s) for s in dict.fromkeys(r.spec.seed for r in chosen)))
+    table.add_row("seeds", _listed(list(dict.fromkeys(run.spec.seed for run in chosen))))
     table.add_row(
         "dataset",
         f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
@@ -287,7 +296,10 @@ def follow_cost(
             bar.update(task, advance=1, description=f"{name}: {sample.case.method}")
             if len(found) == cases:
                 left = outlook.duration(cost.estimate(found, device, rounds))
-                console.print(f"{cases} cases are warm; {rounds} rounds take about {left}")
+                console.print(
+                    f"{cases} cases are warm; {counted(rounds, 'round')} "
+                    f"{'takes' if rounds == 1 else 'take'} about {left}"
+                )
     return found
 
 

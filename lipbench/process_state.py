@@ -17,6 +17,7 @@ import math
 import operator
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -24,7 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,15 @@ class State:
 
     values: Mapping[str, Any]
     names: Mapping[object, Mapping[str, Any]]  # by module or class: its attributes
+    code: Mapping[FunctionType, tuple[Any, ...]]  # of functions: see _CODE
 
 
 def capture() -> State:
     """Return the state of the process now."""
     # The compiler of torch, which it imports, replaces a function of torch and sets a variable.
     importlib.import_module("torch_fidelity")
-    return State({part.name: _value(part) for part in PARTS}, _names())
+    names = _names()
+    return State({part.name: _value(part) for part in PARTS}, names, _code(names))
 
 
 def changes(before: State) -> list[str]:
@@ -79,7 +82,8 @@ def _changes(before: State, parts: Sequence[Part]) -> list[str]:
                 found.append(_shortened(f"{part.name}: {', '.join(map(str, keys))}"))
         elif was != is_:
             found.append(f"{part.name}: {_shortened(str(was))}, now {_shortened(str(is_))}")
-    return found + [f"{_title(owner)}.{name} is replaced" for owner, name in _replaced(before)]
+    found += [f"{_title(owner)}.{name} is replaced" for owner, name in _replaced(before)]
+    return found + [f"the inside of {_title(f)} is replaced" for f in _rewritten(before)]
 
 
 def restore(before: State) -> list[str]:
@@ -93,6 +97,9 @@ def restore(before: State) -> list[str]:
             setattr(owner, name, known[name])
         else:
             delattr(owner, name)
+    for function in _rewritten(before):
+        for name, value in zip(_CODE, before.code[function], strict=True):
+            setattr(function, name, value)
     for part in PARTS:
         was = before.values[part.name]
         if part.write and not _same(was, _value(part)):
@@ -135,7 +142,7 @@ def _shortened(text: str) -> str:
 
 
 def _title(owner: object) -> str:
-    if isinstance(owner, type):
+    if isinstance(owner, (type, FunctionType)):
         return f"{owner.__module__}.{owner.__qualname__}"
     return str(getattr(owner, "__name__", owner))
 
@@ -287,6 +294,40 @@ def _set_decimal(value: tuple[Any, ...]) -> None:
     context.traps.update(value[2])
 
 
+def _saved_tensors() -> tuple[int | None, bool]:
+    """Return which hooks are on what autograd keeps for the backward pass, and whether any may."""
+    autograd: Any = torch._C._autograd
+    top = autograd._top_saved_tensors_default_hooks(True)
+    return None if top is None else id(top[0]), autograd._saved_tensors_hooks_is_enabled()
+
+
+def _set_conversion(value: tuple[bool, bool]) -> None:
+    torch.__future__.set_overwrite_module_params_on_conversion(value[0])
+    torch.__future__.set_swap_module_params_on_conversion(value[1])
+
+
+def _blocked_signals() -> frozenset[int]:
+    return frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _timers() -> tuple[bool, ...]:
+    kinds = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    return tuple(signal.getitimer(kind) != (0.0, 0.0) for kind in kinds)
+
+
+def _set_timers(running: tuple[bool, ...]) -> None:
+    kinds = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    for kind, runs in zip(kinds, running, strict=True):
+        if not runs:
+            signal.setitimer(kind, 0)
+
+
+def _limits() -> tuple[tuple[int, int], ...]:
+    """Return the limits of memory, files, time and the like that the system holds this to."""
+    kinds = sorted({getattr(resource, name) for name in dir(resource) if name[:7] == "RLIMIT_"})
+    return tuple(resource.getrlimit(kind) for kind in kinds)
+
+
 def _threads() -> dict[str, bool]:
     return {thread.name: True for thread in threading.enumerate()}
 
@@ -303,6 +344,11 @@ _FLAGS = (
     "backends.cudnn.allow_tf32",
     "backends.mkldnn.enabled",
     "backends.mkldnn.allow_tf32",
+    "backends.mkldnn.deterministic",
+    "backends.mkldnn.conv.fp32_precision",
+    "backends.mkldnn.rnn.fp32_precision",
+    "backends.quantized.engine",
+    "nn.utils.parametrize._cache_enabled",
     "backends.opt_einsum.enabled",
     "backends.opt_einsum.strategy",
 )
@@ -332,6 +378,20 @@ PARTS: tuple[Part, ...] = (
     Part("torch's anomaly mode", _anomaly, lambda v: torch.autograd.set_detect_anomaly(*v)),
     Part("numbers below the normal ones are 0", _flushes_denormals, torch.set_flush_denormal),
     Part("hooks of all modules", _module_hooks, _set_module_hooks),
+    Part("hooks on what autograd keeps", _saved_tensors),
+    Part(
+        "autograd's threads",
+        torch._C._is_multithreading_enabled,
+        torch._C._set_multithreading_enabled,
+    ),
+    Part(
+        "torch's way to convert parameters",
+        lambda: (
+            torch.__future__.get_overwrite_module_params_on_conversion(),
+            torch.__future__.get_swap_module_params_on_conversion(),
+        ),
+        _set_conversion,
+    ),
     Part("torch warns always", torch.is_warn_always_enabled, torch.set_warn_always),
     Part("the CUDA device", _cuda_device, torch.cuda.set_device),
     Part("numpy's handling of errors", np.geterr, lambda value: np.seterr(**value)),
@@ -343,6 +403,13 @@ PARTS: tuple[Part, ...] = (
     Part("sys.stdin, stdout, stderr", _streams, _set_streams),
     Part("warnings that raise", _errors_of_warnings, _set_errors_of_warnings),
     Part("signal handlers", _handlers, _set_handlers),
+    Part(
+        "signals that wait",
+        _blocked_signals,
+        lambda kinds: signal.pthread_sigmask(signal.SIG_SETMASK, kinds),
+    ),
+    Part("timers", _timers, _set_timers),
+    Part("the system's limits", _limits),
     Part("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Part("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     Part(
@@ -361,9 +428,10 @@ _PATCHABLE = (torch, torch.nn, torch.nn.functional, torch.nn.init, torch.nn.util
               torch.nn.utils.parametrize, torch.nn.utils.parametrizations, torch.autograd,
               torch.linalg, torch.random, torch.cuda, np, np.linalg, np.random, math, random, os,
               os.path, time, builtins)  # fmt: skip
-# Python and torch write these by themselves, when they are asked for first.
+# Python and torch write these by themselves: when they are asked for first, or to count hooks.
 _LAZY = frozenset(
     {
+        "next_id",
         "__annotations__",
         "__annotate__",
         "__annotations_cache__",
@@ -374,6 +442,7 @@ _LAZY = frozenset(
 
 
 _MISSING = object()
+_CODE = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 def _names() -> dict[object, dict[str, Any]]:
@@ -384,7 +453,12 @@ def _names() -> dict[object, dict[str, Any]]:
         if name.startswith("lipbench") and not name.startswith("lipbench_file_")  # of users
     ]
     found: dict[object, dict[str, Any]] = {}
-    for module in (*_PATCHABLE, *own):
+    parts = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith(("torch.nn.", "torch.optim.", "torch._C._nn"))
+    ]
+    for module in dict.fromkeys((*_PATCHABLE, *parts, *own)):
         if isinstance(module, ModuleType):
             # What is private to torch and the like can be a cache, which comes and goes.
             found[module] = {
@@ -396,6 +470,30 @@ def _names() -> dict[object, dict[str, Any]]:
                 if isinstance(value, type) and value.__module__.startswith(("torch", "lipbench")):
                     found[value] = dict(vars(value))
     return found
+
+
+def _code(names: Mapping[object, Mapping[str, Any]]) -> dict[FunctionType, tuple[Any, ...]]:
+    """Return what each of the functions in some modules and classes consists of."""
+    functions = {
+        value
+        for attributes in names.values()
+        for value in attributes.values()
+        if isinstance(value, FunctionType)
+    }
+    return {function: _inside(function) for function in functions}
+
+
+def _inside(function: FunctionType) -> tuple[Any, ...]:
+    return tuple(getattr(function, name) for name in _CODE)
+
+
+def _rewritten(before: State) -> list[FunctionType]:
+    """Return the functions that are the same objects and do something else."""
+    return [
+        function
+        for function, inside in before.code.items()
+        if any(was is not is_ for was, is_ in zip(inside, _inside(function), strict=True))
+    ]
 
 
 def _replaced(before: State) -> list[tuple[Any, str]]:

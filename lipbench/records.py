@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -305,6 +306,8 @@ class Rows:
 def content(path: Path) -> bytes | None:
     """Return a file's bytes, or None where there is no file; raise Damaged if it is unreadable."""
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # reading one waits, perhaps for ever
+            raise Damaged(path, "it is a pipe")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None

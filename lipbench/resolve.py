@@ -34,6 +34,7 @@ from lipbench.suite import (
 )
 from lipbench.training import hidden_layers
 from lipbench.tuning.record import Tuning
+from lipbench.words import counted
 
 Kind = TypeVar("Kind")
 
@@ -121,7 +122,7 @@ def resolve(
     suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path
 ) -> Resolved:
     """Return what a suite names. Raises UserError for what does not exist or does not fit."""
-    _check_count(suite, document)
+    count(suite, document)
     _check_names(suite, document)
     if suite.dataset.image_size is not None:  # before images of some great size are made
         _check_image_size(suite, document, suite.dataset.image_size)
@@ -204,8 +205,11 @@ def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.Da
         raise UserError(str(error), mark) from error
 
 
-def _check_count(suite: Suite, document: yamlmarks.Document) -> None:
-    """Refuse a suite of too many runs, or a study of too many methods, before one is made."""
+def count(suite: Suite, document: yamlmarks.Document) -> int:
+    """Return how many runs a suite has, or a study's methods, without making one.
+
+    Raises UserError where there are too many.
+    """
     sizes = [entry.size() for entry in suite.methods]
     points = sum(sizes)
     settings = 1 if suite.tune or not suite.settings else len(_settings(suite, document))
@@ -213,10 +217,12 @@ def _check_count(suite: Suite, document: yamlmarks.Document) -> None:
     runs = points * settings * seeds
     if runs > _MOST_RUNS:
         raise UserError(
-            f"{points:,} methods x {settings:,} settings x {seeds:,} seeds are {runs:,} runs; at "
-            f"most {_MOST_RUNS:,}: shorten the lists, or write several suites",
+            f"{counted(points, 'method')} x {counted(settings, 'setting')} x "
+            f"{counted(seeds, 'seed')} are {runs:,} runs; at most {_MOST_RUNS:,}: shorten the "
+            "lists, or write several suites",
             _entry_mark(document, sizes.index(max(sizes))),
         )
+    return runs
 
 
 def _check_names(suite: Suite, document: yamlmarks.Document) -> None:

@@ -301,7 +301,7 @@ class RunFolder:
 
     def samples(self) -> list[Path]:
         """Return the sample grids, oldest first."""
-        return sorted((self.path / "samples").glob("*.png"))
+        return sorted(path for path in (self.path / "samples").glob("*.png") if path.is_file())
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         atomic.replace_text(self.path / name, json.dumps(value, indent=1) + "\n")

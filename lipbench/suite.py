@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -66,7 +66,7 @@ class ArchitectureEntry(Strict):
     """An architecture, and the factor on all of its channel counts."""
 
     name: str = "standard_cnn"
-    width: Annotated[float, Gt(0), Le(64)] = 1.0
+    width: Annotated[float, Ge(0.01), Le(64)] = 1.0
 
 
 OptionalLoss = Annotated[Named, BeforeValidator(name_and_params)] | None
@@ -102,9 +102,9 @@ class BudgetEntry(Strict):
     """How long each run trains. The paper trains for 100,000 updates of G, and states no batch
     size: 64 is its authors' code's."""
 
-    generator_updates: PositiveInteger
-    batch_size: PositiveInteger = 64
-    generator_batch_size: PositiveInteger = 64
+    generator_updates: Annotated[PositiveInteger, Le(100_000_000)]
+    batch_size: Annotated[PositiveInteger, Le(65_536)] = 64
+    generator_batch_size: Annotated[PositiveInteger, Le(65_536)] = 64
     schedule: Literal["constant", "linear"] = "constant"
 
 
@@ -170,7 +170,7 @@ class MethodEntry(Strict):
 class Suite(Strict):
     """Everything a suite file says; `plan` resolves it to runs."""
 
-    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")] = "suite"
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=64)] = "suite"
     description: str = ""
     dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
     architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()

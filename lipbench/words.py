@@ -14,10 +14,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """Return words as a list in a sentence.
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """Return parts of a sentence with commas and an `and`; nothing for none.
 
-    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a"])
-    ('a, b and c', 'a or b', 'a')
+    >>> listed(["a"]), listed(["a", "b"], "or"), listed(["a", "b", "c"])
+    ('a', 'a or b', 'a, b and c')
     """
-    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    *first, last = parts or [""]
+    return f"{', '.join(first)} {word} {last}" if first else last

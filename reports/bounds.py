@@ -35,6 +35,7 @@ class Bounds(Exhibit):
 
     title = "Lipschitz bounds"
     order = 100
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
         audits = newest(results)

@@ -19,6 +19,7 @@ class Cost(Exhibit):
 
     title = "Cost"
     order = 160
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
         yield from side_by_side(results)

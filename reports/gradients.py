@@ -26,6 +26,7 @@ class Gradients(Exhibit):
 
     title = "Gradient norms and saturation"
     order = 140
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         audits = newest(results)

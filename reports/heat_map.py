@@ -30,10 +30,14 @@ class HeatMap(Exhibit):
 
     title = "Where each method works"
     order = 12
+    part = "answer"
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
-        if results.tuning or len(results.settings) < 2:
-            return  # one setting is no map
+        if results.tuning:
+            return  # its configurations are not the same for all methods
+        if len(results.settings) < 2:
+            yield Omitted("one setting makes no map of methods and settings")
+            return
         primary = results.protocol.primary
         found = cells(results, primary)
         if not any(math.isfinite(cell.median) for cell in found.values()):

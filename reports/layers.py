@@ -25,6 +25,7 @@ class Layers(Exhibit):
 
     title = "The discriminator's layers"
     order = 110
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         audits = newest(results)

@@ -18,6 +18,7 @@ class Outcomes(Exhibit):
 
     title = "Outcomes"
     order = 180
+    part = "everything"
 
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         if results.runs.empty:

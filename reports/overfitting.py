@@ -26,6 +26,7 @@ class Overfitting(Exhibit):
 
     title = "The discriminator's overfitting"
     order = 150
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
         found = histories(results)

@@ -22,6 +22,7 @@ class Pareto(Exhibit):
 
     title = "Scores and their cost in time"
     order = 170
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
         points = _points(results)

@@ -25,6 +25,7 @@ class ScoreAndBound(Exhibit):
 
     title = "Scores against the Lipschitz constant"
     order = 155
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         points = _points(results)

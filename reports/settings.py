@@ -17,6 +17,7 @@ class Settings(Exhibit):
 
     title = "Settings"
     order = 10
+    part = "everything"
 
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         if results.tuning:

@@ -29,6 +29,7 @@ class Sigmas(Exhibit):
 
     title = "Largest singular values over training"
     order = 130
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
         found = histories(results)

@@ -26,6 +26,7 @@ class Spectra(Exhibit):
 
     title = "Singular spectra of the discriminator's layers"
     order = 120
+    part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         audits = newest(results)

@@ -58,7 +58,7 @@ def _in_file(path: Path, sizes: Sizes | None) -> Protocol:
     above: Keys = ()
     if not isinstance(record, Mapping):
         raise UserError(
-            "a protocol is a mapping: name, based_on, scores, ...", Mark(document.source)
+            "a protocol is a mapping: name, based_on, scores, ...", Mark(document.source, 1)
         )
     if set(record) == {"protocol"} and isinstance(record["protocol"], Mapping):
         record, above = record["protocol"], ("protocol",)  # as it stands in a suite
@@ -93,6 +93,9 @@ def custom(record: Mapping[str, Any], sizes: Sizes | None = None) -> Protocol:
         changed["scores"] = {score: _use(use) for score, use in given["scores"].items()}
         changed.setdefault("primary", next(iter(changed["scores"])))
     primary = changed.get("primary", base.primary)
+    scores = changed.get("scores", base.scores)
+    if primary not in scores:
+        raise RecordError(f"protocol {name!r}: {unknown('score', primary, scores)}", "primary")
     kept = [s for s in base.selection.scores if s in changed.get("scores", base.scores)]
     chosen: dict[str, Any] = {"scores": [primary, *[s for s in kept if s != primary]]}
     chosen |= {key: _integral(value) for key, value in changed.get("selection", {}).items()}

@@ -43,9 +43,9 @@ def details(results: Results) -> dict[str, Any]:
                 "setting": run["setting"],
                 "seed": int(run["seed"]),
                 "outcome": run["outcome"],
-                "cause": None if pd.isna(run["cause"]) else str(run["cause"]),
-                "updates": _number(run["generator_updates"]),
-                "collapsed": None if pd.isna(run["collapsed"]) else bool(run["collapsed"]),
+                "cause": _text(run.get("cause")),
+                "updates": _number(run.get("generator_updates")),
+                "collapsed": _number(run.get("collapsed")) == 1,
                 "seconds": _number(run.get("seconds")),
                 "scores": [_number(run[score]) for score in scores],
                 "spec": own,
@@ -66,6 +66,10 @@ def script(value: object) -> str:
     """Return JSON that can stand in a script element, whatever its texts hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or pd.isna(value) else str(value)
 
 
 def _number(value: Any) -> float | str | None:

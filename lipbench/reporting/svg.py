@@ -115,6 +115,9 @@ def _coloured(root: ET.Element) -> None:
         for name in ("style", "fill", "stroke"):
             if name in element.attrib:
                 element.set(name, re.sub("#[0-9a-fA-F]{6}", colour, element.attrib[name]))
+        if "style" in element.attrib:  # the page's font, and no other that it may not have
+            plain = re.sub("font-family: [^;]*", "font-family: inherit", element.attrib["style"])
+            element.set("style", plain)
         if element.tag == f"{{{_SVG}}}text" and "fill" not in element.get("style", ""):
             element.set("style", f"{element.get('style', '')}; fill: currentColor".lstrip("; "))
 

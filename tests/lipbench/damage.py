@@ -34,6 +34,7 @@ def damages(path: Path, thorough: bool = False) -> Iterator[Damage]:
     yield "a folder", functools.partial(_as_folder, path)
     yield "gone", path.unlink
     yield "a link to nothing", functools.partial(_as_link, path)
+    yield "a pipe", functools.partial(_as_pipe, path)
     if os.geteuid() != 0:
         yield "unreadable", functools.partial(path.chmod, 0)
     if path.suffix in (".json", ".jsonl"):
@@ -89,6 +90,11 @@ def _as_folder(path: Path) -> None:
 def _as_file(path: Path) -> None:
     shutil.rmtree(path)
     path.write_text("a file\n")
+
+
+def _as_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def _as_link(path: Path) -> None:

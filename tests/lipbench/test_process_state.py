@@ -58,6 +58,27 @@ CHANGES = {
     "the recursion limit": lambda: sys.setrecursionlimit(5000),
     "garbage collection: True, now False": gc.disable,
     "the decimal context": lambda: setattr(decimal.getcontext(), "prec", 3),
+    "torch.nn.modules.linear.F is replaced": lambda: setattr(torch.nn.modules.linear, "F", math),
+    "the inside of torch.nn.modules.conv.Conv2d.forward is replaced": lambda: setattr(
+        torch.nn.Conv2d.forward, "__code__", (lambda self, input: input).__code__
+    ),
+    "the inside of torch.optim.adam.Adam.__init__ is replaced": lambda: setattr(
+        torch.optim.Adam.__init__,
+        "__defaults__",
+        (1.0, *torch.optim.Adam.__init__.__defaults__[1:]),
+    ),
+    "mkldnn.conv.fp32_precision": lambda: setattr(
+        torch.backends.mkldnn.conv, "fp32_precision", "bf16"
+    ),
+    "parametrize._cache_enabled: 0, now 1": lambda: setattr(
+        torch.nn.utils.parametrize, "_cache_enabled", 1
+    ),
+    "autograd's threads": lambda: torch._C._set_multithreading_enabled(False),
+    "torch's way to convert parameters": lambda: (
+        torch.__future__.set_swap_module_params_on_conversion(True)
+    ),
+    "signals that wait": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2}),
+    "timers": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
 }
 
 
@@ -77,6 +98,7 @@ def test_a_change_is_found_by_its_name_and_put_back(phrase):
 
 def test_computing_training_and_importing_change_nothing():
     before = process_state.capture()
+    torch.nn.Linear(1, 1).register_forward_hook(do_nothing)
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.RMSprop([weight])
     with torch.no_grad(), np.errstate(all="ignore"), decimal.localcontext(prec=2):

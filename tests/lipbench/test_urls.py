@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 import pytest
 
-from lipbench.urls import absolute, is_masked, local_file, masked, without_password
+from lipbench import urls
+from lipbench.urls import (
+    absolute,
+    is_masked,
+    local_file,
+    masked,
+    remembered,
+    without_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,53 @@ def test_a_relative_store_is_made_absolute(
     assert absolute("sqlite:///a/rel.db?x=1") == f"sqlite:///{tmp_path}/a/rel.db?x=1"
     assert absolute("file:mlruns") == f"file://{tmp_path}/mlruns"
     assert absolute("./mlruns") == f"{tmp_path}/mlruns"
+    own = absolute("sqlite:///file:rel.db?uri=true")
+    assert own == f"sqlite:///file:{tmp_path}/rel.db?uri=true"
     for uri in ("sqlite:////abs.db", "http://host:1", "databricks", "databricks://profile"):
         assert absolute(uri) == uri
     assert local_file("sqlite:////a/b.db?x=1") == Path("/a/b.db")
     assert local_file("http://host/a.db") is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:a S3cret@h:1/db", "postgresql://me:***@h:1/db"),
+        ("postgresql://me:a\nS3cret@h/db", "postgresql://me:***@h/db"),
+        (
+            "mssql+pyodbc:///?odbc_connect=DRIVER%3DX%3BPWD%3DS3cret",
+            "mssql+pyodbc:///?odbc_connect=***",
+        ),
+        ("http://h:1/?jwt=S3cret", "http://h:1/?jwt=***"),
+        ("http://h/?anything=S3cret&sslmode=require", "http://h/?anything=***&sslmode=require"),
+        ("http://h/#token=S3cret", "http://h/#***"),
+        ("http://S3cret@h", "http://***@h"),
+        ("me:S3cret@h", "me:***@h"),
+        ("sqlite+pysqlcipher://:S3cret@/x.db", "sqlite+pysqlcipher://:***@/x.db"),
+        ("postgresql://h/db?options=-c%20password%3DS3cret", "postgresql://h/db?options=***"),
+        ("sqlite:////tmp/a:b@c.db?cache=shared", "sqlite:////tmp/a:b@c.db?cache=shared"),
+        ("postgresql://me@h:1/db", "postgresql://me@h:1/db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_of_a_uri_that_the_user_gave_nothing_secret_is_shown(
+    uri: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urls, "_REMEMBERED", {})
+    assert remembered(uri) == uri
+    assert without_password(f"no store at {uri} (again)") == f"no store at {shown} (again)"
+    if shown != uri:
+        assert "S3cret" not in without_password("denied: PWD=S3cret;")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password = 'x y'", "password = '***'"),
+        ('{"password": "xyz"} a', '{"password": "***"} a'),
+        ("http://h/a:b?email=x@y.z", "http://h/a:b?email=x@y.z"),
+        ("http://h/#access_token=abc", "http://h/#access_token=***"),
+    ],
+)
+def test_other_forms_of_a_password_are_starred_in_any_text(text: str, shown: str) -> None:
+    assert without_password(text) == shown

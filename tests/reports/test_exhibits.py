@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lipbench.reporting import Figure, Omitted, Table, exhibits
+from lipbench.reporting import Figure, Omitted, Sentences, Table, exhibits
 
 # Those on a study's trials are nothing in another report: test_tuning.py.
 EVERY = sorted(type(e).__module__.rpartition(".")[2] for e in exhibits() if e.reads == "runs")
@@ -47,6 +47,8 @@ def texts(result):
     """Return every word that a result shows."""
     if isinstance(result, Omitted):
         return [result.reason]
+    if isinstance(result, Sentences):
+        return list(result.texts)
     words = [result.caption, *result.notes]
     if isinstance(result, Table):
         entries = [e for row in result.rows for e in row]

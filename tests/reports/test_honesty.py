@@ -14,7 +14,7 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection, PolyCollection
 
 from lipbench.protocols import PROTOCOLS
-from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, compose, exhibits
+from lipbench.reporting import Exhibit, Figure, Omitted, Sentences, Shown, Table, compose, exhibits
 
 INF, NAN = math.inf, math.nan
 METHODS = ("none", "SN", "WGAN-GP")
@@ -195,6 +195,8 @@ class Again(Exhibit):
 def words(result):
     if isinstance(result, Omitted):
         return [result.reason]
+    if isinstance(result, Sentences):
+        return list(result.texts)
     found = [result.caption, *result.notes]
     if isinstance(result, Table):
         entries = [e if isinstance(e, Shown) else Shown(e) for row in result.rows for e in row]

@@ -13,7 +13,7 @@ from lipbench.reporting import render
 def text(folder):
     """Return what a reader of the page sees."""
     html = (folder / "index.html").read_text(encoding="utf-8")
-    return re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.S))
+    return re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script)\b.*?</\1>", "", html, flags=re.S))
 
 
 @pytest.mark.parametrize("state", ["empty", "queued", "diverged", "one"])
@@ -47,5 +47,10 @@ def test_the_paper_grid_renders_whole(sketch, tmp_path):
     assert csv.loc["SN", list("ABCDEF")].tolist() == [10.5, 11.5, 12.5, 13.5, 14.5, 15.5]
     assert csv.loc["WGAN-GP", "Worst"] == float("inf")
     assert csv.loc["WGAN-GP", ["succeeded", "runs"]].tolist() == [10, 12]
-    assert {p.stem for p in folder.glob("figures/*.pdf")} == {"bars_fd_digits", "training"}
+    assert {p.stem for p in folder.glob("figures/*.pdf")} == {
+        "bars_fd_digits",
+        "heat_map",
+        "spread",
+        "training",
+    }
     assert "36 runs: 34 completed, 2 diverged" in text(folder)

@@ -39,7 +39,7 @@ def texts(table):
 def words(folder):
     """Return what a reader of the page sees."""
     html = (folder / "index.html").read_text(encoding="utf-8")
-    return re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.S))
+    return re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script)\b.*?</\1>", "", html, flags=re.S))
 
 
 @pytest.mark.parametrize("name", OF_TRIALS)

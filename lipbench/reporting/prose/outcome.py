@@ -41,7 +41,8 @@ def runs(results: Results) -> Iterator[str]:
         )
     if outcomes - {"completed", "diverged", "pruned"}:
         yield "A run without a result is missing: it counts neither for nor against its method."
-    if collapsed := int(unique["collapsed"].fillna(False).astype(bool).sum()):
+    flags = unique["collapsed"] if "collapsed" in unique else pd.Series(False, unique.index)
+    if collapsed := int(flags.fillna(False).astype(bool).sum()):
         some = "1 completed run" if collapsed == 1 else f"{collapsed:,} completed runs"
         yield (
             f"{some} collapsed: the features of the generated images vary less than "

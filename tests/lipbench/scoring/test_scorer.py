@@ -230,4 +230,4 @@ def test_the_digits_are_scored_in_seconds(scorer: Scorer) -> None:
     scorer.score(Dense(), latent_dim=8, seed=0, update=0)
     start = time.process_time()
     scorer.score(Dense(), latent_dim=8, seed=0, update=0)
-    assert time.process_time() - start < 4
+    assert time.process_time() - start < 12  # of a busy core; minutes would be a fault

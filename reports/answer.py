@@ -1,0 +1,107 @@
+"""What the results say, in a few sentences: the caveats first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lipbench.protocols import SCORES
+from lipbench.reporting import Exhibit, Sentences
+from lipbench.results import Results
+from lipbench.stats import FEWEST_SEEDS, against, overall, robustness, tidy
+from lipbench.words import counted, listed
+
+from ._grid import number
+
+_PAPERS_UPDATES = 100_000  # of G, of the CIFAR-10 runs of Miyato et al. 2018 (section 4)
+
+
+class Answer(Exhibit):
+    """Say which method is most robust, how sure that is, and what the suite cannot tell."""
+
+    title = "Answer"
+    order = 0
+    part = "answer"
+
+    def show(self, results: Results) -> Iterator[Sentences]:
+        if results.tuning:
+            return  # the sections on trials say what came of them
+        if results.runs.empty:
+            yield Sentences(("The plan has no runs.",))
+            return
+        yield Sentences((*_caveats(results), *_verdict(results)))
+
+
+def _caveats(results: Results) -> Iterator[str]:
+    runs = results.runs
+    seeds, updates = runs["seed"].nunique(), int(runs["planned_updates"].max())
+    size = " x ".join(
+        counted(number_, noun)
+        for number_, noun in (
+            (len(results.methods), "method"),
+            (len(results.settings), "setting"),
+            (seeds, "seed"),
+        )
+    )
+    data = ", ".join(map(str, runs["dataset"].unique()))
+    told = f"{size} on {data}, {updates:,} generator updates"
+    if updates < _PAPERS_UPDATES:
+        told += f": {_share(updates)} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018)"
+    yield f"{told}."
+    lost = runs["outcome"].value_counts()
+    missing = int(sum(n for o, n in lost.items() if o not in ("completed", "diverged")))
+    diverged = int(lost.get("diverged", 0))
+    collapsed = int(runs["collapsed"].fillna(False).astype(bool).sum())
+    parts = [
+        f"{diverged} diverged" if diverged else "",
+        f"{collapsed} collapsed" if collapsed else "",
+        f"{missing} {'has' if missing == 1 else 'have'} no result" if missing else "",
+    ]
+    if any(parts):
+        yield f"Of {counted(len(runs), 'run')}, {listed([p for p in parts if p])}."
+    if seeds < FEWEST_SEEDS:
+        few = "One seed" if seeds == 1 else f"{seeds} seeds"
+        yield (
+            f"{few} cannot tell a method's effect from chance: no interval and no winner is "
+            f"given, which takes {FEWEST_SEEDS}."
+        )
+
+
+def _share(updates: int) -> str:
+    share = 100 * updates / _PAPERS_UPDATES
+    return f"{share:.2g}%"
+
+
+def _verdict(results: Results) -> Iterator[str]:
+    about = SCORES[results.protocol.primary]
+    table = tidy(results.runs, about.name, about.higher_is_better)
+    if not table["ended"].any():
+        yield "No run has a result yet."
+        return
+    if len(results.methods) == 1:
+        return
+    worst = float("inf")
+    if about.higher_is_better and about.if_diverged is not None:
+        worst = -about.if_diverged
+    found = overall(table, results.methods, worst)
+    if not found.best:
+        yield f"No method is called the most robust by {about.title}: {found.reason}."
+        return
+    rows = robustness(table, results.methods).set_index("method")
+    sign = -1 if about.higher_is_better else 1
+    medians = [f"{m} ({number(sign * float(rows['median'][m]), about)})" for m in found.best]
+    if not found.certain:
+        yield (
+            f"By the median {about.title} over settings and seeds {listed(medians)} are ahead of "
+            "the others; no difference between them is called at 95%."
+        )
+        return
+    (first,) = found.best
+    others = [method for method in results.methods if method != first]
+    nearest = max(against(table, first, others), key=lambda each: each.adjusted)
+    yield (
+        f"{first} is the most robust: its median {about.title} over settings and seeds is "
+        f"{number(sign * float(rows['median'][first]), about)}, better than every other method's "
+        f"at 95% (Wilcoxon's test over {nearest.pairs} pairs of setting and seed, Holm's "
+        f"correction; nearest: {nearest.second}, beaten in {nearest.probability:.0%} of pairs, "
+        f"p = {nearest.adjusted:.2g})."
+    )
