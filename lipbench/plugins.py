@@ -85,6 +85,19 @@ class Plugin:
                 return label, (ast.get_docstring(node) or "").partition("\n")[0]
         return "", (ast.get_docstring(tree) or "").partition("\n")[0]
 
+    @cached_property
+    def papers(self) -> tuple[str, ...]:
+        """Return the papers that a method's file writes out, read without importing the file.
+
+        Empty where the file is not Python, or computes them.
+        """
+        with contextlib.suppress(SyntaxError, ValueError):
+            for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
+                written = _value(node, "papers") if isinstance(node, ast.ClassDef) else None
+                if written is not None:
+                    return tuple(map(str, ast.literal_eval(written)))
+        return ()
+
     def _import(self) -> ModuleType:
         if self.module in sys.modules:
             return sys.modules[self.module]
@@ -168,12 +181,19 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 
 def _assigned(node: ast.ClassDef, name: str) -> str | None:
+    match _value(node, name):
+        case ast.Constant(value=str(value)):
+            return value
+    return None
+
+
+def _value(node: ast.ClassDef, name: str) -> ast.expr | None:
+    """Return the expression that a class's body assigns to a name."""
     for statement in node.body:
         match statement:
-            case ast.Assign(
-                targets=[ast.Name(id=target)], value=ast.Constant(value=str(value))
-            ) | (
-                ast.AnnAssign(target=ast.Name(id=target), value=ast.Constant(value=str(value)))
+            case (
+                ast.Assign(targets=[ast.Name(id=target)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
             ) if target == name:
                 return value
     return None

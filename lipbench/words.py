@@ -35,11 +35,11 @@ def were(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Return parts of a sentence with commas and an `and`.
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """Return parts of a sentence with commas and an `and`; nothing for none.
 
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
+    >>> listed(["a"]), listed(["a", "b"], "or"), listed(["a", "b", "c"])
+    ('a', 'a or b', 'a, b and c')
     """
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
+    *first, last = parts or [""]
+    return f"{', '.join(first)} {word} {last}" if first else last

@@ -77,6 +77,7 @@ def _bars(results: Results, score: str, found: Mapping[tuple[str, str], Cell]) -
         f"{'higher' if about.higher_is_better else 'lower'} is better.",
         drawing,
         tuple(_notes(found, log, real)),
+        column=longest * INCHES_A_LETTER * len(results.methods) <= 2.2 and len(found) <= 20,
     )
 
 

@@ -85,6 +85,7 @@ def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell
         "better. Methods are in the order of their median over the settings.",
         drawing,
         tuple(_notes(found, log)),
+        column=len(results.settings) <= 6 and len(methods) <= 20,
     )
 
 

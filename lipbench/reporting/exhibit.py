@@ -65,6 +65,7 @@ class Figure:
     drawing: Drawing
     notes: tuple[str, ...] = ()
     raw: pd.DataFrame | None = None  # None where a table of the report has them
+    column: bool = False  # legible at 3.25 inches, a paper's column, where it is laid out again
 
 
 @dataclass(frozen=True)

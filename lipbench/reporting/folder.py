@@ -14,9 +14,11 @@ from lipbench.errors import UserError
 
 LIST = ".report.json"  # the names of a report's files, within it
 
-# Reports had no list before; these are the names that they wrote.
+# What a report owns that has no list, as older ones have none, or a damaged one.
 _OF_REPORTS = re.compile(
     r"index\.html|(runs|trials)\.csv|tables/[^/]+\.(csv|md|tex)|figures/[^/]+\.(png|pdf|svg|csv)"
+    r"|paper/(main|methods)\.tex|paper/references\.bib"
+    r"|paper/tables/[^/]+\.tex|paper/figures/[^/]+\.(tex|pdf)"
 )
 
 

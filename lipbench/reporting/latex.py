@@ -1,8 +1,8 @@
-"""Write a table as LaTeX that any pdflatex compiles, whatever its texts hold.
+"""Write texts as LaTeX that any pdflatex compiles, whatever they hold.
 
-The output is ASCII and needs the package booktabs only. A character without a form in base LaTeX
-is written as its code point, `[U+732B]`, and named in a comment above the table. (The macros of
-general libraries need further packages for half of their characters.)
+The output is ASCII and needs no package. A character without a form in base LaTeX is written as
+its code point, `[U+732B]`, and named in a comment. (The macros of general libraries need further
+packages for half of their characters.)
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lipbench.reporting.exhibit import Shown, Table
+from collections.abc import Iterator
 
 _ASCII = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -74,6 +70,10 @@ _ACCENTS = {
     "\u030c": r"\v", "\u0323": r"\d", "\u0327": r"\c", "\u0331": r"\b",
 }  # fmt: skip
 _RAISED = {"<super>": r"\textsuperscript", "<sub>": r"\textsubscript"}
+_LONG = 13  # characters of LaTeX; a longer word can be broken
+_LONGEST = 20  # letters of a word of a language
+_STEP = 8
+_BREAK = r"\allowbreak{}"
 _CODE = re.compile(r"\{\[\}U\+([0-9A-F]{4,6})\{\]\}")
 
 
@@ -86,35 +86,47 @@ def escaped(text: str) -> str:
     >>> escaped("[ours] λ₁ = 10%")
     '{[}ours{]} $\\lambda$\\textsubscript{1} = 10\\%'
     """
-    clusters = re.findall("[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]", _one_line(text))
+    return "".join(_written(_one_line(text)))
+
+
+def _written(text: str) -> list[str]:
+    """Return the LaTeX of each character of a line, with the marks that it has."""
+    clusters = re.findall("[^\u0300-\u036f][\u0300-\u036f]*|[\u0300-\u036f]", text)
     # Two hyphens would become a dash.
-    protected = [
+    return [
         "{}-" if cluster == before == "-" else _cluster(cluster)
         for before, cluster in itertools.pairwise(["", *clusters])
     ]
-    return "".join(protected)
 
 
-def table(shown: Table, align: str, rows: Sequence[Sequence[Shown]]) -> str:
-    """Return a table's LaTeX, a float with its caption, notes and the label `tab:<name>`."""
-    body = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}[t]",
-        r"  \centering\small\setlength{\tabcolsep}{4pt}",
-        rf"  \caption{{{escaped(shown.caption)}}}",
-        rf"  \label{{tab:{re.sub('[^A-Za-z0-9.:_-]+', '-', shown.name)}}}",
-        rf"  \begin{{tabular}}{{{align}}}",
-        r"    \toprule",
-        _line(escaped(column) for column in shown.columns),
-        r"    \midrule",
-        *[_line(_entry(entry) for entry in row) for row in rows],
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        *[rf"  \par\smallskip{{\footnotesize {escaped(note)}}}" for note in shown.notes],
-        r"\end{table}",
-        "",
-    ]
-    return "\n".join([*_named("\n".join(body)), *body])
+def breakable(text: str) -> str:
+    """Return a text as LaTeX whose long words can be broken.
+
+    They can after each sign, and every 8 letters where no word of a language is so long.
+    """
+    return " ".join(map(_divided, _one_line(text).split(" ")))
+
+
+def _divided(word: str) -> str:
+    clusters = _written(word)
+    if len("".join(clusters)) <= _LONG:
+        return "".join(clusters)
+    pieces: list[str] = []
+    for letters, run in itertools.groupby(clusters, str.isalnum):
+        written = list(run)
+        step = _STEP if len(written) > _LONGEST else len(written)
+        step = step if letters else 1
+        pieces += ["".join(written[i : i + step]) for i in range(0, len(written), step)]
+        if letters or written[-1] == "-":  # no break before a sign; TeX breaks after a hyphen
+            pieces[-1] += "\0"
+    return _BREAK.join(pieces).replace(f"\0{_BREAK}", "").replace("\0", "")
+
+
+def comments(body: str) -> Iterator[str]:
+    """Yield a comment on each character that is written as its code point."""
+    for code in dict.fromkeys(_CODE.findall(body)):
+        name = unicodedata.name(chr(int(code, 16)), "a character without a name")
+        yield f"% [U+{code}] stands for {name}, which has no form in base LaTeX"
 
 
 def _one_line(text: str) -> str:
@@ -149,24 +161,3 @@ def _character(character: str) -> str:
 
 def _code(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
-
-
-def _named(body: str) -> Iterator[str]:
-    """Yield a comment on each character that is written as its code point."""
-    for code in dict.fromkeys(_CODE.findall(body)):
-        name = unicodedata.name(chr(int(code, 16)), "a character without a name")
-        yield f"% [U+{code}] stands for {name}, which has no form in base LaTeX"
-
-
-def _entry(shown: Shown) -> str:
-    text = escaped(shown.text) + escaped(shown.mark)
-    text = rf"\textbf{{{text}}}" if shown.best else text
-    detail = escaped(shown.detail)
-    stacked = (
-        rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}\\[-3pt]{{\tiny {detail}}}\end{{tabular}}"
-    )
-    return stacked if detail else text
-
-
-def _line(entries: Iterable[str]) -> str:
-    return "    " + " & ".join(entries) + r" \\"

@@ -6,13 +6,13 @@ import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import lipbench
 from lipbench.errors import UserError
-from lipbench.reporting import datatables, details, latex, markdown, svg
+from lipbench.reporting import booktabs, datatables, details, markdown, paper, svg
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import (
     PARTS,
@@ -28,6 +28,9 @@ from lipbench.reporting.style import RC
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = None) -> Path:
@@ -59,10 +62,12 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
     sections: dict[str, list[dict[str, object]]] = {part: [] for part in PARTS}
     omitted: list[tuple[str, str]] = []
+    chapters: list[paper.Section] = []
     numbers = {"Table": 0, "Figure": 0}
     with matplotlib.rc_context(RC):
         for exhibit in shown:
             entries: list[dict[str, object]] = []
+            chapter = paper.Section(exhibit.title)
             for result in exhibit.show(results):
                 if isinstance(result, Omitted):
                     omitted.append((exhibit.title, result.reason))
@@ -70,15 +75,23 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
                 kind = type(result).__name__
                 if isinstance(result, Sentences):
                     entries.append({"kind": kind, "texts": result.texts})
+                    chapter.texts.extend(result.texts)
                     continue
                 numbers[kind] += 1
-                entry, written = _table(result) if isinstance(result, Table) else _figure(result)
+                if isinstance(result, Table):
+                    entry, written = _table(result)
+                    chapter.tables.append((result.name, str(entry["latex"])))
+                else:
+                    entry, written, picture = _figure(result)
+                    chapter.pictures.append(picture)
                 if clash := files.keys() & written.keys():
                     raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
                 files |= written
                 entries.append({"kind": kind, "number": numbers[kind], "result": result} | entry)
             if entries:
                 sections[exhibit.part].append({"title": exhibit.title, "entries": entries})
+                chapters.append(chapter)
+    files |= paper.compose(results, chapters)
     return files | {"index.html": _page(results, sections, omitted).encode()}
 
 
@@ -118,21 +131,21 @@ Written = tuple[dict[str, object], dict[str, bytes]]
 def _table(table: Table) -> Written:
     align = table.align or "l" + "r" * (len(table.columns) - 1)
     rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
-    as_latex = latex.table(table, align, rows)
+    as_latex = booktabs.table(table, align, rows)
     stem = f"tables/{table.name}"
     return {"align": align, "rows": rows, "latex": as_latex}, {
         f"{stem}.csv": table.raw.to_csv(index=False).encode(),
         f"{stem}.md": markdown.table(table, align, rows).encode(),
-        f"{stem}.tex": as_latex.encode(),
     }
 
 
-def _figure(figure: Figure) -> Written:
+def _figure(figure: Figure) -> tuple[dict[str, object], dict[str, bytes], paper.Picture]:
     drawing = figure.drawing
-    png, pdf = io.BytesIO(), io.BytesIO()
+    png = io.BytesIO()
     drawing.savefig(png, format="png", metadata={"Software": None})
+    engine = drawing.get_layout_engine()
     drawing.set_layout_engine("none")  # it is laid out now
-    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    pdf = _pdf(drawing)
     vector = svg.svg(drawing, figure.name)
     inches = drawing.get_size_inches()[0]
     part = {
@@ -141,11 +154,20 @@ def _figure(figure: Figure) -> Written:
         "widest": round(125 * inches),
     }
     stem = f"figures/{figure.name}"
-    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf.getvalue()}
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf}
     files[f"{stem}.svg"] = vector.encode()
     if figure.raw is not None:
         files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
-    return part, files
+    if figure.column:
+        pdf = _pdf(paper.at_column_width(drawing, engine))
+    size = map(float, drawing.get_size_inches())
+    return part, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
+
+
+def _pdf(drawing: Drawing) -> bytes:
+    content = io.BytesIO()
+    drawing.savefig(content, format="pdf", metadata={"CreationDate": None})
+    return content.getvalue()
 
 
 def _progress(results: Results) -> str:

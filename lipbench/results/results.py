@@ -15,7 +15,9 @@ from lipbench import records
 from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.records import Damaged
+from lipbench.results import provenance
 from lipbench.results.frame import load_curves, load_runs, load_trials, sessions
+from lipbench.results.provenance import Provenance
 from lipbench.store import RunFolder, SuiteFolder
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
@@ -58,6 +60,7 @@ class Results:
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """A run's spec as JSON by its run_id."""
     revisions: tuple[str, ...] = ()  # of lipbench's code that made the runs
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}
@@ -118,6 +121,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
             for run in plan.unique
         },
         revisions=tuple(dict.fromkeys(str(s["revision"]) for s in starts if s.get("revision"))),
+        provenance=provenance.of(plan, starts),
     )
 
 

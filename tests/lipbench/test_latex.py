@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from lipbench.reporting import Shown, Table
-from lipbench.reporting.latex import escaped, table
+from lipbench.reporting.booktabs import table
+from lipbench.reporting.latex import escaped
 
 LABELS = [
     "[ours] SN",
@@ -92,7 +93,7 @@ def test_a_row_never_begins_with_what_the_end_of_the_last_one_would_take():
 
 
 def test_characters_without_a_form_are_named_above_the_table():
-    text = table(of(["猫"]), "lr", [[Shown("猫")]])
+    text = table(of(["猫"]), "lr", [[Shown("猫"), Shown("1")]])
 
     assert text.splitlines()[0] == (
         "% [U+732B] stands for CJK UNIFIED IDEOGRAPH-732B, which has no form in base LaTeX"
@@ -120,7 +121,8 @@ def test_pdflatex_compiles_tables_of_hostile_labels(tmp_path):
     every = [chr(c) for c in range(0x20, 0x2E80) if not unicodedata.combining(chr(c))]
     known = [c for c in every if "U+" not in escaped(c)]
     labels = [*LABELS, *draws(), *known]
-    document = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+    packages = r"\usepackage{array,booktabs,longtable}"
+    document = [r"\documentclass{article}", packages, r"\begin{document}"]
     for i in range(0, len(labels), 25):
         some = [label for label in labels[i : i + 25] if label.strip()]
         shown = of(some)

@@ -1,0 +1,101 @@
+"""What a paper calls the things that results name, and whom it cites for each.
+
+Keys are those of `references.bib`, here or beside the built-in methods. What is not here is
+written as results name it, without a citation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lipbench.protocols import SCORES, Protocol
+
+
+@dataclass(frozen=True)
+class Term:
+    """Words for a sentence, and the keys of the papers that stand behind them."""
+
+    words: str
+    papers: tuple[str, ...] = ()
+
+
+ADAM = ("kingma2015",)
+OPTUNA = ("akiba2019",)
+
+ARCHITECTURES = {
+    "standard_cnn": Term("the standard CNN of Miyato et al., Table 3", ("miyato2018",)),
+}
+INITIALISATIONS = {
+    "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
+    "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),
+}
+LOSSES = {
+    "non_saturating": Term("the non-saturating loss", ("goodfellow2014",)),
+    "saturating": Term("the saturating (minimax) loss", ("goodfellow2014",)),
+    "hinge": Term("the hinge loss", ("lim2017", "tran2017")),
+    "wasserstein": Term("the Wasserstein loss", ("arjovsky2017wgan",)),
+    "least_squares": Term("the least-squares loss", ("mao2017",)),
+}
+DATASETS = {
+    "cifar10": Term("CIFAR-10", ("krizhevsky2009",)),
+    "digits": Term(
+        "scikit-learn's handwritten digits, the test set of the UCI Optical Recognition of "
+        "Handwritten Digits",
+        ("alpaydin1998", "pedregosa2011"),
+    ),
+    "images": Term("images from a folder"),
+}
+SPLITS = {  # how the train and the test split came about, a sentence each
+    "cifar10": "The splits are the data set's own.",
+    "digits": "The images, of 8 × 8 pixels, were enlarged bilinearly. A third of each class, "
+    "drawn once for all runs, is the test split.",
+}
+MEASURES = {  # of `lipbench.scores.ABOUT`
+    "frechet_distance": ("heusel2017",),
+    "kernel_distance": ("binkowski2018",),
+    "classifier_score": ("salimans2016improved",),
+    "precision": ("kynkaanniemi2019",),
+    "recall": ("kynkaanniemi2019",),
+    "density": ("naeem2020",),
+    "coverage": ("naeem2020",),
+    "frechet_distance_infinity": ("chong2020",),
+    "authenticity": ("alaa2022",),
+    "modes_covered": (),
+    "parzen": ("goodfellow2014", "theis2016"),
+    "mmd": ("gretton2012",),
+}
+SPACES = {  # of `lipbench.scores.SPACES`
+    "inception": ("szegedy2016", "obukhov2020"),
+    "effnetlite0": ("tan2019",),
+    "digits": (),
+    "pixels": (),
+}
+PROTOCOLS = {
+    "miyato2018": ("miyato2018", "kurach2019"),
+    "kurach2019": ("kurach2019",),
+    "mimicry50k": ("lee2020",),
+    "chainer_gan_lib": (),
+    "clean": ("parmar2022",),
+    "offline": (),
+    "offline_small": (),
+    "digits": (),
+}
+PACKAGES = {
+    "python": Term("Python"),
+    "torch": Term("PyTorch", ("paszke2019",)),
+    "numpy": Term("NumPy"),
+}
+
+
+def of_protocol(protocol: Protocol) -> tuple[str, ...]:
+    """Return the papers that a protocol follows; a user's own one, those of its base."""
+    base = protocol.source.removeprefix("a user's own, based on ")
+    name = protocol.name if base == protocol.source else base.partition("@")[0]
+    fitted = "offline_small" if name.startswith("offline_small_") else name
+    return PROTOCOLS.get(fitted, ())
+
+
+def of_features(protocol: Protocol) -> tuple[str, ...]:
+    """Return the papers of the networks whose features a protocol's scores are computed on."""
+    spaces = dict.fromkeys(SCORES[score].space for score in protocol.scores)
+    return tuple(dict.fromkeys(key for space in spaces for key in SPACES.get(space, ())))

@@ -1,0 +1,122 @@
+"""References: each that is known is whole, and what is cited can be read by BibTeX."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipbench.bibliography import parse
+from lipbench.data import SOURCES
+from lipbench.losses import LOSSES
+from lipbench.networks import ARCHITECTURES, INITIALISATIONS
+from lipbench.plugins import Registry
+from lipbench.protocols import FITTED, PROTOCOLS, Sizes, custom, protocol
+from lipbench.reporting import citations, terms
+from lipbench.reporting.citations import Citations
+from lipbench.scores import ABOUT, SPACES
+
+NEEDED = {  # by BibTeX's plain style
+    "inproceedings": {"author", "title", "booktitle", "year"},
+    "article": {"author", "title", "journal", "year"},
+    "techreport": {"author", "title", "institution", "year"},
+    "misc": {"author", "title", "howpublished", "year"},
+}
+LIBRARY = citations.library()
+KEYS = {
+    *terms.ADAM,
+    *terms.OPTUNA,
+    *(
+        key
+        for known in (
+            terms.ARCHITECTURES,
+            terms.INITIALISATIONS,
+            terms.LOSSES,
+            terms.DATASETS,
+            terms.PACKAGES,
+        )
+        for term in known.values()
+        for key in term.papers
+    ),
+    *(
+        key
+        for known in (terms.MEASURES, terms.SPACES, terms.PROTOCOLS)
+        for keys in known.values()
+        for key in keys
+    ),
+}
+
+
+@pytest.mark.parametrize("key", sorted(LIBRARY))
+def test_an_entry_is_whole(key):
+    kind = LIBRARY[key].bibtex.partition("{")[0].removeprefix("@")
+
+    assert NEEDED[kind] <= LIBRARY[key].fields.keys()
+    assert LIBRARY[key].bibtex.isascii()
+
+
+def test_every_key_has_an_entry_and_every_entry_of_ours_is_used():
+    own = citations.importlib.resources.files("lipbench.reporting") / "references.bib"
+
+    assert LIBRARY.keys() >= KEYS
+    assert set(parse(own.read_text())) <= KEYS
+
+
+def test_what_runs_can_name_has_a_term():
+    assert terms.ARCHITECTURES.keys() == ARCHITECTURES.keys()
+    assert terms.INITIALISATIONS.keys() == INITIALISATIONS.keys()
+    assert terms.LOSSES.keys() == LOSSES.keys()
+    assert terms.DATASETS.keys() == set(SOURCES)
+    assert terms.MEASURES.keys() == ABOUT.keys()
+    assert terms.SPACES.keys() == SPACES.keys()
+    assert terms.PROTOCOLS.keys() == PROTOCOLS.keys() | FITTED.keys()
+
+
+def test_a_protocol_of_ones_own_cites_what_its_base_follows():
+    mine = custom({"name": "mine", "based_on": "kurach2019", "n_fake": 20_000})
+
+    assert terms.of_protocol(mine) == ("kurach2019",)
+    assert terms.of_protocol(PROTOCOLS["clean"]) == ("parmar2022",)
+    assert terms.of_protocol(protocol("offline_small", Sizes(240, 60))) == ()
+
+
+def test_every_built_in_method_names_its_papers_without_being_imported():
+    registry = Registry("methods")
+
+    found = citations.of_methods(registry.plugins, [])
+
+    assert [name for name, papers in found.items() if not papers] == []
+    assert [paper.key for paper in found["wgan_gp"]] == ["gulrajani2017"]
+
+
+def test_a_method_that_is_gone_or_says_nothing_has_no_paper(tmp_path):
+    (tmp_path / "mine.py").write_text("class Mine:\n    papers = tuple(x for x in 'ab')\n")
+    (tmp_path / "broken.py").write_text("class")
+
+    found = citations.of_methods(
+        ["gone", "mine", "broken"], [tmp_path / f"{n}.py" for n in ("gone", "mine", "broken")]
+    )
+
+    assert found == {"gone": [], "mine": [], "broken": []}
+
+
+def test_two_papers_of_one_key_have_two_entries():
+    first, second = (
+        parse(f"@misc{{doe 2020,\n title = {{{t}}}\n}}".replace("doe 2020", "doe_2020"))[
+            "doe_2020"
+        ]
+        for t in ("One", "Zwei ß")
+    )
+    cite = Citations({})
+
+    assert [cite(first), cite(second), cite(first)] == [
+        r"~\cite{doe-2020}", r"~\cite{doe-2020-2}", r"~\cite{doe-2020}",
+    ]  # fmt: skip
+    assert cite.bibtex() == (
+        "@misc{doe-2020,\n title = {One}\n}\n\n@misc{doe-2020-2,\n title = {Zwei {\\ss{}}}\n}\n"
+    )
+
+
+def test_nothing_is_written_where_nothing_is_cited():
+    cite = Citations(LIBRARY)
+
+    assert cite() == ""
+    assert cite.bibtex() == ""
