@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import pandas as pd
@@ -17,7 +17,7 @@ from lipbench.results.cells import Cell, cells, floor, summary
 from lipbench.stats import Verdict, overall, tidy, winners
 
 from ._audits import LONG, text
-from ._draw import is_log
+from ._draw import LARGEST, is_log
 
 INCOMPLETE = "†"
 UNDEFINED = "‡"
@@ -37,7 +37,7 @@ def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ())
 
     `summaries`, of "best", "median" and "worst", are columns over all settings.
     """
-    about = SCORES[score]
+    about = precise(results, score)
     found = cells(results, score)
     by_setting = {s: {m: found[m, s] for m in results.methods} for s in results.settings}
     verdicts = {s: _verdict(results, about, s) for s in results.settings}
@@ -91,17 +91,41 @@ def _verdict(results: Results, about: Score, setting: str | None = None) -> Verd
 
 def _best(results: Results, about: Score, setting: str | None) -> Verdict:
     table = tidy(results.runs, about.name, about.higher_is_better)
-    worst = math.inf
-    if about.higher_is_better and about.if_diverged is not None:
-        worst = -about.if_diverged
+    worst = worst_possible(about)
     if setting is None:
         return overall(table, results.methods, worst)
     return winners(table[table["setting"] == setting], results.methods, is_log(about), worst)
 
 
+def worst_possible(about: Score) -> float:
+    """Return the loss at the end of a score's range, infinite where it has none."""
+    if about.higher_is_better and about.if_diverged is not None:
+        return -about.if_diverged
+    return math.inf
+
+
+def precise(results: Results, score: str) -> Score:
+    """Return a score that is printed with as many decimals as the spread over seeds bears.
+
+    That is two digits of its standard deviation, pooled over methods and settings, and at most
+    the score's own decimals, which it keeps where nothing is repeated. Counts keep theirs too.
+    """
+    about = SCORES[score]
+    table = tidy(results.runs, score, about.higher_is_better)
+    groups = table[table["loss"].abs() < LARGEST].groupby(["method", "setting"])["loss"]
+    freedom = groups.size() - 1
+    squares = groups.var().mul(freedom).sum()
+    if not about.decimals or not freedom.sum() or not squares > 0:
+        return about
+    spread = math.sqrt(squares / freedom.sum())
+    decimals = min(about.decimals, max(0, 1 - math.floor(math.log10(spread))))
+    return replace(about, decimals=decimals)
+
+
 def number(value: float, about: Score) -> str:
     """Return a score as it is printed; half a count, which a median can be, is not rounded."""
-    decimals = about.decimals or (0 if value.is_integer() else 1)
+    counts = SCORES[about.name].decimals == 0
+    decimals = 1 if counts and not value.is_integer() else about.decimals
     return text(value) if not abs(value) < LONG else f"{value:z.{decimals}f}"
 
 
@@ -111,9 +135,9 @@ def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
         return UNPLANNED
     mark = ("" if cell.complete else INCOMPLETE) + (COLLAPSED if any(cell.collapsed) else "")
     if not cell.ended and not cell.missing:
-        return Shown("—", UNDEFINED, muted=True)
+        return Shown("—", UNDEFINED, muted=True, runs=cell.run_ids)
     if not cell.ended:
-        return Shown("incomplete", mark, muted=True)
+        return Shown("incomplete", mark, muted=True, runs=cell.run_ids)
     detail = []
     if math.isfinite(cell.median) and len(cell.values) > 1:
         ends = [number(min(cell.values), about), number(max(cell.values), about)]
@@ -125,7 +149,8 @@ def entry(cell: Cell, about: Score, best: bool = False) -> Shown:
         detail.append(f"{share} diverged" if finite else f"{share}, else {others}")
     if any(cell.collapsed) and cell.ended > 1:
         detail.append(f"{sum(cell.collapsed)}/{cell.ended} collapsed")
-    return Shown(_median(cell.median, cell.diverged, about), mark, ", ".join(detail), best)
+    shown = _median(cell.median, cell.diverged, about)
+    return Shown(shown, mark, ", ".join(detail), best, runs=cell.run_ids)
 
 
 def _median(median: float, diverged: int, about: Score) -> str:

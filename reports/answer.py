@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Sentences
 from lipbench.results import Results
 from lipbench.stats import FEWEST_SEEDS, against, overall, robustness, tidy
 from lipbench.words import counted, listed
 
-from ._grid import number
+from ._grid import number, precise, worst_possible
 
 _PAPERS_UPDATES = 100_000  # of G, of the CIFAR-10 runs of Miyato et al. 2018 (section 4)
 
@@ -72,17 +71,14 @@ def _share(updates: int) -> str:
 
 
 def _verdict(results: Results) -> Iterator[str]:
-    about = SCORES[results.protocol.primary]
+    about = precise(results, results.protocol.primary)
     table = tidy(results.runs, about.name, about.higher_is_better)
     if not table["ended"].any():
         yield "No run has a result yet."
         return
     if len(results.methods) == 1:
         return
-    worst = float("inf")
-    if about.higher_is_better and about.if_diverged is not None:
-        worst = -about.if_diverged
-    found = overall(table, results.methods, worst)
+    found = overall(table, results.methods, worst_possible(about))
     if not found.best:
         yield f"No method is called the most robust by {about.title}: {found.reason}."
         return

@@ -12,8 +12,9 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import Cell, best, cells, floor
+from lipbench.stats import mean_interval
 
-from ._grid import entry, marks, number
+from ._grid import entry, marks, number, precise
 
 _CITATION = (
     "Published: T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, Spectral Normalization for "
@@ -40,6 +41,7 @@ class BestSetting(Exhibit):
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         primary, scores = results.protocol.primary, results.protocol.selection.scores
         found = {score: cells(results, score) for score in scores}
+        abouts = {score: precise(results, score) for score in scores}
         rows: list[tuple[Shown | str, ...]] = []
         raw: list[dict[str, object]] = []
         reasons: dict[str, list[str]] = {}
@@ -55,12 +57,16 @@ class BestSetting(Exhibit):
             paper, differences = _published(results.runs[place].iloc[0], results.published)
             if differences:
                 reasons.setdefault(differences, []).append(method)
-            theirs = Shown("not comparable", muted=True) if differences else _listed(paper)
-            ours = [entry(here[score], SCORES[score]) for score in scores]
+            verdicts = {s: _compared(here[s], paper, s) for s in scores}
+            theirs = (
+                Shown("not comparable", muted=True) if differences else _listed(paper, verdicts)
+            )
+            ours = [entry(here[score], abouts[score]) for score in scores]
             rows.append((method, setting, *ours, theirs))
             numbers: dict[str, object] = {"method": method, "setting": setting}
             numbers |= {score: cell.median for score, cell in here.items()}
-            raw.append(numbers | {f"published_{s}": _value(paper, s) for s in scores})
+            numbers |= {f"published_{s}": _value(paper, s) for s in scores}
+            raw.append(numbers | {f"compared_{s}": verdicts[s] for s in scores})
         if not raw:
             yield Omitted("no method has a score at any setting, or only diverged")
             return
@@ -71,7 +77,7 @@ class BestSetting(Exhibit):
             columns=("Method", "Setting", *[SCORES[s].title for s in scores], "Published"),
             rows=tuple(rows),
             raw=pd.DataFrame(raw),
-            notes=tuple(_notes(results, found[primary], reasons, shown)),
+            notes=tuple(_notes(results, found[primary], reasons, shown, raw)),
             align="lc" + "r" * (len(scores) + 1),
         )
 
@@ -116,14 +122,32 @@ def _plain(value: object) -> str:
     return str(value) if isinstance(value, str) else f"{value:,g}"
 
 
-def _listed(paper: pd.DataFrame) -> Shown:
-    """Return published scores as one entry: `FID 29.3, IS 7.42 ± 0.08`."""
+def _compared(cell: Cell, paper: pd.DataFrame, score: str) -> str:
+    """Return whether a published score is reproduced; empty where nothing is published.
+
+    It is where it lies in the 95% interval of our mean over seeds, or as near to it as the
+    published spread.
+    """
+    published = _value(paper, score)
+    if math.isnan(published):
+        return ""
+    spread = float(paper.loc[paper["score"] == score, "spread"].iloc[0])
+    ours = mean_interval(cell.values) if cell.complete and not cell.diverged else None
+    if ours is None:
+        return "open"
+    near = 0.0 if math.isnan(spread) else spread
+    return "reproduced" if ours.low - near <= published <= ours.high + near else "outside"
+
+
+def _listed(paper: pd.DataFrame, verdicts: Mapping[str, str]) -> Shown:
+    """Return published scores as one entry, `FID 29.3, IS 7.42 ± 0.08`, and their verdicts."""
     parts = []
     for _, row in paper.iterrows():
         about = SCORES[row["score"]]
         spread = "" if pd.isna(row["spread"]) else f" ± {row['spread']:.{about.decimals}f}"
         parts.append(f"{about.title} {number(row['value'], about)}{spread}")
-    return Shown(", ".join(parts)) if parts else _NONE
+    told = [f"{SCORES[score].title} {verdict}" for score, verdict in verdicts.items() if verdict]
+    return Shown(", ".join(parts), detail=", ".join(told)) if parts else _NONE
 
 
 def _value(paper: pd.DataFrame, score: str) -> float:
@@ -142,7 +166,7 @@ def _real_data(results: Results) -> list[tuple[Shown | str, ...]]:
         _NONE if value is None else Shown(number(value, SCORES[score]), muted=True)
         for score, value in floors.items()
     ]
-    return [(Shown("Real data", muted=True), "", *texts, _listed(paper))]
+    return [(Shown("Real data", muted=True), "", *texts, _listed(paper, {}))]
 
 
 def _notes(
@@ -150,6 +174,7 @@ def _notes(
     row: Mapping[tuple[str, str], Cell],
     reasons: Mapping[str, list[str]],
     shown: Sequence[Cell],
+    raw: Sequence[Mapping[str, object]],
 ) -> Iterator[str]:
     if len(results.settings) > 1:
         title = SCORES[results.protocol.primary].title
@@ -163,6 +188,14 @@ def _notes(
     if any(any(cell.collapsed) for cell in row.values()):
         yield "A setting with collapsed runs comes after those without, by the same rule."
     yield _CITATION
+    verdicts = {str(v) for row in raw for k, v in row.items() if k.startswith("compared_")}
+    if verdicts & {"reproduced", "outside"}:
+        yield (
+            "Reproduced: the published number is in the 95% interval of the mean over our seeds "
+            "(Student's t), or as near to it as the published spread; outside: it is not."
+        )
+    if "open" in verdicts:
+        yield "Open: a comparison takes 3 seeds or more, all with a finite score."
     for differences, methods in reasons.items():
         who = "" if len(reasons) == 1 else f" ({', '.join(methods)})"
         yield f"Not comparable{who}: {differences}."

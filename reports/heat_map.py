@@ -11,13 +11,13 @@ import seaborn as sns
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
-from lipbench.protocols import SCORES, Score
+from lipbench.protocols import Score
 from lipbench.reporting import Exhibit, Figure, Omitted, tag
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
 
 from ._draw import LARGEST, is_log, paper, plain
-from ._grid import number
+from ._grid import number, precise
 
 _INCHES_A_ROW = 0.24
 _INCHES_A_COLUMN = 0.62
@@ -43,7 +43,7 @@ class HeatMap(Exhibit):
         if not any(abs(cell.median) < LARGEST for cell in found.values()):
             yield Omitted("no map of methods and settings: no cell has a finite score")
             return
-        yield _figure(results, SCORES[primary], found)
+        yield _figure(results, precise(results, primary), found)
 
 
 def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell]) -> Figure:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench.protocols import SCORES, Score
+from lipbench.protocols import Score
 from lipbench.reporting import Exhibit, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import best_settings, floor, numbers
 
-from ._grid import number
+from ._grid import number, precise
 
 _NONE = Shown("—", muted=True)
 
@@ -35,7 +35,7 @@ class LastAndBest(Exhibit):
             )
             return
         primary = results.protocol.primary
-        about = SCORES[primary]
+        about = precise(results, primary)
         settings = best_settings(results)
         found = {
             (cell["method"], cell["setting"]): cell

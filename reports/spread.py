@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Figure, Omitted, pens, tag
 from lipbench.results import Results
-from lipbench.stats import Interval, interquartile_mean, stratified, tidy
+from lipbench.results.robustness import by_robustness, interval
+from lipbench.stats import Interval, tidy
 from lipbench.stats.summaries import quantile
-from lipbench.stats.tidy import matrix
 
 from ._draw import finite, is_log, log_x, paper, plain
 from ._grid import number
@@ -41,23 +41,6 @@ class Spread(Exhibit):
             yield Omitted("no run has a finite score, so nothing is spread")
             return
         yield _figure(results, about, table)
-
-
-def interval(table: pd.DataFrame, method: str) -> Interval | None:
-    """Return the interval of a method's interquartile mean loss; None with too few seeds."""
-    strata = [row.dropna().to_numpy() for _, row in matrix(table, method).iterrows()]
-    return stratified(interquartile_mean, strata, seed=zlib.crc32(method.encode()))
-
-
-def by_robustness(table: pd.DataFrame, methods: tuple[str, ...]) -> list[str]:
-    """Return methods from the best to the worst median over settings and seeds."""
-
-    def key(method: str) -> tuple[float, float]:
-        losses = table.loc[table["method"].eq(method), "loss"].dropna()
-        medians = [quantile(losses, share) for share in (0.5, 0.25)]
-        return tuple(math.inf if math.isnan(m) else m for m in medians)  # type: ignore[return-value]
-
-    return sorted(methods, key=key)
 
 
 def _figure(results: Results, about: Score, table: pd.DataFrame) -> Figure:

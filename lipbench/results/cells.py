@@ -47,6 +47,7 @@ class Cell:
     undefined: int = 0
     seeds: frozenset[int] = frozenset()
     higher_is_better: bool = False
+    run_ids: tuple[str, ...] = ()  # of all planned runs, in the order of their seeds
 
     @property
     def ended(self) -> int:
@@ -116,6 +117,7 @@ def cells(results: Results, score: str) -> dict[tuple[str, str], Cell]:
             undefined=undefined,
             seeds=frozenset(int(seed) for seed in runs["seed"]),
             higher_is_better=higher_is_better,
+            run_ids=tuple(map(str, runs["run_id"])),
         )
     return found
 

@@ -6,8 +6,10 @@ has each formula with its source.
 
 from __future__ import annotations
 
+from lipbench.stats.budgets import BUDGETS, at_equal
 from lipbench.stats.intervals import Interval, mean_interval, stratified
 from lipbench.stats.pairs import Comparison, against, compare, every_pair
+from lipbench.stats.power import smallest_difference
 from lipbench.stats.profiles import Profile, area, profile
 from lipbench.stats.ranks import Ranking, ranking
 from lipbench.stats.summaries import interquartile_mean, robustness
@@ -16,6 +18,7 @@ from lipbench.stats.tuned import expected_best, regret
 from lipbench.stats.winners import Verdict, overall, winners
 
 __all__ = [
+    "BUDGETS",
     "FEWEST_SEEDS",
     "Comparison",
     "Interval",
@@ -24,6 +27,7 @@ __all__ = [
     "Verdict",
     "against",
     "area",
+    "at_equal",
     "compare",
     "every_pair",
     "expected_best",
@@ -34,6 +38,7 @@ __all__ = [
     "ranking",
     "regret",
     "robustness",
+    "smallest_difference",
     "stratified",
     "tidy",
     "winners",

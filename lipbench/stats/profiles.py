@@ -22,7 +22,7 @@ class Profile:
 
     levels: NDArray[np.float64]
     share: NDArray[np.float64]
-    low: NDArray[np.float64] | None  # None under FEWEST_SEEDS seeds
+    low: NDArray[np.float64] | None  # None under FEWEST_SEEDS seeds, or where not asked for
     high: NDArray[np.float64] | None
 
 
@@ -31,7 +31,7 @@ def profile(
 ) -> Profile:
     """Return the profile of losses in strata: the seeds of each setting.
 
-    +inf is worse than every level; NaN is no value.
+    +inf is worse than every level; NaN is no value. With 0 draws there is no band.
     """
     at = np.asarray(levels, float)
     known = [np.asarray(values, float) for values in strata]
@@ -40,7 +40,7 @@ def profile(
     if not known:
         return Profile(at, np.full(len(at), np.nan), None, None)
     share = _shares(np.concatenate(known)[None], at)[0]
-    if min(map(len, known)) < FEWEST_SEEDS:
+    if not draws or min(map(len, known)) < FEWEST_SEEDS:
         return Profile(at, share, None, None)
     drawn = _shares(resampled(known, np.random.default_rng(seed), draws), at)
     counts = [len(values) for values in known]

@@ -32,7 +32,7 @@ def test_an_entry_is_the_median_over_seeds_with_its_range(sketch, table):
 
     entry = entries(table(sketch.results()), "SN")["A"]
 
-    assert (entry.text, entry.detail, entry.mark) == ("11.00", "10.00–30.00", "")
+    assert (entry.text, entry.detail, entry.mark) == ("11", "10–30", "")
 
 
 def test_a_diverged_seed_counts_as_the_worst_and_is_not_dropped(sketch, table):
@@ -42,7 +42,7 @@ def test_a_diverged_seed_counts_as_the_worst_and_is_not_dropped(sketch, table):
     table = table(sketch.results())
 
     entry = entries(table, "SN")["A"]
-    assert (entry.text, entry.detail) == ("30.00", "10.00–30.00, 1/3 diverged")
+    assert (entry.text, entry.detail) == ("30", "10–30, 1/3 diverged")
     assert table.raw["A"].tolist() == [30.0]
 
 
