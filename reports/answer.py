@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lipbench.reporting import Exhibit, Sentences
 from lipbench.results import Results
+from lipbench.results.robustness import by_robustness
 from lipbench.stats import FEWEST_SEEDS, against, overall, robustness, tidy
 from lipbench.words import counted, listed
 
@@ -44,7 +46,10 @@ def _caveats(results: Results) -> Iterator[str]:
     data = ", ".join(map(str, runs["dataset"].unique()))
     told = f"{size} on {data}, {updates:,} generator updates"
     if updates < _PAPERS_UPDATES:
-        told += f": {_share(updates)} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018)"
+        told += (
+            f": {_share(updates)} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018), too short "
+            "to rank methods as they do"
+        )
     yield f"{told}."
     lost = runs["outcome"].value_counts()
     missing = int(sum(n for o, n in lost.items() if o not in ("completed", "diverged")))
@@ -79,11 +84,17 @@ def _verdict(results: Results) -> Iterator[str]:
     if len(results.methods) == 1:
         return
     found = overall(table, results.methods, worst_possible(about))
-    if not found.best:
-        yield f"No method is called the most robust by {about.title}: {found.reason}."
-        return
     rows = robustness(table, results.methods).set_index("method")
     sign = -1 if about.higher_is_better else 1
+    if not found.best:
+        first = by_robustness(table, results.methods)[0]
+        median = sign * float(rows["median"][first])
+        ahead = f"; {first} has the best median, {number(median, about)}, as chance can explain"
+        yield (
+            f"No method is called the most robust by {about.title}: {found.reason}"
+            f"{ahead if math.isfinite(median) and len(rows['median'].unique()) > 1 else ''}."
+        )
+        return
     medians = [f"{m} ({number(sign * float(rows['median'][m]), about)})" for m in found.best]
     if not found.certain:
         yield (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.colors import LogNorm, Normalize
@@ -15,6 +14,8 @@ from lipbench.protocols import Score
 from lipbench.reporting import Exhibit, Figure, Omitted, tag
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
+from lipbench.results.robustness import by_robustness
+from lipbench.stats import tidy
 
 from ._draw import LARGEST, is_log, paper, plain
 from ._grid import number, precise
@@ -47,7 +48,8 @@ class HeatMap(Exhibit):
 
 
 def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell]) -> Figure:
-    methods = sorted(results.methods, key=lambda m: _standing(results, about, found, m))
+    table = tidy(results.runs, about.name, about.higher_is_better)
+    methods = by_robustness(table, results.methods)
     medians = pd.DataFrame(
         [[found[method, setting].median for setting in results.settings] for method in methods],
         index=[plain(method) for method in methods],
@@ -82,23 +84,11 @@ def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell
     return Figure(
         "heat_map",
         f"{about.title} of each method at each setting, the median over seeds; {better} is "
-        "better. Methods are in the order of their median over the settings.",
+        "better. Methods are in the order of their median over settings and seeds.",
         drawing,
         tuple(_notes(found, log)),
         column=len(results.settings) <= 6 and len(methods) <= 20,
     )
-
-
-def _standing(
-    results: Results, about: Score, found: Mapping[tuple[str, str], Cell], method: str
-) -> tuple[float, float]:
-    """Return what sorts methods: the median over settings, and then the mean of what is finite."""
-    worst = math.inf
-    sign = -1 if about.higher_is_better else 1
-    row = [sign * found[method, setting].standing for setting in results.settings]
-    ended = sorted(worst if math.isnan(value) else value for value in row)
-    finite = [value for value in ended if math.isfinite(value)]
-    return ended[len(ended) // 2], float(np.mean(finite)) if finite else worst
 
 
 def _frames(axes, results, about, found, methods) -> None:  # type: ignore[no-untyped-def]

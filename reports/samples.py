@@ -85,7 +85,7 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
         return
     for run in runs.itertuples(index=False):
         path = results.samples.get(str(run.run_id))
-        image = None if path is None else _corner(path, int(str(run.image_size)))
+        image = None if path is None else corner(path, int(str(run.image_size)))
         if image is not None:
             axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
             if run.outcome != "completed":
@@ -113,7 +113,7 @@ def _words(outcome: object) -> str:
     return str(outcome).replace("_", " ")
 
 
-def _corner(path: Path, size: int) -> np.ndarray | None:
+def corner(path: Path, size: int) -> np.ndarray | None:
     """Return the first images of a grid, or None if its file is gone or not whole."""
     try:
         with Image.open(path) as file:

@@ -45,7 +45,7 @@ class Spread(Exhibit):
 
 def _figure(results: Results, about: Score, table: pd.DataFrame) -> Figure:
     methods = by_robustness(table, results.methods)
-    drawing = paper(0.9 + _INCHES_A_ROW * len(methods), 6.2)
+    drawing = paper(0.9 + _INCHES_A_ROW * len(methods), 4.9)
     axes = drawing.add_subplot()
     sign = -1 if about.higher_is_better else 1
     shown = table.assign(shown=sign * table["loss"])

@@ -16,7 +16,7 @@ LIST = ".report.json"  # the names of a report's files, within it
 
 # What a report owns that has no list, as older ones have none, or a damaged one.
 _OF_REPORTS = re.compile(
-    r"index\.html|(runs|trials)\.csv|tables/[^/]+\.(csv|md|tex)|figures/[^/]+\.(png|pdf|svg|csv)"
+    r"index\.html|(runs|trials|robustness)\.csv|runs\.parquet|tables/[^/]+\.(csv|md|tex)|figures/[^/]+\.(png|pdf|svg|csv)"
     r"|paper/(main|methods)\.tex|paper/references\.bib"
     r"|paper/tables/[^/]+\.tex|paper/figures/[^/]+\.(tex|pdf)"
 )

@@ -26,6 +26,7 @@ from lipbench.reporting.exhibit import (
 )
 from lipbench.reporting.style import RC
 from lipbench.results.results import OUTCOMES, Results
+from lipbench.results.robustness import robustness
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
@@ -55,8 +56,13 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
     """Return the content of each file of a report, by its path in the report's folder."""
     import matplotlib
 
-    files = {"runs.csv": results.runs.to_csv(index=False).encode()}
-    if results.tuning:
+    files = {
+        "runs.csv": results.runs.to_csv(index=False).encode(),
+        "runs.parquet": _parquet(results.runs),
+    }
+    if not results.tuning:
+        files["robustness.csv"] = robustness(results).to_csv(index=False).encode()
+    else:
         files["trials.csv"] = results.trials.to_csv(index=False).encode()
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
@@ -93,6 +99,12 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
                 chapters.append(chapter)
     files |= paper.compose(results, chapters)
     return files | {"index.html": _page(results, sections, omitted).encode()}
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    return content.getvalue()
 
 
 def _page(
