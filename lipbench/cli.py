@@ -30,6 +30,7 @@ from lipbench.options import (
     PluginOption,
     ProtocolName,
     ResultsArgument,
+    ResultsArguments,
     RetryOption,
     RunsArgument,
     RunsOption,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from lipbench.plan import Plan, PlannedRun
     from lipbench.plugins import Registry
     from lipbench.protocols import Protocol
+    from lipbench.reporting.command import Report
     from lipbench.run import Resources
     from lipbench.scoring import ScoreRecord
     from lipbench.store import SuiteFolder
@@ -308,26 +310,47 @@ def status(results: ResultsArgument, as_json: JsonOption = False) -> None:
 
 @app.command(rich_help_panel=_LOOK)
 def report(
-    results: ResultsArgument,
+    results: ResultsArguments,
     protocol: Annotated[
         str | None,
         typer.Option(metavar="NAME_OR_FILE", help="One that `lipbench eval` scored runs under."),
     ] = None,
+    where: Annotated[
+        str,
+        typer.Option(
+            metavar="CONDITION",
+            help="Only runs like that: 'lr <= 1e-3 and seed < 3', of runs.csv.",
+        ),
+    ] = "",
+    methods: Annotated[
+        list[str] | None, typer.Option(metavar="SN,WGAN-GP", help="Only these methods.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="SCORE", help="Rank by this score of the protocol.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to write it.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Render again as runs end; Ctrl-C stops.")
+    ] = False,
     tracking_uri: TrackingOption = None,
 ) -> None:
-    """Render tables and figures to RESULTS/report/, also while the suite is running."""
-    from lipbench import reporting
-    from lipbench import results as results_
+    """Render tables and figures to RESULTS/report/, also while the suite is running.
+
+    Several RESULTS are compared: two versions of the code, or yours and a reference.
+    """
+    from lipbench.reporting import command
     from lipbench.store import SuiteFolder
 
-    by = _found(protocol, SuiteFolder(results).plan()) if protocol else None
-    page = reporting.render(
-        results_.read(results, by), results / (f"report-{by.id}" if by else "report")
-    )
-    say(f"report: {page}")
-    if by:
+    by = _found(protocol, SuiteFolder(results[0]).plan()) if protocol else None
+    asked = command.Asked(tuple(results), by, where, command.split(methods or ()), metric, out)
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            command.watch(asked, _say_report)
         return
-    problem = _track_report(results, tracking_uri)
+    _say_report(command.make(asked))
+    if asked.folder != results[0] / "report":
+        return
+    problem = _track_report(results[0], tracking_uri)
     if problem:
         say(f"MLflow did not take the report ({problem})", error=True)
 
@@ -956,6 +979,11 @@ def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in outlook.counts(plan, folder).items())
     runs = counted(len(plan.unique), "run")
     return f"{plan.name}: {runs} ({outcomes}); {to_do} to do in {folder.path}"
+
+
+def _say_report(made: Report) -> None:
+    more = f" ({counted(made.unfinished, 'run')} to come)" if made.unfinished else ""
+    say(f"report: {made.page}{' (nothing has changed)' if made.as_it_was else more}")
 
 
 def _track_report(results: Path, given: str | None) -> str | None:

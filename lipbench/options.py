@@ -29,6 +29,14 @@ ResultsArgument = Annotated[
         autocompletion=completion.results,
     ),
 ]
+ResultsArguments = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULTS...",
+        help="A suite's results, e.g. runs/cifar_grid; several are compared.",
+        autocompletion=completion.results,
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),

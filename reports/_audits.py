@@ -127,7 +127,7 @@ def notes(results: Results, found: Iterable[str], what: str = "newest audit") ->
     """
     which = "of the first seed that was audited: one run a method"
     if len(results.settings) > 1:
-        which = f"at its best setting by {SCORES[results.protocol.primary].title}, {which}"
+        which = f"at its best setting by {SCORES[results.primary].title}, {which}"
     yield f"Each method's {what} {which}."
     settings, found = shown_settings(results), set(found)
     missing = [m for m in results.methods if m not in found and m in settings]

@@ -80,7 +80,7 @@ def _verdict(results: Results, about: Score, setting: str | None = None) -> Verd
     primary score.
     """
     verdict = _best(results, about, setting)
-    primary = SCORES[results.protocol.primary]
+    primary = SCORES[results.primary]
     if not about.rewards or about == primary or not verdict.best:
         return verdict
     sound = _best(results, primary, setting)

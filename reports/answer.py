@@ -29,7 +29,7 @@ class Answer(Exhibit):
         if results.runs.empty:
             yield Sentences(("The plan has no runs.",))
             return
-        yield Sentences((*_caveats(results), *_verdict(results)))
+        yield Sentences((*results.remarks, *_caveats(results), *_verdict(results)))
 
 
 def _caveats(results: Results) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _share(updates: int) -> str:
 
 
 def _verdict(results: Results) -> Iterator[str]:
-    about = precise(results, results.protocol.primary)
+    about = precise(results, results.primary)
     table = tidy(results.runs, about.name, about.higher_is_better)
     if not table["ended"].any():
         yield "No run has a result yet."

@@ -39,7 +39,7 @@ class BestSetting(Exhibit):
     order = 40
 
     def show(self, results: Results) -> Iterator[Table | Omitted]:
-        primary, scores = results.protocol.primary, results.protocol.selection.scores
+        primary, scores = results.primary, results.protocol.selection.scores
         found = {score: cells(results, score) for score in scores}
         abouts = {score: precise(results, score) for score in scores}
         rows: list[tuple[Shown | str, ...]] = []
@@ -177,7 +177,7 @@ def _notes(
     raw: Sequence[Mapping[str, object]],
 ) -> Iterator[str]:
     if len(results.settings) > 1:
-        title = SCORES[results.protocol.primary].title
+        title = SCORES[results.primary].title
         yield (
             f"The setting is selected on the reported {title} itself, of {len(results.settings)}, "
             "so it is an optimistic estimate: the more settings, the more optimistic."

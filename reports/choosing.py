@@ -35,7 +35,7 @@ class Choosing(Exhibit):
         if len(results.settings) < 2:
             yield Omitted("one setting leaves nothing to choose")
             return
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         sign = -1 if about.higher_is_better else 1
         losses = {
             method: [sign * cell.standing for cell in row.values()]
@@ -51,7 +51,7 @@ class Choosing(Exhibit):
 
 
 def _rows(results: Results) -> dict[str, dict[str, Cell]]:
-    found = cells(results, results.protocol.primary)
+    found = cells(results, results.primary)
     return {m: {s: found[m, s] for s in results.settings} for m in results.methods}
 
 

@@ -40,7 +40,7 @@ class EqualBudgets(Exhibit):
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         points = results.curves[results.curves["name"].eq(f"{about.name}_selection")]
         if points.empty:
             yield Omitted(

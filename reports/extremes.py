@@ -30,7 +30,7 @@ class Extremes(Exhibit):
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         if results.tuning:
             return  # the section on samples shows what the best configurations draw
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         ended = table[table["value"].notna() & table["ended"]]
         sizes = results.runs.drop_duplicates("run_id").set_index("run_id")["image_size"]
@@ -47,7 +47,7 @@ class Extremes(Exhibit):
 
 
 def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], np.ndarray]]) -> Figure:
-    about = precise(results, results.protocol.primary)
+    about = precise(results, results.primary)
     drawing = paper(2 * (_SIDE + 0.3), _SIDE + 0.1)
     for axes, (run, image) in zip(drawing.subplots(2, 1), extremes, strict=True):
         axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)

@@ -39,7 +39,7 @@ class HeatMap(Exhibit):
         if len(results.settings) < 2:
             yield Omitted("one setting makes no map of methods and settings")
             return
-        primary = results.protocol.primary
+        primary = results.primary
         found = cells(results, primary)
         if not any(abs(cell.median) < LARGEST for cell in found.values()):
             yield Omitted("no map of methods and settings: no cell has a finite score")

@@ -34,7 +34,7 @@ class LastAndBest(Exhibit):
                 "`intervals.score` of a suite asks for scores on the way"
             )
             return
-        primary = results.protocol.primary
+        primary = results.primary
         about = precise(results, primary)
         settings = best_settings(results)
         found = {

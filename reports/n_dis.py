@@ -43,7 +43,7 @@ class Ndis(Exhibit):
 
 def _points(results: Results) -> pd.DataFrame:
     """Return a row for each method, (lr, betas) and n_dis, of those met with several n_dis."""
-    found = cells(results, results.protocol.primary)
+    found = cells(results, results.primary)
     places = results.runs[["method", "setting", *_ADAM, "n_dis"]].dropna().drop_duplicates()
     rows = [
         place | _numbers(cell)
@@ -71,7 +71,7 @@ def _numbers(cell: Cell) -> dict[str, object]:
 
 
 def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
-    about = SCORES[results.protocol.primary]
+    about = SCORES[results.primary]
     families = list(points.groupby(_ADAM))
     columns = min(_COLUMNS, len(families))
     rows = math.ceil(len(families) / columns)

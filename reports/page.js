@@ -169,7 +169,7 @@ function body(run) {
     definition(Object.entries(data.common)),
     made("h3", {}, "The same again"),
     made("pre", {}, command(run)),
-    made("p", { className: "soft" }, `Folder: runs/${run.id}`),
+    made("p", { className: "soft" }, run.id.includes("/") ? `Run: ${run.id}` : `Folder: runs/${run.id}`),
   );
   return parts;
 }

@@ -36,7 +36,7 @@ class Pairs(Exhibit):
         if len(results.methods) < 2:
             yield Omitted("one method is compared with no other")
             return
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         found = every_pair(table, by_robustness(table, results.methods))
         if not any(each.pairs for each in found):

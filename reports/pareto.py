@@ -35,7 +35,7 @@ class Pareto(Exhibit):
 
 def _points(results: Results) -> pd.DataFrame:
     """Return each method's median score and seconds at its best setting, the quickest first."""
-    primary = results.protocol.primary
+    primary = results.primary
     seconds = numbers(results.runs, "seconds_per_update") * numbers(
         results.runs, "planned_updates"
     )
@@ -104,7 +104,7 @@ def _notes(results: Results, points: pd.DataFrame) -> Iterator[str]:
 
 
 def _figure(results: Results, points: pd.DataFrame) -> Figure:
-    about = SCORES[results.protocol.primary]
+    about = SCORES[results.primary]
     few = len(points) <= LINES
     drawing = paper(3.6 if few else 4.2, 5.4 if few else 7.2)
     axes = drawing.add_subplot()
@@ -145,8 +145,8 @@ def _figure(results: Results, points: pd.DataFrame) -> Figure:
 
 
 def _table(results: Results, points: pd.DataFrame) -> Table:
-    about = SCORES[results.protocol.primary]
-    found = cells(results, results.protocol.primary)
+    about = SCORES[results.primary]
+    found = cells(results, results.primary)
     rows = []
     shown = []
     for point in points.to_dict("records"):

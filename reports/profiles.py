@@ -28,7 +28,7 @@ class Profiles(Exhibit):
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         losses = table["loss"][table["loss"].abs() < LARGEST]
         if losses.nunique() < 2:

@@ -30,7 +30,7 @@ class Ranks(Exhibit):
         if len(results.methods) < 3:
             yield Omitted("ranks take three methods or more")
             return
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         found = ranking(table, results.methods)
         if not found.blocks:

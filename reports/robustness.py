@@ -23,7 +23,7 @@ class Robustness(Exhibit):
         if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
         summaries = ("best", "median", "worst") if len(results.settings) > 1 else ()
-        table = grid(results, results.protocol.primary, "robustness", summaries)
+        table = grid(results, results.primary, "robustness", summaries)
         scored = results.runs[results.protocol.primary].notna()
         completed = (results.runs["outcome"] == "completed") & scored
         collapsed = results.runs["collapsed"].astype("boolean")

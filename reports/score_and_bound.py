@@ -47,7 +47,7 @@ def _points(results: Results) -> pd.DataFrame:
     for run in results.runs.drop_duplicates("run_id").to_dict("records"):
         if stored := results.audits.get(run["run_id"]):
             audit = read(stored[-1], run)
-            score = run[results.protocol.primary] if run["outcome"] == "completed" else math.nan
+            score = run[results.primary] if run["outcome"] == "completed" else math.nan
             bounds = {bound: getattr(audit, bound) for bound in _BOUNDS}
             rows.append(audit.place | bounds | {"score": float(score)})
     columns = ["method", "setting", "seed", "run_id", "update", *_BOUNDS, "score"]
@@ -55,7 +55,7 @@ def _points(results: Results) -> pd.DataFrame:
 
 
 def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
-    about = SCORES[results.protocol.primary]
+    about = SCORES[results.primary]
     drawing = paper(3.3)
     row = drawing.subplots(1, 2, sharey=True)
     score_axis(row[0], about, points["score"])

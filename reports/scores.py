@@ -17,7 +17,7 @@ class OtherScores(Exhibit):
     order = 30
 
     def show(self, results: Results) -> Iterator[Table | Omitted]:
-        others = [score for score in results.protocol.scores if score != results.protocol.primary]
+        others = [score for score in results.protocol.scores if score != results.primary]
         if not others:
             yield Omitted(f"the protocol {results.protocol.id} has one score")
         for score in others:

@@ -35,7 +35,7 @@ class Spread(Exhibit):
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
-        about = SCORES[results.protocol.primary]
+        about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         if not finite(table["loss"].dropna()):
             yield Omitted("no run has a finite score, so nothing is spread")

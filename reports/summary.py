@@ -28,7 +28,7 @@ class Summary(Exhibit):
     def show(self, results: Results) -> Iterator[Table | Omitted]:
         if results.tuning:
             return  # its configurations are the best of many, and not the same for all methods
-        about = precise(results, results.protocol.primary)
+        about = precise(results, results.primary)
         table = tidy(results.runs, about.name, about.higher_is_better)
         if not table["ended"].any():
             yield Omitted("no run has a result, so nothing is summarised")

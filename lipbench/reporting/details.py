@@ -104,8 +104,8 @@ def _common(specs: list[dict[str, str]]) -> dict[str, str]:
 
 def _curves(results: Results) -> dict[str, dict[str, list[list[float]]]]:
     """Return at most _POINTS points of each run's losses and its selection score, by run."""
-    selection = f"{results.protocol.primary}_selection"
-    names = {**{name: name for name in _CURVES}, selection: SCORES[results.protocol.primary].title}
+    selection = f"{results.primary}_selection"
+    names = {**{name: name for name in _CURVES}, selection: SCORES[results.primary].title}
     curves = results.curves[results.curves["name"].isin(names)]
     found: dict[str, dict[str, list[list[float]]]] = {}
     for (run_id, name), curve in curves.groupby(["run_id", "name"], sort=False):

@@ -22,16 +22,17 @@ _OF_REPORTS = re.compile(
 )
 
 
-def replace(folder: Path, files: Mapping[str, bytes]) -> None:
+def replace(folder: Path, files: Mapping[str, bytes], listing: bytes) -> None:
     """Make `folder` hold these files in an earlier report's place, or leave it as it is.
 
+    `listing` is the content of LIST, an object whose `files` has the names of all.
     A report owns the files that it wrote. Others in the folder stay; where one stands in the way
     of a file, or where the folder holds no report but something else, this raises UserError.
     Raises OSError where a file cannot be written.
     """
     folder = folder.absolute()
     _clean(folder)
-    files = {**files, LIST: _listing(files)}
+    files = {**files, LIST: listing}
     is_ours = _ownership(folder)
     _require_room(folder, files, is_ours)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -62,10 +63,6 @@ def _clean(folder: Path) -> None:
         if (left / "old").exists() and not os.path.lexists(folder):
             (left / "old").rename(folder)
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _listing(files: Mapping[str, bytes]) -> bytes:
-    return json.dumps({"files": sorted([*files, LIST])}, indent=1).encode()
 
 
 def _ownership(folder: Path) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 import lipbench
 from lipbench.errors import UserError
-from lipbench.reporting import booktabs, datatables, details, markdown, paper, svg
+from lipbench.reporting import booktabs, datatables, details, fresh, markdown, paper, svg
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import (
     PARTS,
@@ -34,16 +34,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 
-def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = None) -> Path:
+def render(
+    results: Results,
+    folder: Path,
+    shown: Sequence[Exhibit] | None = None,
+    made_of: str = "",
+    refresh: int = 0,
+) -> Path:
     """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
+
+    `made_of` is what `fresh.fingerprint` says of its results, by which the report can be known to
+    be current; `refresh` are the seconds after which the page loads itself again, 0 for never.
 
     Everything is made before the first byte is written, and an earlier report stays as it is
     unless the new one is whole; files that no report wrote stay too. Raises UserError if the
     folder cannot be written, or holds a file of another that has the name of one of the report's.
     """
-    files = compose(results, exhibits() if shown is None else shown)
+    files = compose(results, exhibits() if shown is None else shown, refresh)
     try:
-        report_folder.replace(folder, files)
+        report_folder.replace(folder, files, fresh.listing(files, made_of))
     except OSError as error:
         raise UserError(
             f"cannot write the report to {folder}: {error.strerror or error}; "
@@ -52,7 +61,7 @@ def render(results: Results, folder: Path, shown: Sequence[Exhibit] | None = Non
     return folder / "index.html"
 
 
-def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
+def compose(results: Results, shown: Sequence[Exhibit], refresh: int = 0) -> dict[str, bytes]:
     """Return the content of each file of a report, by its path in the report's folder."""
     import matplotlib
 
@@ -98,7 +107,7 @@ def compose(results: Results, shown: Sequence[Exhibit]) -> dict[str, bytes]:
                 sections[exhibit.part].append({"title": exhibit.title, "entries": entries})
                 chapters.append(chapter)
     files |= paper.compose(results, chapters)
-    return files | {"index.html": _page(results, sections, omitted).encode()}
+    return files | {"index.html": _page(results, sections, omitted, refresh).encode()}
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
@@ -111,6 +120,7 @@ def _page(
     results: Results,
     sections: Mapping[str, list[dict[str, object]]],
     omitted: Sequence[tuple[str, str]],
+    refresh: int,
 ) -> str:
     import jinja2
 
@@ -123,6 +133,7 @@ def _page(
     known = details.details(results)
     return environment.from_string(text("page.html.j2")).render(
         results=results,
+        refresh=refresh,
         facts=_facts(results),
         progress=_progress(results),
         parts={part: found for part, found in sections.items() if found},

@@ -107,7 +107,7 @@ def cells(results: Results, score: str) -> dict[tuple[str, str], Cell]:
         values = tuple(v if math.isfinite(v) else empty.worst_possible for v in known)
         lost = completed.loc[known.index, "collapsed"] if "collapsed" in completed else known * 0
         diverged = int((runs["outcome"] == "diverged").sum())
-        scored = completed[results.protocol.primary].notna()
+        scored = completed[results.protocol.primary].notna()  # whatever is ranked by
         undefined = int((scored & completed[score].isna()).sum())
         found[str(method), str(setting)] = Cell(
             values=values,
@@ -158,7 +158,7 @@ def _ranked(row: Iterable[Cell]) -> list[Cell]:
 
 def best_settings(results: Results) -> dict[str, str]:
     """Return each method's best setting by the primary score, of the methods that have one."""
-    found = cells(results, results.protocol.primary)
+    found = cells(results, results.primary)
     rows = {m: best({s: found[m, s] for s in results.settings}) for m in results.methods}
     return {method: setting for method, setting in rows.items() if setting is not None}
 

@@ -220,7 +220,7 @@ def optimal_settings(results: Results) -> Finding | str:
     known = {m: s for m, s in known.items() if m is not None and s in results.settings}
     if not known or len(results.settings) < 2:
         return "it takes SN at setting B or Orthonormal at C, and other settings"
-    grid = cells(results, results.protocol.primary)
+    grid = cells(results, results.primary)
     table = _table(results)
     told, right, wrong = [], [], []
     for method, setting in known.items():
@@ -349,7 +349,7 @@ def _judged(numbers: str, supported: bool, contradicted: bool) -> Finding:
 
 
 def _table(results: Results) -> pd.DataFrame:
-    about = SCORES[results.protocol.primary]
+    about = SCORES[results.primary]
     return tidy(results.runs, about.name, about.higher_is_better)
 
 
@@ -438,7 +438,7 @@ def _between_settings(
     if few := _few(own):
         return Finding(OPEN, few)
     lost = int(np.isinf(there["loss"]).sum())
-    sign = -1 if SCORES[results.protocol.primary].higher_is_better else 1
+    sign = -1 if SCORES[results.primary].higher_is_better else 1
     medians = [sign * quantile(runs["loss"], 0.5) for runs in (there, elsewhere)]
     numbers = (
         f"median {medians[0]:.4g} at {_settings(there)}, {medians[1]:.4g} at "
@@ -459,7 +459,7 @@ def _at_best(
     from scipy import stats
     from statsmodels.stats.multitest import multipletests
 
-    grid, table = cells(results, results.protocol.primary), _table(results)
+    grid, table = cells(results, results.primary), _table(results)
     losses = {}
     for each in (method, *others):
         setting = best({s: grid[each, s] for s in results.settings})

@@ -61,6 +61,13 @@ class Results:
     """A run's spec as JSON by its run_id."""
     revisions: tuple[str, ...] = ()  # of lipbench's code that made the runs
     provenance: Provenance = field(default_factory=Provenance)
+    metric: str = ""  # the score to rank by in place of the protocol's
+    remarks: tuple[str, ...] = ()  # what to know before all else: which runs these are
+
+    @property
+    def primary(self) -> str:
+        """Return the score that methods are ranked by."""
+        return self.metric or self.protocol.primary
 
     def __post_init__(self) -> None:
         protocols = set(self.runs["protocol"].dropna()) - {self.protocol.id}

@@ -177,7 +177,9 @@ def test_a_report_has_its_files_and_returns_its_page(tmp_path):
     assert files == {
         ".report.json",
         "index.html",
+        "robustness.csv",
         "runs.csv",
+        "runs.parquet",
         "tables/numbers.csv",
         "tables/numbers.md",
         "paper/main.tex",
@@ -292,6 +294,7 @@ def test_a_new_report_replaces_the_earlier_one_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
+LISTING = b'{"files": {"index.html": "", ".report.json": ""}}'
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -306,24 +309,25 @@ def killed(self, target):
     return rename(self, target)
 
 Path.rename = killed
-report_folder.replace(Path(sys.argv[1]), {"index.html": b"new"})
+listing = b'{"files": {"index.html": "", ".report.json": ""}}'
+report_folder.replace(Path(sys.argv[1]), {"index.html": b"new"}, listing)
 """
 
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_what_a_killed_report_left_is_gone_and_the_earlier_report_is_there_again(tmp_path, at):
     report = tmp_path / "report"
-    report_folder.replace(report, {"index.html": b"earlier"})
+    report_folder.replace(report, {"index.html": b"earlier"}, LISTING)
     (report / "mine.txt").write_text("mine")
     subprocess.run([sys.executable, "-c", KILLED, str(report), str(at)], check=False)
     assert len(list(tmp_path.iterdir())) == (2 if at == 1 else 1)
 
     with pytest.raises(UserError):
-        report_folder.replace(report, {"mine.txt": b"in the way"})
+        report_folder.replace(report, {"mine.txt": b"in the way"}, LISTING)
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert (report / "index.html").read_bytes() == b"earlier"
 
-    report_folder.replace(report, {"index.html": b"new"})
+    report_folder.replace(report, {"index.html": b"new"}, LISTING)
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert (report / "mine.txt").read_text() == "mine"
 
@@ -343,7 +347,9 @@ def test_the_files_of_others_stay_in_a_report(tmp_path):
     assert files == {
         ".report.json",
         "index.html",
+        "robustness.csv",
         "runs.csv",
+        "runs.parquet",
         "figures",
         "figures/line.png",
         "figures/line.pdf",

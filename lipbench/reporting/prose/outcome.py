@@ -79,7 +79,7 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
         for name in protocol.scores
     ]
     yield f"Generators were scored by {listed(told)}."
-    primary = SCORES[protocol.primary]
+    primary = SCORES[results.primary]
     better = "higher" if primary.higher_is_better else "lower"
     yield (
         f"Methods are ranked by {breakable(primary.title)} ({better} is better) of the generator "
@@ -92,7 +92,7 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
         yield f"Features are those of {listed(networks)}{cite(*terms.of_features(protocol))}."
     record = breakable(protocol.sentence().removeprefix(f"{protocol.id} "))
     yield f"The protocol was {breakable(protocol.id)}{cite(*terms.of_protocol(protocol))} {record}"
-    if (real := floor(results, protocol.primary)) is not None:
+    if (real := floor(results, results.primary)) is not None:
         yield (
             "Real images in the place of the generated ones score "
             f"{real:,.{max(primary.decimals, 1)}f}."
