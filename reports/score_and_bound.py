@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, pens
+from lipbench.reporting import Exhibit, Figure, Omitted, pens, tag
 from lipbench.results import Results
+from lipbench.results.cells import numbers
 
-from ._audits import NO_AUDIT, read
+from ._audits import NO_AUDIT, PLACE, newest, notes, run_name, text
 from ._draw import LARGEST, groups, legend, log_x, paper, plain, score_axis
 
 _BOUNDS = {
     "lower_bound": "largest lower bound of D's Lipschitz constant",
     "upper_bound": "its upper bound, where there is one",
 }
+
+_IMAGE = 300  # points of a method from which they are drawn as an image, without hovers
 
 
 class ScoreAndBound(Exhibit):
@@ -38,20 +42,21 @@ class ScoreAndBound(Exhibit):
         else:
             drawn = [m for m in results.methods if m in set(points["method"][drawable])]
             for number, methods in groups(drawn):
-                yield _figure(results, number, methods, points[drawable].reset_index(drop=True))
+                yield _figure(results, number, methods, points[drawable])
 
 
 def _points(results: Results) -> pd.DataFrame:
     """Return the newest audit's bounds and the score of each audited run, once."""
-    rows = []
-    for run in results.runs.drop_duplicates("run_id").to_dict("records"):
-        if stored := results.audits.get(run["run_id"]):
-            audit = read(stored[-1], run)
-            score = run[results.protocol.primary] if run["outcome"] == "completed" else math.nan
-            bounds = {bound: getattr(audit, bound) for bound in _BOUNDS}
-            rows.append(audit.place | bounds | {"score": float(score)})
-    columns = ["method", "setting", "seed", "run_id", "update", *_BOUNDS, "score"]
-    return pd.DataFrame(rows, columns=columns)
+    runs = results.runs.drop_duplicates("run_id").set_index("run_id")
+    scores = numbers(runs, results.protocol.primary).where(runs["outcome"] == "completed")
+    rows = [
+        audit.place
+        | {bound: audit.number(bound) for bound in _BOUNDS}
+        | {"score": scores[audit.run_id], "run": run_name(audit)}
+        for audit in newest(results)
+    ]
+    points = pd.DataFrame(rows, columns=[*PLACE, *_BOUNDS, "score", "run"])
+    return points.drop_duplicates("run_id")
 
 
 def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
@@ -60,32 +65,46 @@ def _figure(results: Results, number: str, methods: Sequence[str], points: pd.Da
     row = drawing.subplots(1, 2, sharey=True)
     score_axis(row[0], about, points["score"])
     for axes, (bound, title) in zip(row, _BOUNDS.items(), strict=True):
-        finite = points[points[bound].between(1 / LARGEST, LARGEST)]
+        known = points[points[bound].between(1 / LARGEST, LARGEST)]
         axes.grid()
-        axes.set_xlabel(title)
-        if finite.empty:
+        if known.empty:
             axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="#555555")
-            continue
-        log_x(axes, finite[bound].min(), finite[bound].max())
-        others = finite[~finite["method"].isin(methods)]
-        axes.plot(others[bound], others["score"], "o", color="#DDDDDD", markersize=3)
-        for method in methods:
-            of_method = finite[finite["method"] == method]
-            pen = pens(results.methods)[method]
-            axes.plot(of_method[bound], of_method["score"], pen.marker, color=pen.colour, ms=4.5)
-    row[0].set_ylabel(plain(about.title))
+        else:
+            log_x(axes, known[bound].min(), known[bound].max())
+            _scatter(axes, results, methods, known, bound)
+        axes.set(xlabel=title, ylabel=plain(about.title))
     legend(drawing, results, methods, points=True)
+    audits = [audit for audit in newest(results) if audit.run_id in set(points["run_id"])]
     return Figure(
         f"score_and_bound{number}",
         f"{about.title} against the bounds of D's Lipschitz constant, a point a run: "
         f"{'higher' if about.higher_is_better else 'lower'} is better.",
         drawing,
         (
-            f"{len(points):,} completed runs that were audited, each by its newest audit; the "
-            "horizontal axes are logarithmic and differ.",
-            "An association between methods, not an effect of the constant: methods differ in "
-            "more than that.",
+            *notes(results, audits),
+            "The horizontal axes are logarithmic and differ.",
+            "An association, not an effect of the constant: methods and settings differ in more "
+            "than that.",
             *(["Grey: the other methods' runs."] if number else []),
         ),
-        points[points["method"].isin(methods)],
+        points[points["method"].isin(methods)].drop(columns="run"),
     )
+
+
+def _scatter(
+    axes: Axes, results: Results, methods: Sequence[str], points: pd.DataFrame, bound: str
+) -> None:
+    """Draw a point a run; as an image where a browser would be slow with as many."""
+    others = points[~points["method"].isin(methods)]
+    flat: dict[str, Any] = {"color": "#DDDDDD", "s": 9, "linewidth": 0}
+    if len(others):
+        axes.scatter(others[bound], others["score"], rasterized=len(others) > _IMAGE, **flat)
+    for method, own in points[points["method"].isin(methods)].groupby("method", sort=False):
+        pen = pens(results.methods)[str(method)]
+        style = flat | {"color": pen.colour, "marker": pen.marker, "s": 22, "alpha": 0.75}
+        dots = axes.scatter(own[bound], own["score"], rasterized=len(own) > _IMAGE, **style)
+        hovers = [
+            f"{run}: {score:.4g}, bound {text(value)}"
+            for run, score, value in zip(own["run"], own["score"], own[bound], strict=True)
+        ]
+        tag(dots, str(method), hovers if len(own) <= _IMAGE else ())
