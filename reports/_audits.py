@@ -378,25 +378,26 @@ def lines(
     by: str,
     styles: Mapping[str, Mapping[str, Any]],
     method: str | None = None,
+    of: str = "run",
 ) -> None:
     """Draw the rows of `over_runs` as lines of medians, with bands of ranges, one for each `by`.
 
-    `method` is whose lines these are, by default `by`'s.
+    `method` is whose lines these are, by default `by`'s; `of` names the things summarised.
     """
     for name, line in frame.groupby(by, sort=False):
         style = styles[str(name)]
         (drawn,) = axes.plot(line[x], line["median"], **style)
-        of = f"{method}, {name}" if method else str(name)
-        runs = counted(int(line["runs"].max()), "run")
-        tag(drawn, method or str(name), f"{of}: median of {runs}")
+        whose = f"{method}, {name}" if method else str(name)
+        runs = counted(int(line["runs"].max()), of)
+        tag(drawn, method or str(name), f"{whose}: median of {runs}")
         if (line["low"] < line["high"]).any():
             colour = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
             band = axes.fill_between(line[x], line["low"], line["high"], **colour)
-            tag(band, method or str(name), f"{of}: range of {runs}")
+            tag(band, method or str(name), f"{whose}: range of {runs}")
     axes.grid()
 
 
-def banded(frame: pd.DataFrame) -> str:
+def banded(frame: pd.DataFrame, of: str = "runs") -> str:
     """Return what the lines and bands of `lines` are, for a caption."""
     some = bool((frame["low"] < frame["high"]).any())
-    return ": medians over runs, with bands of their range" if some else ""
+    return f": medians over {of}, with bands of their range" if some else ""
