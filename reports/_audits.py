@@ -288,9 +288,9 @@ def points_a_row(rows: int) -> int:
     return max(20, _POINTS // max(1, rows))
 
 
-def thinned(audits: Mapping[str, Sequence[Audit]], most: int) -> Iterator[str]:
-    """Yield that not all runs are drawn, where that is so."""
-    if any(len(of_method) > most for of_method in audits.values()):
+def thinned(runs: Iterable[int], most: int) -> Iterator[str]:
+    """Yield that not all runs are drawn, where a method has more; `runs` are the counts."""
+    if max(runs, default=0) > most:
         yield (
             f"Of more than {most} runs of a method, {most} are drawn: evenly spaced by value, "
             "with the lowest and the highest."

@@ -230,7 +230,7 @@ def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]
         drawing,
         (
             "The axis is logarithmic; 1 is dashed.",
-            *thinned(audits, most),
+            *thinned(map(len, audits.values()), most),
             *notes(results, [a for found in audits.values() for a in found]),
         ),
         _raw(audits),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from lipbench.results import Results
 from ._audits import (
     KINDS,
     NO_AUDIT,
+    PLACE,
     Audit,
     as_float,
     by_method,
@@ -29,7 +30,7 @@ from ._audits import (
     text,
     thinned,
 )
-from ._draw import groups, height_of_rows, log_x, method_rows, paper, positive, tint
+from ._draw import LARGEST, groups, height_of_rows, log_x, method_rows, paper, positive, tint
 
 _TITLES = dict(zip(KINDS, ("real images", "generated images", "between the two"), strict=True))
 _LIGHTNESS = dict(zip(KINDS, (0.0, 0.35, 0.65), strict=True))
@@ -51,23 +52,32 @@ class Gradients(Exhibit):
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         audits = newest(results)
-        known = {m: own for m, own in by_method(audits).items() if any(map(_norms, own))}
+        facts = _facts(audits)
+        shown = facts[[f"norm_{kind}_q{100 * at:02.0f}" for kind in KINDS for at in _AT]]
+        drawable = (shown.gt(1 / LARGEST) & shown.lt(LARGEST)).any(axis=1)
+        known = set(facts["method"][drawable])
         if not audits:
             yield NO_AUDIT
         elif not known:
             yield Omitted("no audit has a gradient that is not 0")
-        for number, methods in groups(list(known), _METHODS):
-            yield _figure(results, number, {m: known[m] for m in methods})
+        for number, methods in groups([m for m in results.methods if m in known], _METHODS):
+            own = facts[facts["method"].isin(methods)]
+            yield _figure(results, number, own, [audits[i] for i in own.index])
 
 
-def _spread(audit: Audit, kind: str) -> np.ndarray:
-    """Return the quantiles at `_AT` of the norms at one kind of images."""
-    return quantiles(audit.part("gradient_norms").get(kind) or {}, _AT)
-
-
-def _norms(audit: Audit) -> list[float]:
-    """Return the quantiles that a logarithmic axis can show."""
-    return positive(float(q) for kind in KINDS for q in _spread(audit, kind))
+def _facts(audits: Sequence[Audit]) -> pd.DataFrame:
+    """Return a row for each run: quantiles and mean of its norms, and both shares of its units."""
+    rows = []
+    for audit in audits:
+        row = dict(audit.place)
+        for kind in KINDS:
+            stored = audit.part("gradient_norms").get(kind) or {}
+            row[f"norm_{kind}_mean"] = as_float(stored.get("mean"))
+            at = zip(_AT, quantiles(stored, _AT), strict=True)
+            row |= {f"norm_{kind}_q{100 * q:02.0f}": value for q, value in at}
+        rows.append(row | {f"saturation_{of}": _saturation(audit, of) for of in _SATURATION})
+    of_kinds = [f"norm_{kind}_q{100 * q:02.0f}" for kind in KINDS for q in _AT]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*PLACE, *of_kinds])
 
 
 def _saturation(audit: Audit, of: str) -> float:
@@ -77,21 +87,22 @@ def _saturation(audit: Audit, of: str) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]) -> Figure:
-    drawing = paper(height_of_rows(list(audits), 0.42))
-    norms, saturated = method_rows(drawing, list(audits), 2)
-    shown = [norm for found in audits.values() for audit in found for norm in _norms(audit)]
+def _figure(results: Results, number: str, facts: pd.DataFrame, audits: Sequence[Audit]) -> Figure:
+    by = by_method(audits)
+    drawing = paper(height_of_rows(list(by), 0.42))
+    norms, saturated = method_rows(drawing, list(by), 2)
+    shown = positive(facts.filter(regex="norm_.*_q").to_numpy(float).ravel())
     log_x(norms, min(shown), max(shown))
     norms.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
-    most = points_a_row(5 * len(audits))
-    for row, (method, found) in enumerate(audits.items()):
+    most = points_a_row(5 * len(by))
+    for row, (method, found) in enumerate(by.items()):
+        own = facts[facts["method"] == method]
         colour = pens(results.methods)[method].colour
         for kind, lane in _LANES.items():
-            shade = tint(colour, _LIGHTNESS[kind])
-            _lane(norms, row + lane, found, kind, shade, most)
+            of_kind = own.filter(regex=f"norm_{kind}_q").to_numpy(float)
+            _lane(norms, row + lane, of_kind, found, kind, tint(colour, _LIGHTNESS[kind]), most)
         for of, (lane, what, style) in _SATURATION.items():
-            shares = [_saturation(audit, of) for audit in found]
-            style = {"color": colour} | style
+            shares, style = list(own[f"saturation_{of}"]), {"color": colour} | style
             strip(saturated, row + lane, shares, found, f"share {what}", most, 0.28, **style)
     norms.set_xlabel("norm of D's gradient")
     saturated.set_xlim(-0.02, 1.02)
@@ -104,7 +115,6 @@ def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]
         ncols=3,
     )
     low, high = norms.get_xlim()
-    every = [audit for found in audits.values() for audit in found]
     return Figure(
         f"gradients{number}",
         "Norms of D's gradient with respect to the image, and the share of its units that are "
@@ -114,19 +124,27 @@ def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]
             "A point is the median norm of a run, a bar the median over runs. Lines go from the "
             "5% to the 95% quantile of the norms, each the median over runs. The axis is "
             f"logarithmic{', and 1 is dashed' if low < 1 < high else ''}.",
-            *_about_saturation(every),
-            *thinned(audits, most),
-            *notes(results, every),
+            *_about_saturation(audits),
+            *thinned(map(len, by.values()), most),
+            *notes(results, audits),
         ),
-        _raw(every),
+        facts,
     )
 
 
 def _lane(
-    axes: Axes, place: float, audits: Sequence[Audit], kind: str, shade: object, most: int
+    axes: Axes,
+    place: float,
+    found: np.ndarray,
+    audits: Sequence[Audit],
+    kind: str,
+    shade: object,
+    most: int,
 ) -> None:
-    """Draw the runs' median norms at one kind of images, over a line of their usual spread."""
-    found = np.array([_spread(audit, kind) for audit in audits])
+    """Draw the runs' median norms at one kind of images, over a line of their usual spread.
+
+    `found` are the quantiles at `_AT`, (runs, quantiles).
+    """
     low, high = median(list(found[:, 0])), median(list(found[:, -1]))
     if positive([low, high]) == [low, high]:
         (line,) = axes.plot([low, high], [place] * 2, color="#888888", linewidth=0.7, zorder=1)
@@ -146,17 +164,3 @@ def _about_saturation(audits: Sequence[Audit]) -> Iterator[str]:
     without = set(by_method(audits)) - set(by_method(known))
     if missing := [m for m in by_method(audits) if m in without]:
         yield f"Without a saturated share, as no activation layer is known: {', '.join(missing)}."
-
-
-def _raw(audits: Sequence[Audit]) -> pd.DataFrame:
-    """Return a row for each run: quantiles and mean of its norms, and both shares of its units."""
-    rows = []
-    for audit in audits:
-        row = dict(audit.place)
-        for kind in KINDS:
-            stored = audit.part("gradient_norms").get(kind) or {}
-            row[f"norm_{kind}_mean"] = as_float(stored.get("mean"))
-            at = zip(_AT, _spread(audit, kind), strict=True)
-            row |= {f"norm_{kind}_q{100 * q:02.0f}": value for q, value in at}
-        rows.append(row | {f"saturation_{of}": _saturation(audit, of) for of in ("share", "dead")})
-    return pd.DataFrame(rows)
