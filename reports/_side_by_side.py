@@ -16,8 +16,9 @@ from lipbench.results import Results
 from lipbench.stats import Interval, mean_interval
 from lipbench.words import counted
 
-from ._audits import LONG, as_float, banded, lines, over_runs, panels, text
+from ._audits import LONG, as_float, text
 from ._draw import LARGEST, ROWS, finite, groups, height_of_rows, legend, method_rows, paper
+from ._strips import banded, lines, over_runs, panels
 
 _N_DIS = 5  # of Figure 10 of Miyato et al. (2018)
 _CASE = ["method", "power_iterations", "image_size", "n_dis"]

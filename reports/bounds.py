@@ -19,18 +19,15 @@ from ._audits import (
     by_method,
     entry,
     first,
-    heat,
     interval,
     layer_facts,
     median,
     newest,
     notes,
-    points_a_row,
-    strip,
     text,
-    thinned,
 )
 from ._draw import LARGEST, ROWS, groups, height_of_rows, log_x, method_rows, paper, positive
+from ._strips import heat, points_a_row, strip, thinned
 
 _LOWER = {
     "real": "Lower: real",

@@ -24,13 +24,11 @@ from ._audits import (
     median,
     newest,
     notes,
-    points_a_row,
     quantiles,
-    strip,
     text,
-    thinned,
 )
 from ._draw import LARGEST, groups, height_of_rows, log_x, method_rows, paper, positive, tint
+from ._strips import points_a_row, strip, thinned
 
 _TITLES = dict(zip(KINDS, ("real images", "generated images", "between the two"), strict=True))
 _LIGHTNESS = dict(zip(KINDS, (0.0, 0.35, 0.65), strict=True))

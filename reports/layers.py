@@ -14,7 +14,6 @@ from ._audits import (
     PLACE,
     by_method,
     first,
-    heat,
     interval,
     layer_facts,
     layer_names,
@@ -25,6 +24,7 @@ from ._audits import (
     text,
 )
 from ._draw import ROWS, groups, positive
+from ._strips import heat
 
 _FACTS = {
     "sigma_kernel": "σ of the kernel",

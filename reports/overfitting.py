@@ -12,22 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens
 from lipbench.results import Results
 
-from ._audits import (
-    NO_AUDIT,
-    Audit,
-    as_float,
-    banded,
-    by_method,
-    entry,
-    every,
-    first,
-    lines,
-    newest,
-    notes,
-    over_runs,
-    panels,
-)
+from ._audits import NO_AUDIT, Audit, as_float, by_method, entry, every, first, newest, notes
 from ._draw import groups
+from ._strips import banded, lines, over_runs, panels
 
 _COLUMNS = 4  # panels in a row
 _PANELS = 20  # in a figure, at most

@@ -13,8 +13,9 @@ from lipbench.reporting import Exhibit, Figure, Omitted, pens, tag
 from lipbench.results import Results
 from lipbench.results.cells import numbers
 
-from ._audits import NO_AUDIT, PLACE, newest, notes, points_a_row, run_name, spaced, text, thinned
+from ._audits import NO_AUDIT, PLACE, Audit, newest, notes, text
 from ._draw import LARGEST, groups, legend, log_x, paper, plain, score_axis
+from ._strips import points_a_row, run_name, spaced, thinned
 
 _BOUNDS = {
     "lower_bound": "largest lower bound of D's Lipschitz constant",

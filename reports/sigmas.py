@@ -15,21 +15,9 @@ from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.words import counted
 
-from ._audits import (
-    NO_AUDIT,
-    PLACE,
-    banded,
-    by_method,
-    every,
-    first,
-    layer_facts,
-    lines,
-    notes,
-    over_runs,
-    panels,
-    text,
-)
+from ._audits import NO_AUDIT, PLACE, by_method, every, first, layer_facts, notes, text
 from ._draw import groups, log_axis, plain
+from ._strips import banded, lines, over_runs, panels
 
 _COLUMNS = 3  # panels in a row
 _PANELS = 15  # in a figure, at most

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
 
-from ._audits import NO_AUDIT, Audit, banded, layer_names, lines, newest, notes, panels, spaced
+from ._audits import NO_AUDIT, Audit, layer_names, newest, notes
 from ._draw import groups, legend
+from ._strips import banded, lines, panels, spaced
 
 _OF = {
     "kernel": "the kernel in use, as a matrix (outputs, rest)",

@@ -14,8 +14,8 @@ from lipbench.results import Results
 from lipbench.tuning.analysis import on_front
 from lipbench.tuning.record import Objective, Tuning
 
-from ._audits import panels
 from ._draw import groups, legend, log_axis, log_x, plain, tint
+from ._strips import panels
 from ._tuning import OfTrials, better, described, drawn_methods, on_log_axis, place, stated
 
 _PAIRS = 6  # of objectives in the figure, at most

@@ -11,8 +11,8 @@ from lipbench.results import Results
 from lipbench.tuning.analysis import FEWEST, SHUFFLES, Importance, importance
 from lipbench.tuning.record import Objective, Tuning
 
-from ._audits import panels
 from ._draw import groups, plain
+from ._strips import panels
 from ._tuning import OfTrials, on_log_axis, short_names
 
 _COLUMNS = 3  # panels in a row
