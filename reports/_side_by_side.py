@@ -147,8 +147,8 @@ def _overhead(
             "a method.",
             drawing,
             (
-                "A point is a round, a bar their median; 1 is dashed.",
-                *([_ABOUT_INTERVAL.replace("below", "drawn as a line")] if several else []),
+                "A point is a round, a tick their median; 1 is dashed.",
+                *([f"Pale: {_ABOUT_INTERVAL}"] if several else []),
                 *_fewest(rounds),
                 *about,
             ),
@@ -156,7 +156,7 @@ def _overhead(
         )
 
 
-_ABOUT_INTERVAL = "The 95% interval of the mean ratio, below, is Student's t over the rounds."
+_ABOUT_INTERVAL = "the 95% interval of the mean ratio, Student's t over the rounds."
 
 
 def _row(axes: Any, results: Results, method: str, row: int, ratios: pd.Series[float]) -> bool:
@@ -202,7 +202,7 @@ def _table(rounds: pd.DataFrame, about: Sequence[str]) -> Table:
         raw=rounds,
         notes=(
             "The median of the ratios to none within the same round.",
-            *([_ABOUT_INTERVAL] if any("95%" in detail for detail in details) else []),
+            *([f"Below: {_ABOUT_INTERVAL}"] if any("95%" in detail for detail in details) else []),
             *(["Below: the range over the rounds."] if any("–" in d for d in details) else []),
             *about,
             *_about_facts(known),

@@ -34,7 +34,7 @@ def strip(
     height: float = 0.5,
     **style: Any,
 ) -> None:
-    """Draw a number of one method's runs as points in a row of its own, the median as a bar.
+    """Draw a number of one method's runs as points in a row of its own, the median as a tick.
 
     Of more than `most` runs the points are evenly spaced order statistics. Hovers tell the run.
     """

@@ -222,11 +222,11 @@ def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]
     drawing.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
     return Figure(
         f"bounds{number}",
-        "Lower and upper bounds of the discriminators' Lipschitz constants: a point a run, a bar "
+        "Lower and upper bounds of the discriminators' Lipschitz constants: a point a run, a tick "
         "the median.",
         drawing,
         (
-            "The axis is logarithmic; 1 is dashed.",
+            "The axis is logarithmic; 1 is dashed. Pale: between the two medians.",
             *thinned(map(len, audits.values()), most),
             *notes(results, [a for found in audits.values() for a in found]),
         ),

@@ -119,7 +119,7 @@ def _figure(results: Results, number: str, facts: pd.DataFrame, audits: Sequence
         "saturated.",
         drawing,
         (
-            "A point is the median norm of a run, a bar the median over runs. Lines go from the "
+            "A point is the median norm of a run, a tick the median over runs. Lines go from the "
             "5% to the 95% quantile of the norms, each the median over runs. The axis is "
             f"logarithmic{', and 1 is dashed' if low < 1 < high else ''}.",
             *_about_saturation(audits),
