@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
@@ -16,9 +15,10 @@ from matplotlib.ticker import LogLocator
 from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import best_trials, configuration, counted
-from lipbench.tuning.record import Objective, Parameter, Tuning, Value
+from lipbench.tuning.record import Objective, Parameter, Tuning
 
-from ._draw import INCHES_A_LETTER, LARGEST, WIDTH, groups, paper, plain
+from ._draw import LARGEST, WIDTH, groups, paper, plain
+from ._parallel import Row, parallel, place_of, raw_trials, ticks
 from ._tuning import (
     OfTrials,
     better,
@@ -28,21 +28,12 @@ from ._tuning import (
     short_names,
     stated,
     value_axis,
-    written,
 )
 
 _COLUMNS = 6  # panels in a row
 _ROWS = 4  # in a figure, at most; of lines, methods
-_STYLES: dict[str, dict[str, Any]] = {  # of points, by outcome
-    "pruned": {"marker": "_", "color": "#888888", "s": 18},
-    "completed": {"marker": "o", "color": "#0072B2", "s": 9, "linewidth": 0},
-    "diverged": {"marker": "x", "color": "#D55E00", "s": 14, "linewidth": 0.9},
-}
-_ABSENT = -0.14  # where a line passes an axis of a parameter that its trial does not have
-_BEYOND = {False: 1.1, True: -0.1}  # where a diverged trial's line ends, by higher_is_better
-_PLACE = ("method", "seed", "trial", "outcome", "value", "best")
-
-Row = tuple[str, tuple[Parameter, ...]]
+_COLOURS = {"completed": "#0072B2", "diverged": "#D55E00", "pruned": "#888888"}
+_MARKERS = {"completed": "o", "diverged": "X", "pruned": "s"}
 
 
 class Trials(OfTrials):
@@ -67,7 +58,7 @@ class Trials(OfTrials):
         completed = points["method"][points["outcome"].eq("completed") & points["value"].notna()]
         for number, methods in groups(drawn_methods(results, completed), _ROWS):
             if any(tuning.search.get(method) for method in methods):
-                yield _parallel(tuning, number, methods, points)
+                yield parallel(tuning, number, methods, points)
 
 
 def _rows(tuning: Tuning, methods: Sequence[str]) -> Iterator[Row]:
@@ -105,225 +96,87 @@ def _points(results: Results, tuning: Tuning, objective: Objective) -> pd.DataFr
     )
 
 
-def _place(parameter: Parameter, value: Any) -> float:
-    """Return where a parameter's value is on an axis from 0 to 1."""
-    if parameter.kind == "categorical":
-        return (parameter.choices.index(value) + 0.5) / len(parameter.choices)
-    scale = math.log if parameter.log else float
-    low, high = scale(parameter.low), scale(parameter.high)
-    return (scale(value) - low) / (high - low) if high > low else 0.5
-
-
-def _ticks(parameter: Parameter, most: int = 20) -> tuple[list[float], list[str]]:
-    """Return where on its axis which values of a parameter are written."""
-    values: list[Value] = list(parameter.choices)
-    if parameter.kind != "categorical":
-        whole = int if parameter.kind == "int" else float
-        values = list(dict.fromkeys(whole(end) for end in (parameter.low, parameter.high)))
-    shown = values if len(values) <= most else []
-    return [_place(parameter, value) for value in shown], [plain(written(v)) for v in shown]
-
-
-def _raw(points: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
-    """Return the trials of the rows' methods, with the rows' parameters as columns."""
-    shown: dict[str, list[str]] = {}
-    for method, search in rows:
-        shown.setdefault(method, []).extend(parameter.name for parameter in search)
-    return pd.DataFrame(
-        {name: point[name] for name in _PLACE}
-        | {  # where nothing at all is no parameter
-            name: "None" if value is None else value
-            for name, value in point["configuration"].items()
-            if name in shown[point["method"]]
-        }
-        for point in points.to_dict("records")
-        if point["method"] in shown
-    )
-
-
 def _slices(
     objective: Objective, number: str, rows: Sequence[Row], points: pd.DataFrame
 ) -> Figure:
     points = points.dropna(subset="value")
     columns = max(len(search) for _, search in rows)
-    below = max(_upright(parameter) for _, search in rows for parameter in search)
-    drawing = paper(0.55 + (1.6 + below) * len(rows), WIDTH if columns > 1 else 4.2)
+    drawing = paper(0.55 + 1.9 * len(rows), WIDTH if columns > 1 else 4.2)
     grid = drawing.subplots(len(rows), columns, sharey=True, squeeze=False)
-    _make_room(grid[0, 0], objective, points["value"][points["outcome"] != "diverged"])
-    before = ""
+    diverged = points["outcome"] == "diverged"
+    edge = _make_room(grid[0, 0], objective, points["value"][~diverged])
+    drawn = points.assign(shown=points["value"].mask(diverged, edge))
     for line, (method, search) in zip(grid, rows, strict=True):
         for axes in line[len(search) :]:
             axes.set_visible(False)
         for axes, parameter in zip(line, search, strict=False):
-            has = [parameter.name in own for own in points["configuration"]]
-            own = points[pd.Series(has, points.index, dtype=bool) & points["method"].eq(method)]
-            _panel(axes, own, parameter, 0.05 if objective.higher_is_better else 0.95)
+            _panel(axes, drawn[drawn["method"] == method], parameter)
             axes.set_xlabel(plain(short_names(search)[parameter.name]), labelpad=2)
-        title = f"{plain(method)}, continued" if method == before else plain(method)
-        line[0].set_title(title, loc="left", fontweight="bold")
+        line[0].set_title(plain(method), loc="left", fontweight="bold")
         line[0].set_ylabel(plain(objective.title))
-        before = method
-    present = [outcome for outcome in _STYLES if (points["outcome"] == outcome).any()]
-    shown = {k: (_STYLES[k]["marker"], _STYLES[k]["color"]) for k in reversed(present)}
-    handles = [Line2D([], [], ls="none", marker=m, color=c, ms=4) for m, c in shown.values()]
-    drawing.legend(handles, list(shown), loc="outside lower center", ncols=3)
+    present = [outcome for outcome in _COLOURS if (points["outcome"] == outcome).any()]
+    handles = [
+        Line2D([], [], ls="none", marker=_MARKERS[o], color=_COLOURS[o], ms=4) for o in present
+    ]
+    drawing.legend(handles, present, loc="outside lower center", ncols=3)
+    told = stated(objective.if_diverged, objective)
+    notes = {
+        "Ringed is a method's best trial.": points["best"].any(),
+        "Ranges are those that were searched.": True,
+        "A diverged trial stands at the edge: it has no value, the sampler was told "
+        f"{told}.": diverged.any(),
+        "A pruned trial stands at the last value that it was judged by, on its way: it is not "
+        "comparable with the others'.": "pruned" in present,
+    }
     return Figure(
         f"tuning_slices{number}",
         f"Each trial's {objective.title} against each searched parameter: {better(objective)}.",
         drawing,
-        (
-            *(["Ringed is a method's best trial."] if points["best"].any() else []),
-            "Ranges are those that were searched.",
-            *_about_outcomes(objective, set(points["outcome"])),
-        ),
-        _raw(points, rows),
+        tuple(note for note, holds in notes.items() if holds),
+        raw_trials(points, rows),
     )
 
 
-def _about_outcomes(objective: Objective, present: set[str]) -> Iterator[str]:
-    if "diverged" in present:
-        told = stated(objective.if_diverged, objective)
-        yield f"A diverged trial stands at the edge: it has no value, the sampler was told {told}."
-    if "pruned" in present:
-        yield (
-            "A pruned trial stands at the last value that it was judged by, on its way: it is not "
-            "comparable with the others'."
-        )
+def _make_room(axes: Axes, objective: Objective, measured: pd.Series[float]) -> float:
+    """Make the y axis one of these values, and return a place beyond the worst of them.
 
-
-def _make_room(axes: Axes, objective: Objective, measured: pd.Series[float]) -> None:
-    """Make the y axis one of these values, with room beyond the worst of them."""
+    Diverged trials stand there: the ceiling would squash the others.
+    """
     log = on_log_axis(objective, measured)
     value_axis(axes, objective, measured, log)
     low, high = axes.get_ylim()
     room = (high / low) ** 0.15 if log else 0.15 * (high - low)
-    if objective.higher_is_better:
-        axes.set_ylim(bottom=low / room if log else low - room)
-    else:
-        axes.set_ylim(top=high * room if log else high + room)
+    worst, sign = (low, -1) if objective.higher_is_better else (high, 1)
+    beyond, edge = (
+        worst * room ** (sign * share) if log else worst + sign * share * room
+        for share in (1, 0.6)
+    )
+    axes.set_ylim(min(low, beyond), max(high, beyond))
     if log and high / low > 100:  # where a panel has no place for 1, 2 and 5 of each decade
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,), numticks=5))
     if measured.empty:
         axes.set_yticks([])
+    return edge
 
 
-def _panel(axes: Axes, points: pd.DataFrame, parameter: Parameter, edge: float) -> None:
-    """Draw a method's trials against one parameter, the best one ringed.
-
-    The diverged ones are at the edge, a share of the axis: the ceiling would squash the others.
-    """
+def _panel(axes: Axes, trials: pd.DataFrame, parameter: Parameter) -> None:
+    """Draw a method's trials against one parameter, the best one ringed."""
     axes.grid()
     axes.set_xlim(-0.08, 1.08)
-    upright = 90 if _upright(parameter) else 0
-    axes.set_xticks(*_ticks(parameter), rotation=upright, fontsize=6.5)
-    places = np.array([_place(parameter, own[parameter.name]) for own in points["configuration"]])
+    places, labels = ticks(parameter)
+    long = sum(map(len, labels)) > 14
+    axes.set_xticks(places, labels, fontsize=6.5, rotation=20 if long else 0)
+    own = trials[[parameter.name in own for own in trials["configuration"]]]
+    if own.empty:
+        return
+    at = np.array([place_of(parameter, each[parameter.name]) for each in own["configuration"]])
     if parameter.kind == "categorical":
         aside = 0.22 / len(parameter.choices)
-        places = places + np.random.default_rng(0).uniform(-aside, aside, len(points))
-    for outcome, style in _STYLES.items():
-        here = points["outcome"].eq(outcome).to_numpy()
-        own = points[here]
-        if outcome == "diverged":
-            heights, transform = [edge] * len(own), axes.get_xaxis_transform()
-        else:
-            heights, transform = own["value"].tolist(), axes.transData
-        if len(own):
-            dots = axes.scatter(places[here], heights, transform=transform, alpha=0.8, **style)
-            tag(dots, str(own["method"].iloc[0]), list(own["told"]))
-    best = points["best"].to_numpy(bool)
-    ringed = points["value"][best]
-    axes.plot(places[best], ringed, "o", markersize=7, mfc="none", mec="#222222")
-
-
-def _upright(parameter: Parameter) -> float:
-    """Return the inches that the names of choices take below an axis; 0 if side by side."""
-    letters = [len(str(choice)) for choice in parameter.choices]
-    return 0.8 * INCHES_A_LETTER * max(letters) if sum(letters) > 14 else 0.0
-
-
-def _parallel(tuning: Tuning, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
-    objective = tuning.objectives[0]
-    points = points.assign(value=points["value"].where(points["outcome"] != "pruned"))
-    known = points["value"][points["outcome"] == "completed"].dropna()
-    log = on_log_axis(objective, known)
-    axis = Parameter("", "float", float(known.min()), float(known.max()), log)
-    drawing = paper(0.2 + 2.0 * len(methods), WIDTH)
-    column = drawing.subplots(len(methods), 1, squeeze=False)[:, 0]
-    for axes, method in zip(column, methods, strict=True):
-        search = tuning.search.get(method, ())
-        _lines(axes, points[points["method"] == method], search, objective, axis)
-        axes.set_title(plain(method), loc="left", fontweight="bold", pad=10)
-    own = points[points["method"].isin(methods)]
-    absent = any(
-        parameter.when for method in methods for parameter in tuning.search.get(method, ())
-    )
-    told = stated(objective.if_diverged, objective)
-    present = set(own["outcome"])
-    notes = {
-        f"Dashed: diverged, beyond the axis; the sampler was told {told}.": "diverged" in present,
-        "Grey: pruned, so without a value.": "pruned" in present,
-        "A line below an axis: the trial does not have this parameter.": absent,
-    }
-    return Figure(
-        f"tuning_parallel{number}",
-        f"Each trial's parameters and its {objective.title}, a line a trial: {better(objective)}.",
-        drawing,
-        (
-            "Dark lines are better, black is the best trial of a method; axes of "
-            f"{objective.title} and colours are the same for all methods. Axes of parameters that "
-            "were searched on a logarithmic scale are logarithmic.",
-            *[note for note, holds in notes.items() if holds],
-        ),
-        _raw(points, [(method, tuning.search.get(method, ())) for method in methods]),
-    )
-
-
-def _lines(
-    axes: Axes,
-    trials: pd.DataFrame,
-    search: Sequence[Parameter],
-    objective: Objective,
-    axis: Parameter,
-) -> None:
-    """Draw a method's trials, the pruned and the worst ones first, and label the axes."""
-    names = [plain(short_names(search)[parameter.name]) for parameter in search]
-    axes.set_xticks(range(len(search) + 1), [*names, plain(objective.title)])
-    axes.tick_params(axis="x", length=0)
-    axes.set_yticks([])
-    axes.set_xlim(-0.25, len(search) + 0.35)
-    low = _ABSENT if any(p.when for p in search) else min(0.0, _BEYOND[objective.higher_is_better])
-    axes.set_ylim(low - 0.04, 1.14)
-    axes.spines[:].set_visible(False)
-    axes.vlines(range(len(search) + 1), 0, 1, color="#444444", linewidth=0.7, zorder=3)
-    layers = trials["outcome"].map({"pruned": 0, "diverged": 1, "completed": 2})
-    ordered = trials.assign(layer=layers).sort_values(
-        ["layer", "value"], ascending=[True, objective.higher_is_better]
-    )
-    for i, trial in enumerate(ordered.to_dict("records")):
-        own = trial["configuration"]
-        line = [_place(p, own[p.name]) if p.name in own else _ABSENT for p in search]
-        if trial["outcome"] == "diverged":
-            line.append(_BEYOND[objective.higher_is_better])
-        elif trial["outcome"] == "completed" and math.isfinite(trial["value"]):
-            line.append(_place(axis, trial["value"]))
-        style = _style(trial, objective, axis)
-        (drawn,) = axes.plot(range(len(line)), line, zorder=2 + i / 10_000, clip_on=False, **style)
-        tag(drawn, trial["method"], trial["told"])
-    ends = [(i, *tick) for i, p in enumerate(search) for tick in zip(*_ticks(p, 5), strict=True)]
-    values = sorted({axis.low, axis.high})
-    ends += [(len(search), _place(axis, v), plain(stated(v, objective))) for v in values]
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 6.5, "bbox": box}
-    for x, y, told in ends:
-        axes.annotate(told, (x, y), (3, 0), zorder=5, **style)
-
-
-def _style(trial: Mapping[Any, Any], objective: Objective, axis: Parameter) -> dict[str, Any]:
-    if trial["outcome"] == "diverged":
-        return {"color": "#D55E00", "linewidth": 0.6, "linestyle": "--", "alpha": 0.7}
-    if trial["outcome"] == "pruned" or not math.isfinite(trial["value"]):
-        return {"color": "#CCCCCC", "linewidth": 0.5}
-    at = _place(axis, trial["value"])
-    worse = 1 - at if objective.higher_is_better else at
-    colour = "#000000" if trial["best"] else colormaps["viridis"](0.95 * worse)
-    return {"color": colour, "linewidth": 2.0 if trial["best"] else 0.8}
+        at += np.random.default_rng(0).uniform(-aside, aside, len(own))
+    own = own.assign(at=at)
+    looks = {"hue": "outcome", "palette": _COLOURS, "style": "outcome", "markers": _MARKERS}
+    sns.scatterplot(own, x="at", y="shown", s=10, alpha=0.8, lw=0, ax=axes, legend=False, **looks)
+    tag(axes.collections[-1], str(own["method"].iloc[0]), list(own["told"]))
+    best = own[own["best"]]
+    axes.plot(best["at"], best["shown"], "o", markersize=7, mfc="none", mec="#222222")
+    axes.set_ylabel("")
