@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from lipbench import words
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import configuration, counted
 from lipbench.tuning.record import Objective, Parameter, Tuning, Value
@@ -68,12 +68,9 @@ def on_log_axis(about: Objective, values: pd.Series[float]) -> bool:
     return bool((score and is_log(score)) or known.max() > 100 * known.min())
 
 
-def value_axis(
-    axes: Axes, about: Objective, values: Iterable[pd.Series[float]], log: bool
-) -> None:
+def value_axis(axes: Axes, about: Objective, values: pd.Series[float], log: bool) -> None:
     """Make the y axis one of these values, as far as they are not the ceiling."""
-    known = pd.concat(list(values)).dropna()
-    known = known[(known != about.if_diverged) & (known.abs() < LARGEST)]
+    known = values[(values != about.if_diverged) & (values.abs() < LARGEST)]
     if log:
         log_axis(axes)
     if known.empty:
@@ -81,6 +78,29 @@ def value_axis(
     low, high = float(known.min()), float(known.max())
     margin = 1.05 * 10 ** (0.06 * math.log10(high / low)) if log else 0.06 * (high - low) or 1.0
     axes.set_ylim(low / margin if log else low - margin, high * margin if log else high + margin)
+
+
+def curve(
+    axes: Axes,
+    results: Results,
+    method: str,
+    x: pd.Series[float],
+    middle: pd.Series[float],
+    ends: tuple[pd.Series[float], pd.Series[float]] | None,
+    hover: str,
+    steps: bool,
+) -> None:
+    """Draw one method's line in its pen, over a band between its ends if it has any."""
+    pen = pens(results.methods)[method]
+    marker = pen.marker if len(x) == 1 else ""  # a line of one point is not seen
+    drawn = "steps-post" if steps else "default"
+    (line,) = axes.plot(
+        x, middle, pen.dash, color=pen.colour, marker=marker, ms=4, drawstyle=drawn
+    )
+    tag(line, method, f"{method}: {hover}")
+    if ends is not None:
+        style: dict[str, Any] = {"color": pen.colour, "alpha": 0.13, "linewidth": 0}
+        tag(axes.fill_between(x, *ends, step="post" if steps else "mid", **style), method)
 
 
 def short_names(search: Sequence[Parameter]) -> dict[str, str]:
@@ -95,11 +115,6 @@ def short_names(search: Sequence[Parameter]) -> dict[str, str]:
 def written(value: Value) -> str:
     """Return a parameter's value as it is printed: three digits of a float."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def in_csv(value: Value) -> Value:
-    """Return a parameter's value for a CSV file, where nothing at all is no parameter."""
-    return "None" if value is None else value
 
 
 def described(trial: Mapping[object, object], search: Sequence[Parameter]) -> str:
@@ -122,34 +137,29 @@ def place(trial: float, seed: float, tuning: Tuning) -> str:
 
 def searches(tuning: Tuning) -> str:
     """Return how many searches a method has: `1 search`, `2 searches`."""
-    count = len(tuning.seeds)
-    return words.counted(count, "search", "searches")
+    return words.counted(len(tuning.seeds), "search", "searches")
 
 
-def ceiling(about: Objective, off: bool = True) -> str:
-    """Return what a diverged trial counts as, and that lines are cut off where nothing is better.
-
-    `off` says whether they are.
-    """
-    text = (
-        f"A diverged trial counts as {stated(about.if_diverged, about)}, as the sampler was told"
-    )
-    return f"{text}; what only that reaches is cut off." if off else f"{text}."
+def ceiling(results: Results, about: Objective, off: bool = True) -> Iterator[str]:
+    """Yield what a diverged trial counts as, if one did; `off` says that lines are cut there."""
+    if (results.trials["outcome"] == "diverged").any():
+        cut = "; what only that reaches is cut off." if off else "."
+        told = stated(about.if_diverged, about)
+        yield f"A diverged trial counts as {told}, as the sampler was told{cut}"
 
 
 def resampling(tuning: Tuning) -> Iterator[str]:
     """Yield how the best of k trials is computed, and what that assumes."""
     over = f", of its {searches(tuning)}" if len(tuning.seeds) > 1 else ""
     yield (
-        f"Exact, for k trials drawn with replacement from all of a method's trials{over}: another "
-        "search of k trials, as far as these show. At large k it rests on the few best of "
-        "them, and as many draws as there are trials miss the best one in about 37 of 100 cases. "
-        "A pruned trial counts as the worst completed one of all methods: how bad it would have "
-        "been is not known."
+        f"Exact, for k trials drawn with replacement from all of a method's trials{over}. At "
+        "large k it rests on the few best of them: as many draws as there are trials miss the "
+        "best one in about 37 of 100 cases. A pruned trial counts as the worst completed one of "
+        "all methods: how bad it would have been is not known."
     )
     if tuning.sampler not in EXCHANGEABLE:
         yield (
             f"{tuning.sampler} learns from earlier trials, so its trials are not exchangeable: "
-            "this is what a random order of these same trials would give, and no statement about "
+            "this is the result of a random order of the same trials, and no statement about "
             f"{tuning.sampler} with k trials; for that see the progress of the search."
         )

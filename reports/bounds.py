@@ -1,29 +1,44 @@
-"""Bounds of D's Lipschitz constant from both sides, and what of them its kernels tell."""
+"""Bounds of D's Lipschitz constant from both sides, and the part that its kernels explain."""
 
 from __future__ import annotations
 
 import math
 import re
-import statistics
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
 
-from ._audits import KINDS, NO_AUDIT, Audit, interval, newest, notes, text
-from ._draw import ROWS, WIDTH, groups, height_of_rows, log_x, method_rows, paper, positive
+from ._audits import (
+    NO_AUDIT,
+    Audit,
+    by_method,
+    entry,
+    first,
+    interval,
+    layer_facts,
+    median,
+    newest,
+    notes,
+    text,
+)
+from ._draw import LARGEST, ROWS, groups, height_of_rows, log_x, method_rows, paper, positive
+from ._strips import heat, points_a_row, strip, thinned
 
-_TITLES = {
+_LOWER = {
     "real": "Lower: real",
     "fake": "generated",
     "interpolates": "between",
     "attack": "attack",
+}
+_DRAWN = {  # where in a method's row, its marker, and what it is called
+    "lower_bound": (-0.14, ">", "lower bound"),
+    "upper_bound": (-0.14, "<", "upper bound"),
+    "upper_bound_kernel": (0.24, "d", "kernels' product (no bound)"),
 }
 _OF_LAYER = re.compile(r"^\S+ \((\w+)\): ")  # `body.norm1 (BatchNorm2d): it divides ...`
 _NEAR_ONE = 1.1  # kernels up to here are at 1, as those are that a method divides by an estimate
@@ -38,66 +53,76 @@ class Bounds(Exhibit):
     part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
-        audits = newest(results)
+        audits = by_method(newest(results))
         if not audits:
             yield NO_AUDIT
             return
-        explained = (*_told_of_kernels(audits.values()), *notes(results, audits))
-        yield _table(audits, explained)
-        drawable = [m for m, audit in audits.items() if _ends(audit)]
+        yield _table(results, audits)
+        drawable = [m for m, of_method in audits.items() if any(map(_ends, of_method))]
         if not drawable:
             yield Omitted("no audited discriminator has a finite bound above 0")
         for number, methods in groups(drawable, ROWS):
             yield _figure(results, number, {m: audits[m] for m in methods})
+        raw = _raw(audits)
+        if raw["setting"].nunique() > 1 and positive(raw["lower_bound"]):
+            yield _by_setting(results, newest(results), raw)
 
 
-def _table(audits: Mapping[str, Audit], explained: Sequence[str]) -> Table:
-    marks = _marks(audits.values())
-    rows: list[tuple[Shown | str, ...]] = []
-    for audit in audits.values():
-        mark = ",".join(marks[reason] for reason in _reasons(audit))
-        upper = Shown(text(audit.upper_bound), muted=math.isnan(audit.upper_bound), mark=mark)
+def _table(results: Results, audits: Mapping[str, Sequence[Audit]]) -> Table:
+    every = [audit for of_method in audits.values() for audit in of_method]
+    marks = _marks(every)
+    rows = []
+    for method, found in audits.items():
+        upper = entry([a.number("upper_bound") for a in found], found)
+        given = dict.fromkeys(marks[reason] for audit in found for reason in _reasons(audit))
         rows.append(
             (
-                audit.entry,
-                *[text(audit.lower_bounds.get(kind, math.nan)) for kind in _TITLES],
-                upper,
-                text(audit.upper_bound_kernel),
-                "—" if math.isnan(audit.tightness) else f"{100 * audit.tightness:.2g}%",
+                first(method, found),
+                *[entry([a.number(k, "lower_bounds") for a in found], found) for k in _LOWER],
+                Shown(
+                    upper.text, ",".join(given), upper.detail, muted=upper.muted, runs=upper.runs
+                ),
+                entry([a.number("upper_bound_kernel") for a in found], found),
+                entry([100 * audit.number("tightness") for audit in found], found, 2),
             )
         )
+    seconds = median([audit.number("seconds") for audit in every])
+    took = f"An audit took {text(seconds)} seconds, the median; these are not in training's time."
     return Table(
         name="bounds",
-        caption="Lower and upper bounds of each discriminator's Lipschitz constant.",
-        columns=("Method", *_TITLES.values(), "Upper bound", "Kernels' product", "Tightness"),
+        caption="Lower and upper bounds of the discriminators' Lipschitz constants: the median "
+        "over each method's audited runs, with the range below.",
+        columns=("Method", *_LOWER.values(), "Upper bound", "Kernels' product", "Tightness, %"),
         rows=tuple(rows),
-        raw=pd.DataFrame(_row(audit) for audit in audits.values()),
+        raw=_raw(audits),
         notes=(
             "Lower bounds: the largest norm of D's gradient at real images, at generated ones and "
-            "between the two, and what an attack on pairs of images finds. Upper bound: the "
-            "layers' constants composed along the network. Tightness: the largest lower bound as "
-            "a share of the upper one.",
-            *explained,
-            *_told_of_batches(audits.values()),
-            *_told_of_seconds(audits.values()),
+            "between the two, and the steepest pair of images that an attack finds. Upper bound: "
+            "the layers' constants composed along the network. Tightness: the largest lower bound "
+            "as a share of the upper one.",
+            *_about_kernels(audits),
+            *notes(results, every),
+            *_about_batches(every),
+            *([] if math.isnan(seconds) else [took]),
             *[f"{mark}: no upper bound, since {reason}." for reason, mark in marks.items()],
         ),
     )
 
 
-def _row(audit: Audit) -> dict[str, object]:
-    return audit.place | {
-        **{f"lower_bound_{kind}": audit.lower_bounds.get(kind, math.nan) for kind in _TITLES},
-        "lower_bound": audit.lower_bound,
-        "upper_bound": audit.upper_bound,
-        "upper_bound_kernel": audit.upper_bound_kernel,
-        "tightness": audit.tightness,
-        "seconds": audit.seconds,
-        "no_upper_bound": "; ".join(audit.no_upper_bound),
-    }
+def _raw(audits: Mapping[str, Sequence[Audit]]) -> pd.DataFrame:
+    plain = ("lower_bound", "upper_bound", "upper_bound_kernel", "tightness", "seconds")
+    rows = [
+        audit.place
+        | {f"lower_bound_{kind}": audit.number(kind, "lower_bounds") for kind in _LOWER}
+        | {name: audit.number(name) for name in plain}
+        | {"no_upper_bound": "; ".join(map(str, audit.stored.get("no_upper_bound") or ()))}
+        for of_method in audits.values()
+        for audit in of_method
+    ]
+    return pd.DataFrame(rows)
 
 
-def _marks(audits: Iterable[Audit]) -> dict[str, str]:
+def _marks(audits: Sequence[Audit]) -> dict[str, str]:
     """Return the letter of each reason why there is no upper bound: a to z, then a2."""
     reasons = dict.fromkeys(reason for audit in audits for reason in _reasons(audit))
     letters = string.ascii_lowercase
@@ -109,11 +134,12 @@ def _marks(audits: Iterable[Audit]) -> dict[str, str]:
 
 def _reasons(audit: Audit) -> list[str]:
     """Return why there is no upper bound, once for layers of one kind; the CSV names each."""
-    return list(dict.fromkeys(re.sub(_OF_LAYER, r"\1: ", r) for r in audit.no_upper_bound))
+    reasons = map(str, audit.stored.get("no_upper_bound") or ())
+    return list(dict.fromkeys(re.sub(_OF_LAYER, r"\1: ", reason) for reason in reasons))
 
 
-def _told_of_batches(audits: Iterable[Audit]) -> Iterator[str]:
-    joint = [audit.method for audit in audits if not audit.per_image]
+def _about_batches(audits: Sequence[Audit]) -> Iterator[str]:
+    joint = dict.fromkeys(a.method for a in audits if not a.stored.get("per_image", True))
     if joint:
         yield (
             f"No bounds of {', '.join(joint)}: there the images of a batch see each other, so one "
@@ -121,121 +147,102 @@ def _told_of_batches(audits: Iterable[Audit]) -> Iterator[str]:
         )
 
 
-def _told_of_seconds(audits: Iterable[Audit]) -> Iterator[str]:
-    known = [audit.seconds for audit in audits if not math.isnan(audit.seconds)]
-    if known:
-        yield (
-            f"An audit took {text(statistics.median(known))} seconds, the median; training's time "
-            "and state are without it."
-        )
-
-
-def _told_of_kernels(audits: Iterable[Audit]) -> Iterator[str]:
+def _about_kernels(audits: Mapping[str, Sequence[Audit]]) -> Iterator[str]:
     """Yield what must be said of a sigma of flattened kernels, with the report's own numbers."""
     yield (
         "Kernels' product: the same composition with each kernel's sigma, as a matrix (outputs, "
         "rest), in place of its layer's operator norm: what spectral normalization controls. It "
         "is no bound of the Lipschitz constant, as a kernel is applied at overlapping places."
     )
-    told = [sentence for audit in audits if (sentence := _beyond_its_kernels(audit))]
-    if told:
-        more = len(told) - _NAMED
+    found = [_beyond_its_kernels(method, of_method) for method, of_method in audits.items()]
+    if said := [sentence for sentence in found if sentence]:
+        more = len(said) - _NAMED
         rest = [f"And so for {more} more methods"] if more > 0 else []
         yield (
             "So kernels near 1 do not make a network 1-Lipschitz. "
-            f"{'. '.join([*told[:_NAMED], *rest])}."
+            f"{'. '.join([*said[:_NAMED], *rest])}."
         )
 
 
-def _beyond_its_kernels(audit: Audit) -> str:
+def _beyond_its_kernels(method: str, audits: Sequence[Audit]) -> str:
     """Return how far D is from what its kernels suggest, or nothing where they are not at 1."""
-    known = [x for x in audit.layers if not math.isnan(x.sigma_kernel + x.sigma_operator)]
-    largest = max((layer.sigma_kernel for layer in known), default=math.inf)
-    operators = [layer.sigma_operator for layer in known]
-    estimated = known and not any(math.isnan(layer.sigma_estimate) for layer in known)
-    if not (estimated or largest <= _NEAR_ONE):
+    known = layer_facts(audits).dropna(subset=["sigma_kernel", "sigma_operator"])
+    if known.empty:
         return ""
-    if max(operators) <= _NEAR_ONE * max(1, largest):
+    largest = float(known["sigma_kernel"].max())
+    estimated = known["sigma_estimate"].notna().all()
+    if not (estimated or largest <= _NEAR_ONE) or math.isinf(largest):
         return ""
-    at_most = math.ceil(100 * largest - 1e-4) / 100  # up, or it would not be true
-    bound = audit.upper_bound
-    product = "" if math.isnan(bound) else f", and the upper bound that follows is {text(bound)}"
+    operators = known["sigma_operator"]
+    if operators.max() <= _NEAR_ONE * max(1, largest):
+        return ""
+    at_most = math.ceil(100 * largest - 1e-4) / 100 if largest < LARGEST else largest
+    bound = median([audit.number("upper_bound") for audit in audits])
+    of_runs = "median upper bound" if len(audits) > 1 else "upper bound"
+    product = "" if math.isnan(bound) else f", and the {of_runs} that follows is {text(bound)}"
     return (
-        f"{audit.method}: every kernel's sigma is at most {at_most:.2f}, but the operator norms "
+        f"{method}: every kernel's sigma is at most {at_most:.2f}, but the operator norms "
         f"of its layers are {interval(operators).replace('–', ' to ')}{product}"
     )
 
 
 def _ends(audit: Audit) -> list[float]:
     """Return the bounds of an audit that a logarithmic axis can show."""
-    return positive([*audit.lower_bounds.values(), audit.upper_bound, audit.upper_bound_kernel])
+    return positive(audit.number(name) for name in _DRAWN)
 
 
-def _figure(results: Results, number: str, audits: Mapping[str, Audit]) -> Figure:
-    drawing = paper(height_of_rows(list(audits), 0.21), WIDTH)
+def _figure(results: Results, number: str, audits: Mapping[str, Sequence[Audit]]) -> Figure:
+    drawing = paper(height_of_rows(list(audits), 0.27))
     (axes,) = method_rows(drawing, list(audits), 1)
-    every = [value for audit in audits.values() for value in _ends(audit)] + [1.0]
-    log_x(axes, min(every), max(every))
+    every = [end for of_method in audits.values() for audit in of_method for end in _ends(audit)]
+    log_x(axes, min([*every, 1.0]), max([*every, 1.0]))
     axes.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
-    for row, (method, audit) in enumerate(audits.items()):
+    most = points_a_row(len(_DRAWN) * len(audits))
+    for row, (method, found) in enumerate(audits.items()):
         colour = pens(results.methods)[method].colour
-        low, high = audit.lower_bound, audit.upper_bound
-        if 0 < low < high < math.inf:
-            axes.plot([low, high], [row, row], "-", color=colour, linewidth=4, alpha=0.45)
-        points = [audit.lower_bounds.get(kind, math.nan) for kind in KINDS]
-        axes.plot(points, [row] * len(points), "|", color=colour, markersize=7)
-        axes.plot(low, row, ">", color=colour, markersize=5)
-        axes.plot(high, row, "<", color=colour, markersize=5)
-        axes.plot(audit.upper_bound_kernel, row, "D", color="white", mec="#222222", mew=0.8, ms=4)
+        for name, (lane, marker, what) in _DRAWN.items():
+            values = [audit.number(name) for audit in found]
+            shade = "#777777" if name == "upper_bound_kernel" else colour
+            style = {"marker": marker, "color": shade, "s": 16}
+            strip(axes, row + lane, values, found, what, most, 0.36, **style)
+        low, high = (median([a.number(n) for a in found]) for n in ("lower_bound", "upper_bound"))
+        if 1 / LARGEST < low < high < LARGEST:
+            (span,) = axes.plot([low, high], [row - 0.14] * 2, color=colour, lw=5, alpha=0.25)
+            tag(span, method, f"{method}: between {text(low)} and {text(high)}, the medians")
         if not math.isfinite(high):
-            axes.annotate(
-                "no upper bound",
-                (1, row),
-                (-2, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                fontsize=6.5,
-                color="#555555",
-            )
+            told = axes.text(0.995, row, "no upper bound", transform=axes.get_yaxis_transform())
+            told.set(ha="right", va="center", fontsize=6.5, color="#555555")
+            tag(told, method)
     axes.set_xlabel("Lipschitz constant with respect to the image, Euclidean")
-    kernels = bool(positive(audit.upper_bound_kernel for audit in audits.values()))
-    _key(drawing, audits.values())
+    handles = {
+        what: Line2D([], [], marker=marker, ls="none", color="#666666", ms=4)
+        for name, (_, marker, what) in _DRAWN.items()
+        if any(positive([a.number(name)]) for found in audits.values() for a in found)
+    }
+    drawing.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
     return Figure(
         f"bounds{number}",
-        "Between which bounds each discriminator's Lipschitz constant lies.",
+        "Lower and upper bounds of the discriminators' Lipschitz constants: a point a run, a tick "
+        "the median.",
         drawing,
         (
-            "The axis is logarithmic; 1 is dashed.",
-            *(["The kernels' product is no bound: see the notes of the table."] * kernels),
+            "The axis is logarithmic; 1 is dashed. Pale: between the two medians.",
+            *thinned(map(len, audits.values()), most),
+            *notes(results, [a for found in audits.values() for a in found]),
         ),
-        pd.DataFrame(_row(audit) for audit in audits.values()),
+        _raw(audits),
     )
 
 
-def _key(drawing: Drawing, audits: Iterable[Audit]) -> None:
-    """Name the markers that are drawn."""
-    grey: dict[str, Any] = {"color": "#666666", "linestyle": "none"}
-    audits = list(audits)
-
-    entries = {
-        "gradients at real, generated, between": (
-            positive(audit.lower_bounds.get(kind, math.nan) for audit in audits for kind in KINDS),
-            Line2D([], [], marker="|", markersize=7, **grey),
-        ),
-        "lower bound": (
-            positive(audit.lower_bound for audit in audits),
-            Line2D([], [], marker=">", markersize=5, **grey),
-        ),
-        "upper bound": (
-            positive(audit.upper_bound for audit in audits),
-            Line2D([], [], marker="<", markersize=5, **grey),
-        ),
-        "kernels' product (no bound)": (
-            positive(audit.upper_bound_kernel for audit in audits),
-            Line2D([], [], marker="D", mfc="white", mec="#222222", mew=0.8, ms=4, ls="none"),
-        ),
-    }
-    drawn = {name: handle for name, (shown, handle) in entries.items() if shown}
-    drawing.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=4)
+def _by_setting(results: Results, audits: Sequence[Audit], raw: pd.DataFrame) -> Figure:
+    settings = [setting for setting in results.settings if setting in set(raw["setting"])]
+    drawing, colours, numbers = heat(raw, "setting", settings, "lower_bound", "lower bound")
+    return Figure(
+        "bounds_by_setting",
+        "The largest lower bound of the Lipschitz constant of each method at each setting, the "
+        "median over seeds.",
+        drawing,
+        (*colours, *notes(results, audits)),
+        numbers,
+        column=len(settings) <= 6 and raw["method"].nunique() <= 20,
+    )

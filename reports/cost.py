@@ -1,4 +1,4 @@
-"""What a method costs: measured of all methods in turn, and as the runs recorded it."""
+"""The cost of a method: measured of all methods in turn, and as the runs recorded it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import numbers
 from lipbench.words import counted
@@ -16,7 +16,7 @@ from ._side_by_side import side_by_side
 
 
 class Cost(Exhibit):
-    """Show what was measured of all methods in turn, and then what the runs themselves took."""
+    """Show the overhead as all methods in turn were measured, and then the runs' own records."""
 
     title = "Cost"
     order = 160
@@ -42,21 +42,21 @@ _OTHERS = {  # that runs may record: what it is called, in which unit, and what 
 
 def _recorded(results: Results, timed: pd.DataFrame) -> Table:
     """Return the milliseconds that the runs' updates took, and what else they recorded."""
+    by_method = timed.groupby("method")
     seconds = timed.pivot_table(
         index="method", columns="n_dis", values="seconds_per_update", aggfunc="median"
-    ).reindex([m for m in results.methods if m in set(timed["method"])])
-    ratio = _ratios(timed).reindex(seconds.index)
-    others = _others(timed).reindex(seconds.index)
-    recorded = [_OTHERS[str(name)] for name in others]
-    has_baseline = bool(ratio.notna().any())
+    ).reindex([m for m in results.methods if m in by_method.groups])
+    recorded = pd.DataFrame({name: numbers(timed, name) for name in _OTHERS})
+    others = recorded.dropna(axis=1, how="all").groupby(timed["method"]).median()
+    named = [_OTHERS[str(name)] for name in others]
     rows = []
-    for method, times, values in zip(
-        map(str, seconds.index), seconds.to_numpy(), others.to_numpy(), strict=True
-    ):
-        texts = [_text(1000 * value, 1) for value in times]
-        texts += [_text(ratio[method], 2)] if has_baseline else []
-        texts += [_text(v / unit, 0) for v, (_, unit, _) in zip(values, recorded, strict=True)]
-        rows.append((method, *texts))
+    for method in map(str, seconds.index):
+        ids = tuple(by_method.get_group(method)["run_id"])
+        texts = [_text(1000 * value, 1) for value in map(float, seconds.loc[method])]
+        units = zip(others.loc[method].to_numpy(float), named, strict=True)
+        texts += [_text(value / unit, 0) for value, (_, unit, _) in units]
+        first = Shown(method, detail=counted(len(ids), "run"), runs=ids)
+        rows.append((first, *[Shown(told, runs=ids) for told in texts]))
     made = f" ({'; '.join(results.machines)})" if results.machines else ""
     return Table(
         name="cost",
@@ -65,47 +65,25 @@ def _recorded(results: Results, timed: pd.DataFrame) -> Table:
         columns=(
             "Method",
             *[counted(n, "D update") for n in map(int, seconds.columns)],
-            *(["× none"] if has_baseline else []),
-            *[title for title, _, _ in recorded],
+            *[title for title, _, _ in named],
         ),
         rows=tuple(rows),
         raw=seconds.rename(columns=lambda n: f"seconds_per_update_n_dis_{int(n)}")
-        .assign(ratio_to_none=ratio, runs=timed.groupby("method").size())
+        .assign(runs=by_method.size())
         .join(others)
         .rename_axis(None, axis=1)
         .reset_index(),
         notes=(
             f"Medians over the {len(timed):,} timed runs with as many updates of the "
             "discriminator, the updates of both networks included.",
-            *(
-                [
-                    "× none is the median over settings of the ratio to the runs without any "
-                    "method at the same setting."
-                ]
-                if has_baseline
-                else []
-            ),
             *[
                 f"{title}: {about}; median over a method's timed runs."
-                for title, _, about in recorded
+                for title, _, about in named
             ],
-            f"Wall-clock time, on whatever each machine was{made} and did besides: compare only "
-            "runs made side by side. Ratios that were measured in turns are the ones to trust.",
+            f"Wall-clock time, on whatever machine each run had{made} and whatever else that did: "
+            "no comparison of methods. Ratios that were measured in turns are one.",
         ),
     )
-
-
-def _ratios(timed: pd.DataFrame) -> pd.Series[float]:
-    """Return each method's cost in multiples of none's, setting by setting."""
-    medians = timed.groupby(["method", "setting"])["seconds_per_update"].median().unstack()
-    none = timed[timed["methods"] == "none"].groupby("setting")["seconds_per_update"].median()
-    return medians.div(none, axis=1).median(axis=1)
-
-
-def _others(timed: pd.DataFrame) -> pd.DataFrame:
-    """Return each method's medians of what else the runs recorded, if any of them did."""
-    known = pd.DataFrame({name: numbers(timed, name) for name in _OTHERS})
-    return known.dropna(axis=1, how="all").groupby(timed["method"]).median()
 
 
 def _text(value: float, decimals: int) -> str:

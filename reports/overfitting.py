@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens
 from lipbench.results import Results
 
-from ._audits import NO_AUDIT, Audit, histories, notes, text
-from ._draw import LARGEST, WIDTH, groups, paper, plain
+from ._audits import NO_AUDIT, Audit, as_float, by_method, entry, every, first, newest, notes
+from ._draw import groups
+from ._strips import banded, lines, over_runs, panels
 
 _COLUMNS = 4  # panels in a row
 _PANELS = 20  # in a figure, at most
 _LOGITS = {"train": "D(train)", "heldout": "D(held-out)", "fake": "D(generated)"}
+_LOSSES = {"loss_train": "training images", "loss_heldout": "held-out images"}
+_DASHES: dict[str, Literal["-", "--"]] = {"training images": "--", "held-out images": "-"}
 
 
 class Overfitting(Exhibit):
@@ -29,114 +31,90 @@ class Overfitting(Exhibit):
     part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
-        found = histories(results)
-        if not found:
+        audits = every(results)
+        if not audits:
             yield NO_AUDIT
             return
-        moving = [m for m, audits in found.items() if len(_with_losses(audits)) > 1]
+        losses = pd.DataFrame(
+            audit.place | {title: audit.number(name) for name, title in _LOSSES.items()}
+            for audit in audits
+        ).melt(["method", "update"], list(_LOSSES.values()), "of", "loss")
+        summary = over_runs(losses, ["method", "of", "update"], "loss")
+        updates = summary.groupby(["method", "of"])["update"].nunique().unstack()
+        updates = updates.reindex(columns=list(_LOSSES.values()))
+        moving = set(updates.index[(updates > 1).all(axis=1)])
         if not moving:
             yield Omitted(
-                "no curve of D's loss on held-out images: no run was audited at several updates "
-                "with held-out images and a loss"
+                "no curve of D's loss on held-out images: no method was audited at several "
+                "updates with held-out images and a loss"
             )
-        for number, methods in groups(moving, _PANELS):
-            yield _figure(results, number, {m: found[m] for m in methods}, list(found))
-        compared = {m: audits[-1] for m, audits in found.items() if audits[-1].logits}
+        about = tuple(notes(results, audits, last=False))
+        for number, methods in groups([m for m in results.methods if m in moving], _PANELS):
+            yield _figure(results, number, summary[summary["method"].isin(methods)], about)
+        compared = [audit for audit in newest(results) if audit.part("logits")]
         if compared:
-            yield _table(results, compared, list(found))
+            yield _table(results, compared)
         else:
             yield Omitted("no audit has logits of images")
 
 
-def _with_losses(audits: Sequence[Audit]) -> list[Audit]:
-    return [a for a in audits if abs(a.loss_train) + abs(a.loss_heldout) < LARGEST]
-
-
-def _figure(
-    results: Results, number: str, found: Mapping[str, Sequence[Audit]], audited: Sequence[str]
-) -> Figure:
-    columns = min(_COLUMNS, len(found))
-    rows = math.ceil(len(found) / columns)
-    drawing = paper(0.7 + 1.4 * rows, WIDTH if columns > 1 else 4.2)
-    grid = drawing.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-    for axes in grid[len(found) :]:
-        axes.set_visible(False)
-    for i, ((method, audits), axes) in enumerate(zip(found.items(), grid, strict=False)):
-        _panel(axes, _with_losses(audits), pens(results.methods)[method].colour)
-        axes.set_title(plain(method))
-        axes.tick_params(labelbottom=i + columns >= len(found))
-        if i + columns >= len(found):
-            axes.set_xlabel("G updates")
-    for axes in grid[::columns]:
-        axes.set_ylabel("D's loss")
-    drawing.legend(
-        [Line2D([], [], color="#444444", linestyle=dash) for dash in ("--", "-")],
-        ["training images", "held-out images"],
-        loc="outside lower center",
-        ncols=2,
-    )
+def _figure(results: Results, number: str, losses: pd.DataFrame, about: Sequence[str]) -> Figure:
+    methods = [method for method in results.methods if method in set(losses["method"])]
+    drawing, grid = panels(methods, _COLUMNS, 1.4)
+    for i, (method, axes) in enumerate(zip(methods, grid, strict=True)):
+        colour = pens(results.methods)[method].colour
+        styles = {of: {"color": colour, "linestyle": dash} for of, dash in _DASHES.items()}
+        lines(axes, losses[losses["method"] == method], "update", "of", styles, method)
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes.set_xlabel("G updates" if i + _COLUMNS >= len(methods) else "")
+        axes.set_ylabel("D's loss" if i % _COLUMNS == 0 else "")
+    handles = [Line2D([], [], color="#444444", ls=dash) for dash in _DASHES.values()]
+    drawing.legend(handles, list(_DASHES), loc="outside lower center", ncols=2)
     return Figure(
         f"overfitting{number}",
-        "D's loss on its training images and on held-out ones, beside the same generated images.",
+        "D's loss on its training images and on held-out ones, beside the same generated images"
+        f"{banded(losses)}.",
         drawing,
         (
             "The vertical axes differ, and losses of different kinds cannot be compared; the gap "
             "between the two lines can.",
-            *notes(results, audited, "audits"),
+            *about,
         ),
-        pd.DataFrame(
-            audit.place | {"loss_train": audit.loss_train, "loss_heldout": audit.loss_heldout}
-            for audits in found.values()
-            for audit in _with_losses(audits)
-        ),
+        losses,
     )
 
 
-def _panel(axes: Axes, audits: Sequence[Audit], colour: str) -> None:
-    updates = [audit.update for audit in audits]
-    axes.grid()
-    axes.plot(updates, [audit.loss_train for audit in audits], "--", color=colour)
-    axes.plot(updates, [audit.loss_heldout for audit in audits], "-", color=colour)
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+def _mean(audit: Audit, of: str) -> float:
+    logits: Mapping[str, object] = audit.part("logits").get(of) or {}
+    return as_float(logits.get("mean"))
 
 
-def _table(results: Results, audits: Mapping[str, Audit], audited: Sequence[str]) -> Table:
-    def mean(audit: Audit, of: str) -> float:
-        return audit.logits[of].mean if of in audit.logits else math.nan
-
+def _table(results: Results, audits: Sequence[Audit]) -> Table:
+    numbers = {
+        **{of: [_mean(audit, of) for audit in audits] for of in _LOGITS},
+        **{
+            name: [audit.number(name) for audit in audits]
+            for name in ("overfitting_gap", *_LOSSES)
+        },
+    }
+    raw = pd.DataFrame([audit.place for audit in audits]).assign(
+        **{f"logit_{k}" if k in _LOGITS else k: values for k, values in numbers.items()}
+    )
+    rows = []
+    for method, own in by_method(audits).items():
+        here = [i for i, audit in enumerate(audits) if audit.method == method]
+        entries = [entry([values[i] for i in here], own) for values in numbers.values()]
+        rows.append((first(method, own), *entries))
     return Table(
         name="logits",
-        caption="D's mean logits of its training images, of held-out and of generated ones.",
-        columns=(
-            "Method",
-            *_LOGITS.values(),
-            "Gap",
-            "Loss, train",
-            "Loss, held-out",
-        ),
-        rows=tuple(
-            (
-                audit.entry,
-                *[text(mean(audit, of)) for of in _LOGITS],
-                text(audit.overfitting_gap),
-                text(audit.loss_train),
-                text(audit.loss_heldout),
-            )
-            for audit in audits.values()
-        ),
-        raw=pd.DataFrame(
-            audit.place
-            | {f"logit_{of}": mean(audit, of) for of in _LOGITS}
-            | {
-                "overfitting_gap": audit.overfitting_gap,
-                "loss_train": audit.loss_train,
-                "loss_heldout": audit.loss_heldout,
-            }
-            for audit in audits.values()
-        ),
+        caption="D's mean logits of its training images, of held-out and of generated ones: the "
+        "median over each method's audited runs, with the range below.",
+        columns=("Method", *_LOGITS.values(), "Gap", "Loss, train", "Loss, held-out"),
+        rows=tuple(rows),
+        raw=raw,
         notes=(
             "Gap: the mean logit of training images minus that of held-out ones, in logits, whose "
             "scale is each method's own.",
-            *notes(results, audited),
+            *notes(results, audits),
         ),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pandas as pd
 
 from lipbench.protocols import SCORES
-from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
 from lipbench.results.cells import best_settings, cells, numbers
 
 from ._audits import text
-from ._draw import LINES, legend, log_x, paper, plain, score_axis
+from ._draw import LARGEST, LINES, legend, log_x, paper, plain, score_axis
 from ._grid import entry, marks
+from ._side_by_side import seconds_an_update
 
 
 class Pareto(Exhibit):
@@ -34,40 +36,54 @@ class Pareto(Exhibit):
 
 
 def _points(results: Results) -> pd.DataFrame:
-    """Return each method's median score and seconds at its best setting, the quickest first."""
+    """Return each method's median score and seconds at its best setting, the quickest first.
+
+    Seconds are those that `lipbench cost` measured of all methods side by side, where it measured
+    just these; else the runs' own. There is no front of the latter if several machines made them.
+    """
     primary = results.primary
-    seconds = numbers(results.runs, "seconds_per_update") * numbers(
-        results.runs, "planned_updates"
+    runs = results.runs.assign(
+        own=numbers(results.runs, "seconds_per_update"),
+        updates=numbers(results.runs, "planned_updates"),
     )
     found = cells(results, primary)
     rows = []
     for method, setting in best_settings(results).items():
-        here = results.runs["method"].eq(method) & results.runs["setting"].eq(setting)
-        timed = seconds[here & results.runs["outcome"].eq("completed")]
-        timed = timed[timed.gt(0) & timed.lt(math.inf)]
-        cell = found[method, setting]
-        if not timed.empty:
-            rows.append(
-                {
-                    "method": method,
-                    "setting": setting,
-                    "score": cell.median,
-                    "collapsed": math.isinf(cell.standing),
-                    "seconds": float(timed.median()),
-                    "runs_scored": len(cell.values),
-                    "runs_timed": len(timed),
-                }
-            )
-    columns = ["method", "setting", "score", "collapsed", "seconds", *_COUNTS]
-    points = pd.DataFrame(rows, columns=columns)
+        here = runs[runs["method"].eq(method) & runs["setting"].eq(setting)]
+        here = here[here["outcome"] == "completed"]
+        timed = here["own"][here["own"].gt(0) & here["own"].lt(math.inf)]
+        cell, run = found[method, setting], here.iloc[0].to_dict()
+        measured, recorded = seconds_an_update(results, run), float(timed.median())
+        rows.append(
+            {
+                "method": method,
+                "setting": setting,
+                "score": cell.median,
+                "collapsed": math.isinf(cell.standing),
+                "measured": measured * run["updates"],
+                "recorded": recorded * run["updates"],
+                "runs_scored": len(cell.values),
+                "runs_timed": len(timed),
+            }
+        )
+    points = pd.DataFrame(rows, columns=_COLUMNS)
+    side_by_side = bool(len(points) and points["measured"].between(0, LARGEST, "neither").all())
+    seconds = points["measured" if side_by_side else "recorded"]
+    points = points.assign(seconds=seconds, side_by_side=side_by_side)
+    points = points[points["seconds"].between(0, LARGEST, "neither")]
     points = points.sort_values("seconds", kind="stable").reset_index(drop=True)
-    higher = SCORES[primary].higher_is_better
+    if not side_by_side and len(results.machines) > 1:
+        return points.assign(on_front=False)
     competing = points[~points["collapsed"].astype(bool)]
+    higher = SCORES[primary].higher_is_better
     front = _on_front(competing["seconds"], competing["score"], higher)
     return points.assign(on_front=points.index.isin(competing.index[front]))
 
 
-_COUNTS = ("runs_scored", "runs_timed")
+_COLUMNS = [
+    *("method", "setting", "score", "collapsed", "measured", "recorded"),
+    *("runs_scored", "runs_timed"),
+]
 
 
 def _on_front(
@@ -84,13 +100,22 @@ def _on_front(
 
 
 def _notes(results: Results, points: pd.DataFrame) -> Iterator[str]:
-    made = f" ({'; '.join(results.machines)})" if results.machines else ""
-    yield (
-        "Seconds: the median over the completed runs of the seconds an update took times the "
-        f"planned updates, scoring apart, on whatever machine each run had{made} and whatever "
-        "else that did: compare only runs made side by side."
-    )
-    yield "On the front: no other method is as quick and as good, and better in one of the two."
+    if points["side_by_side"].any():
+        yield (
+            "Seconds: of an update as measured of all methods side by side, times the planned "
+            "updates; scoring is not in them."
+        )
+    else:
+        made = f" ({'; '.join(results.machines)})" if results.machines else ""
+        yield (
+            "Seconds: the median over the completed runs of the seconds an update took times the "
+            f"planned updates, scoring apart, on whatever machine each run had{made} and whatever "
+            "else that did. `lipbench cost` measures methods side by side."
+        )
+    if points["on_front"].any():
+        yield "On the front: no other method is as quick and as good, and better in one of both."
+    elif len(results.machines) > 1:
+        yield "No front: the runs' seconds are from several machines."
     if points["collapsed"].any():
         yield "A method half of whose runs or more collapsed there is not on the front."
     missing = [m for m in results.methods if m not in set(points["method"])]
@@ -115,12 +140,17 @@ def _figure(results: Results, points: pd.DataFrame) -> Figure:
         front["seconds"], front["score"], where="post", color="#444444", lw=0.8, linestyle="--"
     )
     for point in points.to_dict("records"):
-        pen, place = pens(results.methods)[point["method"]], (point["seconds"], point["score"])
+        method, place = point["method"], (point["seconds"], point["score"])
+        pen = pens(results.methods)[method]
         colour = pen.colour if few or point["on_front"] else "#BBBBBB"
-        axes.plot(*place, pen.marker, color=colour, markersize=5)
+        dot = axes.scatter(*place, marker=pen.marker, color=colour, s=26, linewidth=0, zorder=3)
+        told = f"{point['score']:.4g} after {text(point['seconds'], 4)} seconds"
+        tag(dot, method, f"{method}, {point['setting']}: {told}")
         if point["on_front"]:
-            label = plain(point["method"])
-            axes.annotate(label, place, (5, 3), textcoords="offset points", fontsize=7)
+            label = axes.annotate(
+                plain(method), place, (5, 3), textcoords="offset points", fontsize=7
+            )
+            tag(label, method)
     axes.grid()
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(plain(about.title))
@@ -147,14 +177,20 @@ def _figure(results: Results, points: pd.DataFrame) -> Figure:
 def _table(results: Results, points: pd.DataFrame) -> Table:
     about = SCORES[results.primary]
     found = cells(results, results.primary)
+    runs = results.runs
     rows = []
     shown = []
     for point in points.to_dict("records"):
         cell = found[point["method"], point["setting"]]
         shown.append(cell)
-        front = "yes" if point["on_front"] else "no"
-        seconds = text(point["seconds"], 4)
-        rows.append((point["method"], point["setting"], entry(cell, about), seconds, front))
+        here = runs["method"].eq(point["method"]) & runs["setting"].eq(point["setting"])
+        ids = tuple(runs["run_id"][here])
+        texts = text(point["seconds"], 4), "yes" if point["on_front"] else "no"
+        score = replace(entry(cell, about), runs=ids)
+        method, setting, *others = (
+            Shown(told, runs=ids) for told in (point["method"], point["setting"], *texts)
+        )
+        rows.append((method, setting, score, *others))
     return Table(
         name="pareto",
         caption=f"{about.title} and seconds of training, the quickest first.",

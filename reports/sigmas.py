@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-import matplotlib
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
-from lipbench.reporting import Exhibit, Figure, Omitted, Table
+from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table
 from lipbench.results import Results
+from lipbench.words import counted
 
-from ._audits import NO_AUDIT, Audit, histories, layer_names, notes, text
-from ._draw import LARGEST, WIDTH, finite, groups, paper, plain
+from ._audits import NO_AUDIT, PLACE, by_method, every, first, layer_facts, notes, text
+from ._draw import groups, log_axis, plain
+from ._strips import banded, lines, over_runs, panels
 
 _COLUMNS = 3  # panels in a row
 _PANELS = 15  # in a figure, at most
 _LOG_FROM = 30  # times the smallest value is the largest one where an axis is logarithmic
-_COLOURS = "viridis"  # from the first layer to the last
+_SIGMAS = ("sigma_kernel", "sigma_original", "sigma_estimate")
 
 
 class Sigmas(Exhibit):
@@ -32,110 +33,78 @@ class Sigmas(Exhibit):
     part = "lipschitz and cost"
 
     def show(self, results: Results) -> Iterator[Figure | Table | Omitted]:
-        found = histories(results)
-        if not found:
+        audits = every(results)
+        if not audits:
             yield NO_AUDIT
             return
-        called = layer_names(audit for audits in found.values() for audit in audits)
-        sigmas = pd.DataFrame(
-            [row for audits in found.values() for row in _rows(audits, called)],
-            columns=_COLUMNS_OF_CSV,
-        )
-        estimated = sigmas.groupby("method")["sigma_estimate"].count() > 0
-        moving = sigmas.groupby("method")["update"].nunique() > 1
-        drawn = [m for m in found if m in estimated and (estimated[m] or moving[m])]
-        if drawn:
-            for number, methods in groups(drawn, _PANELS):
-                yield _figure(results, number, methods, sigmas, list(found))
-        else:
+        about = tuple(notes(results, audits, last=False))
+        sigmas = layer_facts(audits).dropna(subset="sigma_kernel")
+        estimate = sigmas["sigma_estimate"].where(sigmas["sigma_estimate"] > 0)
+        # By what share the exact value exceeds the estimate that the weight is divided by.
+        sigmas = sigmas.assign(lag=sigmas["sigma_original"] / estimate - 1)
+        drawn = over_runs(sigmas, ["method", "layer", "update"], "sigma_kernel")
+        points = drawn.groupby(["method", "layer"], sort=False)["update"].nunique()
+        moving = set(points[points > 1].index.get_level_values("method"))
+        if not moving:
             yield Omitted(
-                "no sigma over training: every run was audited once, and no method estimates its "
-                "sigma; a run that is audited at several updates has a curve"
+                "no sigma over training: no method was audited at several updates; "
+                "`intervals.audit` of a suite does that"
             )
-        lagging = [m for m in found if estimated.get(m, False)]
-        if lagging:
-            yield _lags(results, {m: found[m] for m in lagging}, sigmas, list(found))
+        for number, methods in groups([m for m in results.methods if m in moving], _PANELS):
+            own = drawn[drawn["method"].isin(methods)]
+            yield _figure(number, methods, own, about)
+        if estimate.notna().any():
+            lagging = set(sigmas["method"][sigmas["sigma_estimate"].notna()])
+            yield _lags(results, [m for m in results.methods if m in lagging], sigmas, about)
         else:
             yield Omitted("no audited method estimates its sigma, so none lags behind")
 
 
-_COLUMNS_OF_CSV = [
-    "method",
-    "setting",
-    "seed",
-    "run_id",
-    "update",
-    "layer",
-    "sigma_kernel",
-    "sigma_original",
-    "sigma_estimate",
-    "lag",
-]
-
-
-def _rows(audits: Sequence[Audit], called: Mapping[str, str]) -> Iterator[dict[str, object]]:
-    for audit in audits:
-        for layer in audit.layers:
-            if math.isnan(layer.sigma_kernel):
-                continue
-            yield audit.place | {
-                "layer": called[layer.name],
-                "sigma_kernel": layer.sigma_kernel,
-                "sigma_original": layer.sigma_original,
-                "sigma_estimate": layer.sigma_estimate,
-                "lag": _lag(layer.sigma_original, layer.sigma_estimate),
-            }
-
-
-def _lag(exact: float, estimate: float) -> float:
-    """Return by what share the exact value exceeds the estimate that the weight is divided by."""
-    return exact / estimate - 1 if estimate > 0 else math.nan
-
-
 def _figure(
-    results: Results,
-    number: str,
-    methods: Sequence[str],
-    sigmas: pd.DataFrame,
-    audited: Sequence[str],
+    number: str, methods: Sequence[str], sigmas: pd.DataFrame, about: Sequence[str]
 ) -> Figure:
-    sigmas = sigmas[sigmas["method"].isin(methods)]
     layers = list(dict.fromkeys(sigmas["layer"]))
-    map_ = matplotlib.colormaps[_COLOURS].resampled(max(2, len(layers)))
-    colours = {layer: to_hex(map_(i / max(1, len(layers) - 1))) for i, layer in enumerate(layers)}
-    columns = min(_COLUMNS, len(methods))
-    rows = math.ceil(len(methods) / columns)
-    drawing = paper(0.75 + 1.5 * rows, WIDTH if columns > 1 else 4.2)
-    grid = drawing.subplots(rows, columns, squeeze=False).ravel()
-    for i, axes in enumerate(grid):
-        if i >= len(methods):
-            axes.set_visible(False)
-            continue
-        _panel(axes, methods[i], sigmas[sigmas["method"] == methods[i]], colours)
-        if i + columns >= len(methods):
-            axes.set_xlabel("generator updates")
-    for axes in grid[::columns]:
-        axes.set_ylabel("σ of the kernel")
-    drawing.legend(
-        [Line2D([], [], color=colour) for colour in colours.values()],
-        [plain(layer) for layer in colours],
-        loc="outside lower center",
-        ncols=min(6, len(layers)),
-    )
+    colours = dict(zip(layers, sns.color_palette("viridis", len(layers)), strict=True))
+    styles = {layer: {"color": colour} for layer, colour in colours.items()}
+    drawing, grid = panels(methods, _COLUMNS, 1.5)
+    for i, (method, axes) in enumerate(zip(methods, grid, strict=True)):
+        own = sigmas[sigmas["method"] == method]
+        lines(axes, own, "update", "layer", styles, method)
+        _scale(axes, own)
+        axes.set_xlabel("generator updates" if i + _COLUMNS >= len(methods) else "")
+        axes.set_ylabel("σ of the kernel" if i % _COLUMNS == 0 else "")
+    handles = [Line2D([], [], color=colour) for colour in colours.values()]
+    names = [plain(layer) for layer in colours]
+    drawing.legend(handles, names, loc="outside lower center", ncols=min(6, len(layers)))
     return Figure(
         f"sigmas{number}",
-        "The largest singular value of each kernel in use, as a matrix (outputs, rest).",
+        "The largest singular value of each kernel in use, as a matrix (outputs, rest)"
+        f"{banded(sigmas)}.",
         drawing,
-        (
-            *notes(results, audited, "audits"),
-            "Methods that estimate their sigma, and those with several audits. "
-            f"{_told_of_axes(list(grid[: len(methods)]))}",
-        ),
+        (_about_axes(grid), *about),
         sigmas,
     )
 
 
-def _told_of_axes(panels: Sequence[Axes]) -> str:
+def _scale(axes: Axes, sigmas: pd.DataFrame) -> None:
+    """Set a panel's axes: 1 is dashed, and between the ends where it is near to them."""
+    low, high = float(sigmas["low"].min()), float(sigmas["high"].max())
+    if low > 0 and high / low > _LOG_FROM:
+        log_axis(axes)
+        subs = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
+        low, high = low / 1.3, high * 1.3
+    else:  # not so near that rounding looks like a trend
+        margin = max(0.05 * (high - low), 0.05 * abs(high) - 0.5 * (high - low)) or 1.0
+        low, high = low - margin, high + margin
+        low, high = (min(low, 0.98), high) if 1 < low < 1.2 else (low, high)
+        low, high = (low, max(high, 1.02)) if 0.8 < high < 1 else (low, high)
+    axes.axhline(1, color="#444444", linestyle="--", linewidth=0.8)
+    axes.set_ylim(low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+
+
+def _about_axes(panels: Sequence[Axes]) -> str:
     """Return what to know of the vertical axes."""
     log = [axes.get_yscale() == "log" for axes in panels]
     scale = "logarithmic" if all(log) else "partly logarithmic" if any(log) else "linear"
@@ -144,57 +113,40 @@ def _told_of_axes(panels: Sequence[Axes]) -> str:
     return f"The vertical axes are {scale}{differ}{'; 1 is dashed' if dashed else ''}."
 
 
-def _panel(axes: Axes, method: str, sigmas: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    axes.set_title(plain(method))
-    axes.grid()
-    marker = "o" if sigmas["update"].nunique() == 1 else None
-    for layer, line in sigmas.groupby("layer", sort=False):
-        colour = colours[str(layer)]
-        shown = line["sigma_kernel"].where(line["sigma_kernel"] < LARGEST)
-        axes.plot(line["update"], shown, color=colour, marker=marker, markersize=3)
-    axes.axhline(1, color="#444444", linestyle="--", linewidth=0.8)
-    axes.set_ylim(*_limits(sigmas))
-    if axes.get_ylim()[0] > 0 and axes.get_ylim()[1] / axes.get_ylim()[0] > _LOG_FROM:
-        axes.set_yscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-
-
-def _limits(sigmas: pd.DataFrame) -> tuple[float, float]:
-    """Return the ends of a panel's axis; 1 is between them where sigma is meant to be 1."""
-    known = finite(sigmas["sigma_kernel"]) or [1.0]
-    known += [1.0] if sigmas["sigma_estimate"].notna().any() else []
-    low, high = min(known), max(known)
-    if low > 0 and high / low > _LOG_FROM:
-        return low / 1.3, high * 1.3
-    margin = max(0.05 * (high - low), 0.05 * high - 0.5 * (high - low))  # rounding is no trend
-    return low - margin, high + (margin or 1.0)
-
-
 def _lags(
-    results: Results,
-    found: Mapping[str, Sequence[Audit]],
-    sigmas: pd.DataFrame,
-    audited: Sequence[str],
+    results: Results, methods: Sequence[str], sigmas: pd.DataFrame, about: Sequence[str]
 ) -> Table:
-    rows = []
-    for method, audits in found.items():
-        here = sigmas[sigmas["method"].eq(method) & sigmas["sigma_estimate"].notna()]
-        largest = here["sigma_kernel"].max()
-        worst, lag = "—", "—"
-        for row in here.dropna(subset="lag").nlargest(1, "lag").to_dict("records"):
-            worst, lag = f"{row['layer']}, update {row['update']:,}", f"{100 * row['lag']:+.1f}%"
-        rows.append((audits[-1].entry, f"{len(audits)}", text(largest, 4), lag, worst))
+    audits = by_method(every(results))
+    estimated = sigmas[sigmas["sigma_estimate"].notna()]
+    rows: list[tuple[Shown | str, ...]] = []
+    for method in methods:
+        own = estimated[estimated["method"] == method]
+        known = own.dropna(subset="lag").sort_values("lag")
+        typical, worst, where = "—", "—", Shown("—", muted=True)
+        if len(known):
+            top = known.iloc[-1]
+            typical = _percent(float(known["lag"].median()))
+            worst = _percent(float(top["lag"]))
+            place = f"{top['setting']}, seed {top['seed']}, update {top['update']:,}"
+            where = Shown(str(top["layer"]), detail=place, runs=(str(top["run_id"]),))
+        largest = text(own["sigma_kernel"].max(), 4)
+        rows.append((first(method, audits[method]), largest, typical, worst, where))
+    counts = counted(len(estimated[["run_id", "update"]].drop_duplicates()), "audit")
     return Table(
         name="sigma_lag",
-        caption="How far the estimates of sigma lag behind, at the most.",
-        columns=("Method", "Audits", "Largest σ in use", "σ over its estimate", "Where"),
+        caption="How far the estimates of sigma lag behind.",
+        columns=("Method", "Largest σ in use", "Median lag", "Largest lag", "Where"),
         rows=tuple(rows),
-        raw=sigmas[sigmas["method"].isin(found)].reset_index(drop=True),
+        raw=estimated[[*PLACE, "layer", *_SIGMAS, "lag"]].reset_index(drop=True),
         notes=(
-            "Over the layers with an estimate, and all audits of the run. σ over its estimate: by "
-            "how much the exact sigma of the trained weight exceeds the estimate that divides it, "
-            "which is what few power iterations an update cost; an exact method has none.",
-            *notes(results, audited, "audits"),
+            f"Over the layers with an estimate, of {counts}. Lag: by how much the exact sigma of "
+            "the trained weight exceeds the estimate that divides it. It comes of few power "
+            "iterations an update; an exact method has none.",
+            *about,
         ),
         align="lrrrl",
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.1f}%" if math.isfinite(share) and share < 1e6 else text(share)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
@@ -12,13 +12,16 @@ from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
 
 from ._audits import NO_AUDIT, Audit, layer_names, newest, notes
-from ._draw import groups, legend, paper, plain
+from ._draw import groups, legend
+from ._strips import banded, lines, panels, spaced
 
 _OF = {
     "kernel": "the kernel in use, as a matrix (outputs, rest)",
     "circular": "the layer as a circular convolution (Sedghi et al. 2019)",
 }
 _COLUMNS = 4  # panels in a row
+_MOST = 64  # singular values of a line
+_NUMBERS = ("index", "share", "runs", "median", "low", "high")
 
 
 class Spectra(Exhibit):
@@ -33,37 +36,43 @@ class Spectra(Exhibit):
         if not audits:
             yield NO_AUDIT
             return
-        called = layer_names(audits.values())
+        about = tuple(notes(results, audits))
         for of in _OF:
-            spectra = pd.DataFrame(
-                (row for audit in audits.values() for row in _rows(audit, of, called)),
-                columns=[*next(iter(audits.values())).place, "layer", *_NUMBERS],
-            )
+            spectra = _spectra(audits, of)
             if spectra.empty:
                 yield Omitted(f"no audit has a spectrum of {_OF[of]}")
                 continue
             drawn = [m for m in results.methods if m in set(spectra["method"])]
             for number, methods in groups(drawn):
-                of_methods = spectra[spectra["method"].isin(methods)]
-                known = set(of_methods["layer"])
-                layers = [name for name in dict.fromkeys(called.values()) if name in known]
-                yield _figure(results, of, number, methods, of_methods, layers, list(audits))
+                own = spectra[spectra["method"].isin(methods)]
+                yield _figure(results, of, number, methods, own, about)
 
 
-_NUMBERS = ("index", "share", "singular_value", "squared_scaled")
+def _spectra(audits: Sequence[Audit], of: str) -> pd.DataFrame:
+    """Return squared singular values, the largest set to 1: median and range over runs.
 
-
-def _rows(audit: Audit, of: str, called: Mapping[str, str]) -> Iterator[dict[str, object]]:
-    """Yield each singular value of a layer that has several, and its square as it is drawn."""
-    for layer in audit.layers:
-        spectrum = layer.spectra[of]
-        if len(spectrum) < 2 or not (math.isfinite(spectrum[0]) and spectrum[0] > 0):
-            continue
-        for index, value in enumerate(spectrum):
-            scaled = (value / spectrum[0]) ** 2
-            share = index / (len(spectrum) - 1)
-            numbers = dict(zip(_NUMBERS, (index, share, value, scaled), strict=True))
-            yield audit.place | {"layer": called[layer.name]} | numbers
+    Runs whose layer has another number of singular values than most are left out of its line.
+    """
+    called = layer_names(audits)
+    found: dict[tuple[str, str], list[np.ndarray]] = {}
+    for audit in audits:
+        for layer in audit.layers:
+            spectrum = np.asarray(layer.get(f"spectrum_{of}") or (), float)
+            if len(spectrum) > 1 and np.isfinite(spectrum).all() and spectrum[0] > 0:
+                key = (audit.method, called[str(layer["name"])])
+                found.setdefault(key, []).append((spectrum / spectrum[0]) ** 2)
+    order = list(dict.fromkeys(called.values()))
+    rows = []
+    for (method, name), spectra in sorted(found.items(), key=lambda item: order.index(item[0][1])):
+        sizes = [len(spectrum) for spectrum in spectra]
+        size = max(sizes, key=sizes.count)
+        stacked = np.stack([spectrum for spectrum in spectra if len(spectrum) == size])
+        ends = np.median(stacked, axis=0), stacked.min(axis=0), stacked.max(axis=0)
+        rows += [
+            (method, name, i, i / (size - 1), len(stacked), *(float(each[i]) for each in ends))
+            for i in spaced(size, _MOST)
+        ]
+    return pd.DataFrame(rows, columns=["method", "layer", *_NUMBERS])
 
 
 def _figure(
@@ -72,42 +81,36 @@ def _figure(
     number: str,
     methods: Sequence[str],
     spectra: pd.DataFrame,
-    layers: Sequence[str],
-    audited: Sequence[str],
+    about: tuple[str, ...],
 ) -> Figure:
-    columns = min(_COLUMNS, len(layers))
-    rows = math.ceil(len(layers) / columns)
-    drawing = paper(0.7 + 1.45 * rows, max(3.6, 0.4 + 1.75 * columns))
-    grid = drawing.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    layers = list(dict.fromkeys(spectra["layer"]))
+    drawing, grid = panels(layers, _COLUMNS, 1.45, sharey=True)
     # The circular spectra are order statistics: of them only the share of all is known.
     x = "index" if of == "kernel" else "share"
-    for i, axes in enumerate(grid):
-        if i >= len(layers):
-            axes.set_visible(False)
-            continue
-        axes.set_title(plain(layers[i]))
-        axes.grid()
+    styles = {
+        m: {"color": pen.colour, "linestyle": pen.dash} for m, pen in pens(results.methods).items()
+    }
+    for i, (name, axes) in enumerate(zip(layers, grid, strict=True)):
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=of == "kernel"))
-        here = spectra[spectra["layer"] == layers[i]]
-        for method, line in here.groupby("method", sort=False):
-            pen = pens(results.methods)[str(method)]
-            axes.plot(line[x], line["squared_scaled"], color=pen.colour, linestyle=pen.dash)
-        if i + columns >= len(layers):
+        lines(axes, spectra[spectra["layer"] == name], x, "method", styles)
+        if i + _COLUMNS >= len(layers):
             axes.set_xlabel("index" if of == "kernel" else "share of the spectrum")
-    grid[0].set_ylim(0, 1.04)
-    grid[0].set_yticks([0, 0.5, 1])
-    for axes in grid[::columns]:
+    grid[0].set(ylim=(0, 1.04), yticks=[0, 0.5, 1])
+    for axes in grid[::_COLUMNS]:
         axes.set_ylabel("σ² / largest σ²")
     legend(drawing, results, methods)
     return Figure(
         f"spectra_{of}{number}",
-        f"Squared singular values of {_OF[of]}, each layer's largest set to 1.",
+        f"Squared singular values of {_OF[of]}, each layer's largest set to 1{banded(spectra)}.",
         drawing,
         (
-            *notes(results, audited),
-            "Layers with one singular value are left out."
-            if of == "kernel"
-            else "Strides included; at most 256 evenly spaced order statistics of each spectrum.",
+            *about,
+            f"A line has at most {_MOST} evenly spaced singular values. "
+            + (
+                "Layers with one singular value are left out."
+                if of == "kernel"
+                else "Strides are included."
+            ),
         ),
         spectra,
     )

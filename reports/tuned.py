@@ -1,4 +1,4 @@
-"""What tuning found: each method's best configuration, run again, and what the search took."""
+"""The result of tuning: each method's best configuration, run again, and the search's cost."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ._tuning import OfTrials, better, described, place, searches, stated
 
 _NONE = Shown("—", muted=True)
 _UNCONFIRMED = "*"
+_KEYS = ["method", "repeat", "trial"]
 
 
 class Tuned(OfTrials):
@@ -35,90 +36,96 @@ class Tuned(OfTrials):
     def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
         found = _found(results, tuning)
         if len(tuning.objectives) == 1:
-            first = _first(results, tuning.objectives[0], found)
+            first = _first(results, tuning, found)
             if first.empty:
                 yield Omitted("no trial completed, so no configuration is the best")
             else:
                 yield _best(results, tuning, first)
         several = len(found) > found["method"].nunique()
         if several or (len(found) and len(tuning.objectives) > 1):
-            yield _confirmed(results, tuning, found)
+            yield _confirmed(tuning, found)
         yield _trials(results, tuning)
 
 
 def _found(results: Results, tuning: Tuning) -> pd.DataFrame:
     """Return each configuration that was run again: `<objective>_mean`, ..., `_search`, `_gap`."""
-    keys = ["method", "repeat", "trial"]
-    searched = results.trials.rename(columns={"seed": "repeat"}).set_index(keys)
-    found = pd.DataFrame(columns=[*keys, "setting"])
-    for objective in tuning.objectives:
-        name = objective.name
-        own = confirmations(results.runs, objective)
-        value = searched[name].reindex(pd.MultiIndex.from_frame(own[keys])).to_numpy(float)
-        sign = -1 if objective.higher_is_better else 1
-        own = own.assign(search=value, gap=sign * (own["mean"] - value))
-        shared = (*keys, "setting")
-        own = own.rename(columns={c: f"{name}_{c}" for c in own if c not in shared})
-        found = own if found.empty else found.merge(own, on=[*keys, "setting"])
     order = {method: i for i, method in enumerate(results.methods)}
-    return found.sort_values("method", key=lambda m: m.map(order), kind="stable")
+    trials = results.trials.rename(columns={"seed": "repeat"}).set_index(_KEYS)
+    found = pd.DataFrame(columns=[*_KEYS, "setting"])
+    for objective in tuning.objectives:
+        own = confirmations(results.runs, objective)
+        value = trials[objective.name].reindex(pd.MultiIndex.from_frame(own[_KEYS]))
+        own = own.assign(search=value.to_numpy(float))
+        sign = -1 if objective.higher_is_better else 1
+        own = own.assign(gap=sign * (own["mean"] - own["search"]))
+        shared = {*_KEYS, "setting"}
+        own = own.rename(columns={c: f"{objective.name}_{c}" for c in {*own} - shared})
+        found = own if found.empty else found.merge(own, on=[*_KEYS, "setting"])
+    found = found.sort_values("method", key=lambda m: m.map(order), kind="stable")
+    return _configured(results, tuning, found)
 
 
-def _first(results: Results, objective: Objective, found: pd.DataFrame) -> pd.DataFrame:
+def _configured(results: Results, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
+    """Return configurations with `ids` of runs, parameters as JSON, and as `described`."""
+    trials = {(t["method"], t["seed"], t["trial"]): t for t in results.trials.to_dict("records")}
+    runs: dict[object, list[str]] = {}
+    for run in results.runs.to_dict("records"):
+        runs.setdefault((run["method"], run["repeat"], run["trial"]), []).append(run["run_id"])
+    keys = list(zip(found["method"], found["repeat"], found["trial"], strict=True))
+    ids: list[Any] = [tuple(runs.get(key, ())) for key in keys]
+    pairs = [(trials.get(key, {}), tuning.search.get(key[0], ())) for key in keys]
+    return found.assign(
+        ids=ids,
+        configuration=[json.dumps(configuration(*pair)) for pair in pairs],
+        described=[described(*pair) if pair[0] else "—" for pair in pairs],
+    )
+
+
+def _first(results: Results, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each method: of its configurations that were run again the search's best.
 
     Of a method that has none, it is the search's best trial, without a mean.
     """
+    objective = tuning.objectives[0]
     name = objective.name
     rows = []
     for method in results.methods:
         own = found[found["method"] == method]
-        own = own.sort_values(f"{name}_search", ascending=not objective.higher_is_better)
         best = best_trials(results.trials[results.trials["method"] == method], objective)
         if len(own):
-            rows.append(own.iloc[0].to_dict())
+            up = not objective.higher_is_better
+            rows.append(own.sort_values(f"{name}_search", ascending=up).iloc[0].to_dict())
         elif len(best):
-            place = {"method": method, "repeat": best["seed"][0], "trial": best["trial"][0]}
-            rows.append(place | {f"{name}_search": best["value"][0], f"{name}_runs": 0})
-    columns = [*found.columns, f"{name}_search", f"{name}_runs"]
-    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
+            keys = dict(zip(_KEYS, (method, best["seed"][0], best["trial"][0]), strict=True))
+            rows.append(keys | {f"{name}_search": best["value"][0], f"{name}_runs": 0})
+    columns = dict.fromkeys([*found.columns, f"{name}_search", f"{name}_runs"])
+    return _configured(results, tuning, pd.DataFrame(rows, columns=list(columns)))
 
 
 def _best(results: Results, tuning: Tuning, first: pd.DataFrame) -> Table:
     objective = tuning.objectives[0]
-    rows: list[tuple[Shown | str, ...]] = []
     confirmed = bool((first[f"{objective.name}_runs"] > 0).any())
     best = _winners(results, first, objective)
     known = {row["method"]: row for row in first.to_dict("records")}
+    columns = ("Confirmed", "In the search", "Gap") if confirmed else ("In the search",)
+    rows: list[tuple[Shown | str, ...]] = []
     for method in results.methods:
         if (row := known.get(method)) is None:
-            rows.append((method, *[_NONE] * (4 if confirmed else 2)))
+            rows.append((method, *[_NONE] * (len(columns) + 1)))
             continue
-        rows.append(
-            (
-                Shown(method),
-                *([_mean(row, objective, method in best)] if confirmed else []),
-                _searched(row, objective, tuning, mark=not row[f"{objective.name}_runs"]),
-                *([_gap(row, objective)] if confirmed else []),
-                _configuration(results, tuning, row),
-            )
-        )
+        searched = _searched(row, objective, tuning, mark=not row[f"{objective.name}_runs"])
+        entries = [_mean(row, objective, method in best), searched, _gap(row, objective)]
+        rows.append((method, *(entries if confirmed else [searched]), row["described"]))
     return Table(
         name="tuned",
         caption=f"{objective.title} of each method's best configuration"
         f"{', run again with fresh seeds' if confirmed else ' in the search'}: "
         f"{better(objective)}.",
-        columns=(
-            "Method",
-            *(["Confirmed"] if confirmed else []),
-            "In the search",
-            *(["Gap"] if confirmed else []),
-            "Configuration",
-        ),
+        columns=("Method", *columns, "Configuration"),
         rows=tuple(rows),
-        raw=_raw(results, tuning, first),
+        raw=first.drop(columns=["ids", "described"]),
         notes=tuple(_notes(tuning, first, objective, confirmed, bool(best))),
-        align="lrrrl" if confirmed else "lrl",
+        align="l" + "r" * len(columns) + "l",
     )
 
 
@@ -147,8 +154,8 @@ def _mean(row: Mapping[Any, Any], objective: Objective, best: bool = False) -> S
     mark = (INCOMPLETE if of["missing"] else "") + (COLLAPSED if of["collapsed"] else "")
     ended = int(of["completed"] + of["diverged"])
     if not ended:
-        return Shown("incomplete", mark, muted=True)
-    count = f"{ended} of {of['runs']:.0f} runs" if of["missing"] else _runs(ended)
+        return Shown("incomplete", mark, muted=True, runs=of["ids"])
+    count = f"{ended} of {of['runs']:.0f} runs" if of["missing"] else counted(ended, "run")
     if of["diverged"]:
         count = f"{of['diverged']:.0f} of {ended} diverged"
         if of["completed"]:
@@ -156,16 +163,12 @@ def _mean(row: Mapping[Any, Any], objective: Objective, best: bool = False) -> S
             count += f", else {others}"
     if of["collapsed"]:
         count += f", {of['collapsed']:.0f} collapsed"
-    return Shown(_spread(of["mean"], of["std"], objective), mark, count, best)
+    return Shown(_spread(of["mean"], of["std"], objective), mark, count, best, runs=of["ids"])
 
 
 def _spread(mean: float, std: float, objective: Objective) -> str:
     spread = "" if math.isnan(std) else f" ± {stated(std, objective)}"
     return f"{stated(mean, objective)}{spread}"
-
-
-def _runs(count: int) -> str:
-    return counted(count, "run")
 
 
 def _searched(
@@ -178,34 +181,8 @@ def _searched(
 
 def _gap(row: Mapping[Any, Any], objective: Objective) -> Shown:
     value = float(row.get(f"{objective.name}_gap", math.nan))
-    if math.isnan(value):
-        return _NONE
     sign = "+" if value >= 0 else ""
-    return Shown(f"{sign}{stated(value, objective)}")
-
-
-def _configuration(results: Results, tuning: Tuning, row: Mapping[Any, Any]) -> str:
-    trial = _trial(results, row)
-    return described(trial, tuning.search.get(row["method"], ())) if trial else "—"
-
-
-def _trial(results: Results, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return the trial that a row is of, empty if the frame does not have it."""
-    trials = results.trials
-    here = trials["method"].eq(row["method"]) & trials["seed"].eq(row["repeat"])
-    found: Sequence[Mapping[Any, Any]] = trials[here & trials["trial"].eq(row["trial"])].to_dict(
-        "records"
-    )
-    return found[0] if found else {}
-
-
-def _raw(results: Results, tuning: Tuning, found: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with their configurations as JSON."""
-    configurations = [
-        json.dumps(configuration(_trial(results, row), tuning.search.get(row["method"], ())))
-        for row in found.to_dict("records")
-    ]
-    return found.assign(configuration=configurations).reset_index(drop=True)
+    return _NONE if math.isnan(value) else Shown(f"{sign}{stated(value, objective)}")
 
 
 def _notes(
@@ -215,8 +192,8 @@ def _notes(
     if confirmed:
         yield (
             "Confirmed: mean ± standard deviation (over n - 1) of training with fresh seeds. The "
-            f"configuration is the one with the search's best value{many}, and not chosen by "
-            "what is confirmed, so the mean is no optimistic estimate."
+            f"configuration is the one with the search's best value{many}. It was not chosen by "
+            "the confirmed values, so the mean is no optimistic estimate."
         )
         yield (
             "In the search: one run's value, chosen for being the best of many. Gap: confirmed "
@@ -251,33 +228,34 @@ def _marks(found: pd.DataFrame, objectives: Sequence[Objective]) -> Iterator[str
         yield f"{COLLAPSED} Some runs collapsed: the mean has their values, and is not the best."
 
 
-def _confirmed(results: Results, tuning: Tuning, found: pd.DataFrame) -> Table:
+def _confirmed(tuning: Tuning, found: pd.DataFrame) -> Table:
     """Return every configuration that was run again, by each objective."""
     objectives = tuning.objectives
-    several = len(objectives) > 1
+    several = len(objectives) > 1  # and then too many columns for the search's values and gaps
     rows = []
     for row in found.to_dict("records"):
-        entries: list[Shown | str] = [Shown(row["method"], detail=row["setting"])]
+        entries: list[Shown | str] = []
         for objective in objectives:
-            mean, searched = _mean(row, objective), _searched(row, objective, tuning)
-            if several:  # too many columns otherwise
-                detail = f"{mean.detail}; search: {searched.text}".removeprefix("; ")
-                entries += [dataclasses.replace(mean, detail=detail)]
-            else:
+            searched = _searched(row, objective, tuning)
+            mean = _mean(row, objective)
+            if not several:
                 entries += [searched, mean, _gap(row, objective)]
-        rows.append((*entries, _configuration(results, tuning, row)))
+                continue
+            detail = f"{mean.detail}; search: {searched.text}".removeprefix("; ")
+            entries.append(dataclasses.replace(mean, detail=detail))
+        rows.append((Shown(row["method"], detail=row["setting"]), *entries, row["described"]))
     columns = [o.title for o in objectives] if several else ["In the search", "Confirmed", "Gap"]
-    below = "Mean ± standard deviation (over n - 1); below it the one run of the search."
-    gap = "Gap: confirmed minus searched, positive where the search was too optimistic."
     return Table(
         name="confirmations",
         caption="Every configuration that was run again with fresh seeds: "
         f"{', '.join(f'{o.title}, {better(o)}' for o in objectives)}.",
         columns=("Method", *columns, "Configuration"),
         rows=tuple(rows),
-        raw=_raw(results, tuning, found),
+        raw=found.drop(columns=["ids", "described"]).reset_index(drop=True),
         notes=(
-            below if several else gap,
+            "Mean ± standard deviation (over n - 1); below it the one run of the search."
+            if several
+            else "Gap: confirmed minus searched, positive where the search was too optimistic.",
             "Whoever picks the best of these rows selects again, by values of few runs.",
             *_marks(found, objectives),
         ),
@@ -296,25 +274,26 @@ _GROUPS = {  # of outcomes, in the order of the columns
 
 def _trials(results: Results, tuning: Tuning) -> Table:
     """Return how many trials each method had, how they ended and what they took."""
-    rows, raw = [], []
-    for method in results.methods:
-        own = results.trials[results.trials["method"] == method]
-        counts = [int(own["outcome"].isin(outcomes).sum()) for outcomes in _GROUPS.values()]
-        updates, hours = own["generator_updates"].sum(), own["seconds"].sum() / 3600
-        texts = [f"{count:,}" for count in (len(own), *counts)]
-        rows.append((method, *texts, f"{updates:,.0f}", text(float(hours))))
-        named = {
-            name.lower().replace(" ", "_"): n for name, n in zip(_GROUPS, counts, strict=True)
-        }
-        spent = {"generator_updates": updates, "hours": hours}
-        raw.append({"method": method, "trials": len(own)} | named | spent)
+    group = {outcome: name for name, outcomes in _GROUPS.items() for outcome in outcomes}
+    trials = results.trials.assign(group=results.trials["outcome"].map(group))
+    counts = pd.crosstab(trials["method"], trials["group"])
+    counts = counts.reindex(index=results.methods, columns=list(_GROUPS), fill_value=0)
+    counts.insert(0, "Trials", trials["method"].value_counts())
+    spent = trials.groupby("method")[["generator_updates", "seconds"]].sum()
+    raw = counts.join(spent).fillna(0)
+    raw = raw.assign(hours=raw["seconds"] / 3600).drop(columns="seconds")
     made = f" ({'; '.join(results.machines)})" if results.machines else ""
     return Table(
         name="trials",
         caption=f"Each method's trials, of {searches(tuning)}, and what they took.",
         columns=("Method", "Trials", *_GROUPS, "Generator updates", "Device hours"),
-        rows=tuple(rows),
-        raw=pd.DataFrame(raw),
+        rows=tuple(
+            (str(method), *[f"{count:,.0f}" for count in numbers], text(float(hours)))
+            for method, *numbers, hours in raw.itertuples()
+        ),
+        raw=raw.rename(columns=lambda name: name.lower().replace(" ", "_"))
+        .rename_axis("method")
+        .reset_index(),
         notes=(
             "Pruned trials were stopped for doing worse than others. Failed ones were stopped by "
             "the machine: they are no values and say nothing about a method.",

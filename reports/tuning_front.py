@@ -1,19 +1,21 @@
-"""What several objectives cost each other: the trials on the Pareto front."""
+"""The Pareto fronts of several objectives: which trials nothing beats in all of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lipbench.reporting import Figure, Omitted, Shown, Table, pens
+from lipbench.reporting import Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import on_front
 from lipbench.tuning.record import Objective, Tuning
 
-from ._draw import WIDTH, groups, legend, log_axis, log_x, paper, plain, tint
+from ._draw import groups, legend, log_axis, log_x, plain, tint
+from ._strips import panels
 from ._tuning import OfTrials, better, described, drawn_methods, on_log_axis, place, stated
 
 _PAIRS = 6  # of objectives in the figure, at most
@@ -35,46 +37,45 @@ class Front(OfTrials):
             yield Omitted("no trial completed with a value of every objective")
             return
         for number, methods in groups(drawn_methods(results, points["method"])):
-            yield _figure(results, tuning, number, methods, points)
-        yield _table(results, tuning, points)
+            own = points[points["method"].isin(methods)]
+            yield _figure(results, tuning, number, methods, own)
+        yield _table(tuning, points)
 
 
 def _points(results: Results, tuning: Tuning) -> pd.DataFrame:
     """Return the completed trials, and whether they are on their method's front, and on all's.
 
-    A diverged trial is on no front: the ceiling is not a measurement, and it would be quick.
+    In the order of the methods, the best by the first objective first. A diverged trial is on no
+    front: the ceiling is not a measurement, and it would be quick.
     """
     objectives = tuning.objectives
     names = [objective.name for objective in objectives]
     trials = results.trials[results.trials["outcome"] == "completed"].dropna(subset=names)
-    trials = trials[trials["method"].isin(results.methods)].reset_index(drop=True)
+    trials = trials[trials["method"].isin(results.methods)]
+    trials = trials.sort_values(names[0], ascending=not objectives[0].higher_is_better)
+    order = {method: i for i, method in enumerate(results.methods)}
+    trials = trials.sort_values("method", key=lambda m: m.map(order), kind="stable")
     points = trials[["method", "seed", "trial", *names]].astype(dict.fromkeys(names, float))
-    own = [
-        pd.Series(on_front(of_method[names].to_numpy(float), objectives), of_method.index)
-        for _, of_method in points.groupby("method")
+    fronts = [
+        on_front(own[names].to_numpy(float), objectives)
+        for _, own in points.groupby("method", sort=False)
     ]
-    search = tuning.search
-    configurations = [described(t, search.get(t["method"], ())) for t in trials.to_dict("records")]
     return points.assign(
-        on_front_of_method=pd.concat(own).astype(bool) if own else [],
+        on_front_of_method=list(itertools.chain.from_iterable(fronts)),
         on_front=on_front(points[names].to_numpy(float), objectives),
-        configuration=configurations,
-    )
+        configuration=[
+            described(t, tuning.search.get(t["method"], ())) for t in trials.to_dict("records")
+        ],
+    ).reset_index(drop=True)
 
 
 def _figure(
     results: Results, tuning: Tuning, number: str, methods: Sequence[str], points: pd.DataFrame
 ) -> Figure:
     pairs = list(itertools.combinations(tuning.objectives, 2))[:_PAIRS]
-    columns = min(_COLUMNS, len(pairs))
-    rows = -(-len(pairs) // columns)
-    drawing = paper(0.6 + 2.9 * rows, WIDTH if columns > 1 or len(methods) > 6 else 5.4)
-    grid = drawing.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid[len(pairs) :]:
-        axes.set_visible(False)
-    own = points[points["method"].isin(methods)]
-    for axes, pair in zip(grid, pairs, strict=False):
-        _panel(axes, results, methods, own, pair, step=len(tuning.objectives) == 2)
+    drawing, grid = panels([""] * len(pairs), _COLUMNS, 2.9)
+    for axes, pair in zip(grid, pairs, strict=True):
+        _panel(axes, results, tuning, methods, points, pair)
     legend(drawing, results, methods, points=True)
     return Figure(
         f"tuning_front{number}",
@@ -82,17 +83,17 @@ def _figure(
         f"{', '.join(f'{o.title}, {better(o)}' for o in tuning.objectives)}.",
         drawing,
         tuple(_notes(tuning)),
-        own,
+        points,
     )
 
 
 def _panel(
     axes: Axes,
     results: Results,
+    tuning: Tuning,
     methods: Sequence[str],
     points: pd.DataFrame,
     pair: tuple[Objective, Objective],
-    step: bool,
 ) -> None:
     """Draw the trials by two objectives: those on their method's front filled, the others pale."""
     x, y = (objective.name for objective in pair)
@@ -104,43 +105,41 @@ def _panel(
     for method in methods:
         pen, own = pens(results.methods)[method], points[points["method"] == method]
         front = own[own["on_front_of_method"]].sort_values(x)
-        rest = own[~own["on_front_of_method"]]
-        axes.plot(rest[x], rest[y], pen.marker, color=tint(pen.colour, 0.7), markersize=2.5)
-        axes.plot(front[x], front[y], pen.marker, color=pen.colour, markersize=4.5)
-        if step:  # up to the next trial of the front nothing better is known
-            steps = "steps-pre" if pair[0].higher_is_better else "steps-post"
-            axes.plot(front[x], front[y], pen.dash, drawstyle=steps, color=pen.colour, lw=0.8)
+        for some, size, light in ((own[~own["on_front_of_method"]], 8, 0.7), (front, 22, 0.0)):
+            hovers = [
+                f"{place(t['trial'], t['seed'], tuning)} of {method}: "
+                f"{', '.join(stated(t[o.name], o) for o in pair)}"
+                for t in some.to_dict("records")
+            ]
+            colour = tint(pen.colour, light)
+            dots = axes.scatter(some[x], some[y], size, [colour], marker=pen.marker, lw=0)
+            tag(dots, method, hovers)
+        if len(tuning.objectives) == 2:  # up to the next trial of the front nothing is better
+            steps: Any = "steps-pre" if pair[0].higher_is_better else "steps-post"
+            (line,) = axes.plot(front[x], front[y], pen.dash, color=pen.colour, lw=0.8)
+            line.set_drawstyle(steps)
+            tag(line, method)
     axes.set_xlabel(plain(f"{pair[0].title} ({better(pair[0])})"))
     axes.set_ylabel(plain(f"{pair[1].title} ({better(pair[1])})"))
 
 
-def _table(results: Results, tuning: Tuning, points: pd.DataFrame) -> Table:
+def _table(tuning: Tuning, points: pd.DataFrame) -> Table:
     objectives = tuning.objectives
-    first = objectives[0]
     front = points[points["on_front_of_method"]]
-    order = {method: i for i, method in enumerate(results.methods)}
-    front = front.sort_values(first.name, ascending=not first.higher_is_better)
-    front = front.sort_values("method", key=lambda m: m.map(order), kind="stable")
-    rows = [
-        (
-            Shown(row["method"], detail=place(row["trial"], row["seed"], tuning)),
-            *[stated(row[o.name], o) for o in objectives],
-            "yes" if row["on_front"] else "no",
-            row["configuration"],
-        )
-        for row in front.head(_LISTED).to_dict("records")
-    ]
     shown = f"; the first {_LISTED} of {len(front):,}" if len(front) > _LISTED else ""
     return Table(
         name="tuning_front",
-        caption=f"The trials on each method's front, the best {first.title} first{shown}.",
-        columns=(
-            "Method",
-            *[o.title for o in objectives],
-            "On the front of all",
-            "Configuration",
+        caption=f"The trials on each method's front, the best {objectives[0].title} first{shown}.",
+        columns=("Method", *[o.title for o in objectives], "On the front of all", "Configuration"),
+        rows=tuple(
+            (
+                Shown(row["method"], detail=place(row["trial"], row["seed"], tuning)),
+                *[stated(row[o.name], o) for o in objectives],
+                "yes" if row["on_front"] else "no",
+                row["configuration"],
+            )
+            for row in front.head(_LISTED).to_dict("records")
         ),
-        rows=tuple(rows),
         raw=front.reset_index(drop=True),
         notes=tuple(_notes(tuning)),
         align="l" + "r" * len(objectives) + "cl",

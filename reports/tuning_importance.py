@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 
-from lipbench.reporting import Figure, Omitted, Table
+from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import FEWEST, SHUFFLES, Importance, importance
 from lipbench.tuning.record import Objective, Tuning
 
-from ._draw import WIDTH, groups, paper, plain
+from ._draw import groups, plain
+from ._strips import panels
 from ._tuning import OfTrials, on_log_axis, short_names
 
 _COLUMNS = 3  # panels in a row
@@ -27,15 +26,12 @@ class ParameterImportance(OfTrials):
     order = 5
 
     def of(self, results: Results, tuning: Tuning) -> Iterator[Table | Figure | Omitted]:
+        trials = dict(list(results.trials.groupby("method")))
         for objective in tuning.objectives:
             log = on_log_axis(objective, results.trials[objective.name].dropna())
+            none = results.trials.head(0)
             found = {
-                m: importance(
-                    results.trials[results.trials["method"] == m],
-                    tuning.search.get(m, ()),
-                    objective,
-                    log,
-                )
+                m: importance(trials.get(m, none), tuning.search.get(m, ()), objective, log)
                 for m in results.methods
             }
             some = [m for m in results.methods if found[m].shares]
@@ -43,10 +39,9 @@ class ParameterImportance(OfTrials):
                 reasons = {about.reason for about in found.values()}
                 why = reasons.pop() if len(reasons) == 1 else f"none has {FEWEST} such trials"
                 yield Omitted(f"no method's importances of {objective.title} are known: {why}")
-            several = len(tuning.objectives) > 1
+            several = f"_{objective.name}" if len(tuning.objectives) > 1 else ""
             for number, methods in groups(some, _PANELS):
-                name = f"_{objective.name}{number}" if several else number
-                yield _figure(tuning, objective, name, methods, found, log)
+                yield _figure(tuning, objective, several + number, methods, found, log)
 
 
 def _figure(
@@ -57,19 +52,26 @@ def _figure(
     found: Mapping[str, Importance],
     log: bool,
 ) -> Figure:
-    columns = min(_COLUMNS, len(methods))
-    rows = math.ceil(len(methods) / columns)
-    most = max(len(found[m].shares) for m in methods)
-    drawing = paper(0.45 + (0.35 + 0.19 * most) * rows, WIDTH if columns > 1 else 4.2)
-    grid = drawing.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-    for axes in grid[len(methods) :]:
-        axes.set_visible(False)
-    for i, (method, axes) in enumerate(zip(methods, grid, strict=False)):
-        _bars(axes, found[method], short_names(tuning.search[method]), most)
-        axes.set_title(plain(method))
-        axes.tick_params(labelbottom=i + columns >= len(methods))
-        if i + columns >= len(methods):
-            axes.set_xlabel("share of the variance")
+    most = max(len(found[method].shares) for method in methods)
+    drawing, grid = panels(methods, _COLUMNS, 0.35 + 0.19 * most, sharex=True)
+    for i, (method, axes) in enumerate(zip(methods, grid, strict=True)):
+        about, names = found[method], short_names(tuning.search[method])
+        chances = list(about.by_chance.values())
+        for y, (name, share) in enumerate(about.shares.items()):
+            colour = "#0072B2" if share > about.by_chance[name] else "#BBBBBB"
+            (bar,) = axes.barh(y, share, 0.66, color=colour)
+            tag(
+                bar,
+                method,
+                f"{method}, {name}: {share:.2f}, by chance {about.by_chance[name]:.2f}",
+            )
+        axes.plot(chances, range(len(chances)), "|", color="#222222", markersize=8)
+        axes.set_yticks(range(len(chances)), [plain(names[name]) for name in about.shares])
+        axes.set(xlim=(0, 1), ylim=(most - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(labelbottom=i + _COLUMNS >= len(methods))
+        axes.grid(axis="x")
+        axes.set_xlabel("share of the variance" if i + _COLUMNS >= len(methods) else "")
     return Figure(
         f"tuning_importance{number}",
         f"How much of the trials' {objective.title} each searched parameter explains alone.",
@@ -87,19 +89,6 @@ def _figure(
             for parameter, share in found[method].shares.items()
         ),
     )
-
-
-def _bars(axes: Axes, about: Importance, names: Mapping[str, str], most: int) -> None:
-    places = range(len(about.shares))
-    above = [share > about.by_chance[name] for name, share in about.shares.items()]
-    colours = ["#0072B2" if high else "#BBBBBB" for high in above]
-    axes.barh(places, list(about.shares.values()), 0.66, color=colours)
-    axes.plot(list(about.by_chance.values()), places, "|", color="#222222", markersize=8)
-    axes.set_yticks(places, [plain(names[name]) for name in about.shares])
-    axes.set_ylim(most - 0.4, -0.6)
-    axes.set_xlim(0, 1)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
 
 
 def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> Iterator[str]:
@@ -124,9 +113,6 @@ def _notes(objective: Objective, found: Mapping[str, Importance], log: bool) -> 
     if left:
         listed = "; ".join(f"{m}: {', '.join(names)}" for m, names in left.items())
         yield f"Left out, for some trials do not have it or all have one value: {listed}."
-    without: dict[str, list[str]] = {}
-    for method, about in found.items():
-        if about.reason:
-            without.setdefault(about.reason, []).append(f"{method} ({about.trials})")
-    for reason, methods in without.items():
+    for reason in dict.fromkeys(about.reason for about in found.values() if about.reason):
+        methods = [f"{m} ({a.trials})" for m, a in found.items() if a.reason == reason]
         yield f"Not shown, as {reason}: {', '.join(methods)}."

@@ -98,8 +98,7 @@ def _notes(results: Results, tuning: Tuning, ranks: pd.DataFrame, bold: bool) ->
         )
     yield from resampling(tuning)
     yield COUNTING
-    if (results.trials["outcome"] == "diverged").any():
-        yield ceiling(tuning.objectives[0], off=False)
+    yield from ceiling(results, tuning.objectives[0], off=False)
     missing = [m for m in results.methods if m not in set(ranks["method"])]
     if missing:
         yield f"No trial has ended: {', '.join(missing)}."

@@ -27,41 +27,54 @@ def words(entries):
     return [getattr(entry, "text", entry) for entry in entries]
 
 
-def test_the_newest_audit_at_the_best_setting_is_shown(sketch, show):
-    worse = sketch.run("SN", "A", 9.0)
-    unaudited = sketch.run("SN", "B", 5.0, 0)
-    best = sketch.run("SN", "B", 5.0, 1)
-    last = sketch.run("SN", "B", 5.0, 2)
-    sketch.audit(worse, upper_bound=1.0)
-    sketch.audit(best, 100, upper_bound=2.0)
-    sketch.audit(best, 200, upper_bound=3.0)
-    sketch.audit(last, 200, upper_bound=4.0)
-    assert unaudited not in sketch.audits
+def test_an_entry_is_the_median_over_the_newest_audits_of_all_runs(sketch, show):
+    first = sketch.run("SN", "A", 9.0)
+    sketch.run("SN", "B", 5.0, 0)
+    second = sketch.run("SN", "B", 5.0, 1)
+    third = sketch.run("SN", "B", 5.0, 2)
+    sketch.audit(first, 200, upper_bound=1.0)
+    sketch.audit(second, 100, upper_bound=2.0)
+    sketch.audit(second, 200, upper_bound=3.0)
+    sketch.audit(third, 200, upper_bound=None)
 
     (table,) = show("bounds", sketch.results(), Table)
 
-    assert table.rows[0][0].detail == "B, seed 1, update 200"
-    assert table.raw[["run_id", "update", "upper_bound"]].values.tolist() == [[best, 200, 3.0]]
+    assert (table.rows[0][0].detail, table.rows[0][0].runs) == ("3 runs", (first, second, third))
+    upper = table.rows[0][5]
+    assert (upper.text, upper.detail, upper.runs) == ("2", "1–3, 2 runs", (first, second))
+    assert table.raw["run_id"].tolist() == [first, second, third]
+    assert table.raw["upper_bound"].tolist()[:2] == [1.0, 3.0]
+    assert "3 of 4 runs, each with its newest audit (update 200)." in table.notes
 
 
-def test_at_the_only_setting_a_method_without_a_score_is_shown_too(sketch, show):
+def test_a_median_may_be_infinite_and_leaves_out_what_is_not_known(sketch, show):
+    for seed, bound in enumerate(["inf", "inf", 2.0, "nan"]):
+        sketch.audit(sketch.run("SN", "A", 5.0, seed), upper_bound=bound)
+
+    (table,) = show("bounds", sketch.results(), Table)
+
+    assert (table.rows[0][5].text, table.rows[0][5].detail) == ("∞", "2–∞, 3 runs")
+
+
+def test_a_run_without_a_score_is_shown_and_told(sketch, show):
     sketch.audit(sketch.run("SN", "A", "running"), 100)
-    assert show("bounds", sketch.results(), Table)[0].raw["method"].tolist() == ["SN"]
+    sketch.audit(sketch.run("SN", "B", "out_of_memory"), 200)
 
-    sketch.run("SN", "B", "queued")
-    assert show("bounds", sketch.results(), Table) == []
+    (table,) = show("bounds", sketch.results(), Table)
+
+    assert table.raw["setting"].tolist() == ["A", "B"]
+    assert "Of these, not completed: 1 running, 1 out of memory." in table.notes
+    assert any("(update 100 to 200)" in note for note in table.notes)
 
 
-def test_methods_that_are_not_shown_are_named(sketch, show):
+def test_methods_that_are_not_audited_are_named(sketch, show):
     sketch.audit(sketch.run("SN", "A", 5.0))
     sketch.run("WN", "B", 5.0)
-    sketch.audit(sketch.run("none", "B", "diverged"))
 
     (table,) = show("bounds", sketch.results(), Table)
 
     assert table.raw["method"].tolist() == ["SN"]
-    assert "Not audited there: WN." in table.notes
-    assert "Not shown, for want of a setting with a finite score: none." in table.notes
+    assert "Without such an audit: WN." in table.notes
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -90,7 +103,7 @@ def test_bounds_are_written_from_both_sides(sketch, show):
 
     (table,) = show("bounds", sketch.results(), Table)
 
-    assert words(table.rows[0]) == ["SN", "0.5", "0.25", "0.75", "1", "4", "1", "25%"]
+    assert words(table.rows[0]) == ["SN", "0.5", "0.25", "0.75", "1", "4", "1", "25"]
 
 
 def test_a_method_without_an_upper_bound_has_a_dash_and_the_reason(sketch, show):
@@ -153,18 +166,51 @@ def test_infinite_and_missing_numbers_are_read_from_their_words(sketch, show):
     assert table.raw["lower_bound_real"].tolist() == [math.inf]
 
 
-def test_a_figure_of_bounds_spans_the_lower_and_the_upper_one(sketch, show):
-    sketch.audit(sketch.run("SN", "A", 5.0), lower_bound=0.5, upper_bound=8.0)
+def test_a_figure_of_bounds_has_a_point_a_run_and_spans_the_medians(sketch, show):
+    for seed, (low, high) in enumerate([(0.5, 8.0), (0.25, 4.0), (1.0, 16.0)]):
+        sketch.audit(sketch.run("SN", "A", 5.0, seed), lower_bound=low, upper_bound=high)
 
     (figure,) = show("bounds", sketch.results(), Figure)
 
     axes = figure.drawing.axes[0]
     assert axes.get_xscale() == "log"
-    (span,) = [line for line in axes.lines if line.get_linewidth() == 4]
-    assert (list(span.get_xdata()), list(span.get_ydata())) == ([0.5, 8.0], [0, 0])
-    assert figure.raw[["lower_bound", "upper_bound"]].values.tolist() == [[0.5, 8.0]]
+    (span,) = [line for line in axes.lines if line.get_linewidth() == 5]
+    assert list(span.get_xdata()) == [0.5, 8.0]
+    lower, upper, kernels = axes.collections
+    assert lower.get_offsets()[:, 0].tolist() == [0.25, 0.5, 1.0]
+    assert upper.get_offsets()[:, 0].tolist() == [4.0, 8.0, 16.0]
+    assert kernels.get_offsets()[:, 0].tolist() == [1.0, 1.0, 1.0]
+    method, hovers = upper.lipbench_tag
+    assert (method, hovers[0]) == ("SN", "SN, A, seed 1: upper bound 4")
     assert axes.get_xlim()[0] < 0.25
-    assert axes.get_xlim()[1] > 8
+    assert axes.get_xlim()[1] > 16
+
+
+def test_bounds_at_several_settings_are_a_map_of_medians(sketch, show):
+    for setting, bounds in (("A", (1.0, 2.0, 9.0)), ("B", (4.0,))):
+        for seed, bound in enumerate(bounds):
+            sketch.audit(sketch.run("SN", setting, 5.0, seed), lower_bound=bound)
+
+    _, by_setting = show("bounds", sketch.results(), Figure)
+
+    assert by_setting.raw[["setting", "median", "count"]].values.tolist() == [
+        ["A", 2.0, 3],
+        ["B", 4.0, 1],
+    ]
+    marks = [patch.lipbench_tag for patch in by_setting.drawing.axes[0].patches]
+    assert marks[0] == ("SN", ["SN, A: median 2, range 1–9 of 3 runs"])
+
+
+def test_of_many_runs_some_are_drawn_with_both_ends(sketch, show):
+    for seed in range(1200):
+        sketch.audit(sketch.run("SN", "A", 5.0, seed), lower_bound=1.0 + seed)
+
+    (figure,) = show("bounds", sketch.results(), Figure)
+
+    drawn = figure.drawing.axes[0].collections[0].get_offsets()[:, 0]
+    assert (len(drawn), min(drawn), max(drawn)) == (1000, 1.0, 1200.0)
+    assert any(note.startswith("Of more than 1000 runs of a method") for note in figure.notes)
+    assert len(figure.raw) == 1200
 
 
 def test_kernels_at_one_under_larger_operators_are_told_in_numbers(sketch, show, layer_of):
@@ -207,7 +253,7 @@ def test_ranks_are_of_layers_with_several_outputs(sketch, show, layer_of):
     conv = layer_of("conv", effective_rank=7.0, stable_rank=6.0)
     sketch.audit(sketch.run("SN", "A", 5.0), layers=[conv, head])
 
-    (table,) = show("layers", sketch.results())
+    (table,) = show("layers", sketch.results(), Table)
 
     assert words(table.rows[0])[-2:] == ["7", "6"]
 
@@ -222,30 +268,40 @@ def test_a_layer_without_a_matrix_has_no_kernels_facts_and_the_others_count(
     ]
     sketch.audit(sketch.run("Cayley", "A", 5.0), layers=layers)
 
-    (table,) = show("layers", sketch.results())
+    table, figure = show("layers", sketch.results())
 
-    assert words(table.rows[0]) == ["Cayley", "2", "0.5", "2–3", "1.5", "1.25"]
+    assert words(table.rows[0]) == ["Cayley", "2", "0.5", "2.5", "1.5", "1.25"]
+    assert table.rows[0][3].detail == "2–3"
     assert table.raw["layer"].tolist() == ["a", "b"]
     assert table.raw["sigma_kernel"].isna().tolist() == [True, False]
-    assert any("some have no weight matrix" in note for note in table.notes)
+    assert any("without a weight matrix" in note for note in table.notes)
+    assert figure.raw[["layer", "median"]].values.tolist() == [["a", 2.0], ["b", 3.0]]
 
 
-def test_spectra_are_squared_and_scaled_to_one(sketch, show, layer_of):
+def test_spectra_are_squared_and_scaled_to_one_with_the_range_over_runs(sketch, show, layer_of):
     head = layer_of("head", spectrum_kernel=[3.0], spectrum_circular=None)
     layers = [layer_of("conv", spectrum_kernel=[4.0, 2.0, 1.0]), head]
+    flat = [layer_of("conv", spectrum_kernel=[2.0, 2.0, 1.0]), head]
     sketch.audit(sketch.run("SN", "A", 5.0), layers=layers)
+    sketch.audit(sketch.run("SN", "A", 5.0, 1), layers=flat)
     sketch.audit(sketch.run("WN", "A", 5.0), layers=layers)
 
     kernel, circular = show("spectra", sketch.results())
 
     (axes,) = kernel.drawing.axes
     assert axes.get_title() == "conv"
-    assert [list(line.get_ydata()) for line in axes.lines] == [[1.0, 0.25, 0.0625]] * 2
-    assert kernel.raw["squared_scaled"].tolist() == [1.0, 0.25, 0.0625] * 2
-    assert kernel.raw["singular_value"].tolist() == [4.0, 2.0, 1.0] * 2
-    (line, _) = circular.drawing.axes[0].lines
-    assert list(line.get_xdata()) == [0.0, 0.5, 1.0]
-    assert list(line.get_ydata()) == [1.0, 0.25, 0.0625]
+    assert [list(line.get_ydata()) for line in axes.lines] == [
+        [1.0, 0.625, 0.15625],
+        [1.0, 0.25, 0.0625],
+    ]
+    (band,) = axes.collections
+    assert band.lipbench_tag[0] == "SN"
+    of_sn = kernel.raw[kernel.raw["method"] == "SN"]
+    assert of_sn[["low", "high"]].values.tolist() == [[1, 1], [0.25, 1], [0.0625, 0.25]]
+    assert of_sn["runs"].tolist() == [2, 2, 2]
+    assert "medians over runs" in kernel.caption
+    assert list(circular.drawing.axes[0].lines[0].get_xdata()) == [0.0, 0.5, 1.0]
+    assert "medians over runs" not in circular.caption
 
 
 def test_a_layer_of_a_wrapped_network_stands_in_the_panel_of_the_plain_one(sketch, show, layer_of):
@@ -277,24 +333,26 @@ def test_many_methods_are_spread_over_figures(sketch, show, name):
     assert list(dict.fromkeys(rows["method"])) == [f"m{i}" for i in range(55)]
 
 
-def test_sigma_is_drawn_over_the_updates_of_one_run(sketch, show, layer_of):
-    run = sketch.run("SN", "A", 5.0)
-    for update, sigma in ((10, 1.3), (20, 1.1)):
-        sketch.audit(run, update, layers=[layer_of("conv0", sigma_kernel=sigma)])
+def test_sigma_is_drawn_over_updates_as_the_median_of_all_runs(sketch, show, layer_of):
+    for seed, (start, end) in enumerate([(1.3, 1.1), (1.5, 1.2), (1.4, 1.9)]):
+        run = sketch.run("SN", "A", 5.0, seed)
+        for update, sigma in ((10, start), (20, end)):
+            sketch.audit(run, update, layers=[layer_of("conv0", sigma_kernel=sigma)])
     sketch.audit(sketch.run("none", "A", 5.0), layers=[layer_of("conv0", sigma_kernel=7.0)])
 
     figure, omitted = show("sigmas", sketch.results())
 
     assert [axes.get_title() for axes in figure.drawing.axes] == ["SN"]
     line, one = figure.drawing.axes[0].lines
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([10, 20], [1.3, 1.1])
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([10, 20], [1.4, 1.2])
     assert list(one.get_ydata()) == [1, 1]
-    assert figure.raw["sigma_kernel"].tolist() == [1.3, 1.1]
+    assert figure.raw[["runs", "low", "high"]].values.tolist() == [[3, 1.3, 1.5], [3, 1.1, 1.9]]
+    assert line.lipbench_tag == ("SN", ["SN, conv0: median of 3 runs"])
     assert "no audited method estimates its sigma" in omitted.reason
 
 
-def test_a_lag_is_the_largest_excess_over_the_estimate(sketch, show, layer_of):
-    run = sketch.run("SN", "A", 5.0)
+def test_a_lag_is_the_excess_over_the_estimate(sketch, show, layer_of):
+    run = sketch.run("SN", "A", 5.0, 3)
 
     def layers(*exact):
         return [
@@ -304,28 +362,35 @@ def test_a_lag_is_the_largest_excess_over_the_estimate(sketch, show, layer_of):
 
     sketch.audit(run, 10, layers=layers(2.0, 2.5))
     sketch.audit(run, 20, layers=layers(2.1, 2.0))
+    sketch.audit(sketch.run("SN", "B", 5.0), 20, layers=layers(2.2))
 
     figure, table = show("sigmas", sketch.results())
 
-    assert words(table.rows[0]) == ["SN", "2", "1.25", "+25.0%", "conv1, update 10"]
-    assert table.raw["lag"].tolist() == pytest.approx([0.0, 0.25, 0.05, 0.0])
+    assert words(table.rows[0]) == ["SN", "1.25", "+5.0%", "+25.0%", "conv1"]
+    assert (table.rows[0][4].detail, table.rows[0][4].runs) == ("A, seed 3, update 10", (run,))
+    assert table.raw["lag"].tolist() == pytest.approx([0.0, 0.25, 0.05, 0.0, 0.1])
     low, high = figure.drawing.axes[0].get_ylim()
     assert low < 1 < high
 
 
-def test_boxes_hold_the_middle_half_and_bars_the_mean_saturation(sketch, show):
+def test_gradients_are_a_point_a_run_over_the_range_of_the_norms(sketch, show):
     sketch.audit(sketch.run("SN", "A", 5.0))
+    twice = {"mean": 2.0, "quantiles": [q / 10 for q in range(21)]}
+    kinds = ("real", "fake", "interpolates")
+    sketch.audit(sketch.run("SN", "A", 5.0, 1), gradient_norms=dict.fromkeys(kinds, twice))
 
     (figure,) = show("gradients", sketch.results())
 
     norms, saturated = figure.drawing.axes
-    assert [(bar.get_x(), bar.get_width()) for bar in norms.patches] == [(0.25, 0.5)] * 3
-    whiskers = [line for line in norms.lines if line.get_linewidth() == 0.6]
-    assert [list(line.get_xdata()) for line in whiskers] == [pytest.approx([0.05, 0.95])] * 3
-    assert [bar.get_width() for bar in saturated.patches] == pytest.approx([0.6, 0.2])
-    numbers = figure.raw.set_index(["of", "what"])["value"]
-    assert numbers["gradient norm, fake", "quantile 0.25"] == 0.25
-    assert numbers["saturation, body.activation1", "dead"] == 0.3
+    points = [sorted(each.get_offsets()[:, 0]) for each in norms.collections]
+    assert points == [pytest.approx([0.5, 1.0])] * 3
+    ranges = [line for line in norms.lines if line.get_linewidth() == 0.7]
+    assert [list(line.get_xdata()) for line in ranges] == [pytest.approx([0.075, 1.425])] * 3
+    share, dead = saturated.collections
+    assert share.get_offsets()[:, 0].tolist() == pytest.approx([0.6, 0.6])
+    assert dead.get_offsets()[:, 0].tolist() == pytest.approx([0.2, 0.2])
+    assert figure.raw["norm_fake_q25"].tolist() == pytest.approx([0.25, 0.5])
+    assert figure.raw["saturation_dead"].tolist() == pytest.approx([0.2, 0.2])
 
 
 def test_gradients_that_are_all_zero_are_not_drawn(sketch, show):
@@ -350,7 +415,8 @@ def test_losses_on_train_are_dashed_and_on_held_out_images_solid(sketch, show):
         ("--", [1.0, 0.5]),
         ("-", [1.1, 1.2]),
     ]
-    assert figure.raw["loss_heldout"].tolist() == [1.1, 1.2]
+    heldout = figure.raw[figure.raw["of"] == "held-out images"]
+    assert heldout["median"].tolist() == [1.1, 1.2]
     assert table.raw["loss_train"].tolist() == [0.5, 1.0]
 
 
@@ -379,7 +445,6 @@ def test_a_point_is_a_completed_run_with_its_newest_audit(sketch, show):
 
     assert figure.raw["run_id"].tolist() == [first, second]
     lower, upper = figure.drawing.axes
-    points = [line for line in lower.lines if len(line.get_xdata())]
-    assert [list(p.get_xdata()) + list(p.get_ydata()) for p in points] == [[1.0, 2.0, 5.0, 6.0]]
-    points = [line for line in upper.lines if len(line.get_xdata())]
-    assert [list(p.get_xdata()) + list(p.get_ydata()) for p in points] == [[4.0, 5.0]]
+    assert lower.collections[0].get_offsets().ravel().tolist() == pytest.approx([1, 5, 2, 6])
+    assert upper.collections[0].get_offsets().ravel().tolist() == pytest.approx([4, 5])
+    assert lower.collections[0].lipbench_tag[1][1] == "SN, B, seed 1: 6, bound 2"

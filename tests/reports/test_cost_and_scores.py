@@ -26,19 +26,26 @@ def words(entries):
     return [getattr(entry, "text", entry) for entry in entries]
 
 
-def test_bars_are_medians_over_rounds_with_their_range(sketch, show):
+def test_the_overhead_is_a_point_a_round_with_the_median_and_an_interval(sketch, show):
     sketch.run("SN", "A", 5.0)
     sketch.timed("SN", [1.5, 1.0, 4.0])
     sketch.timed("SN", [3.0, 3.0, 3.0], image_size=48)
     sketch.timed("SN", [9.0, 9.0, 9.0], n_dis=1)
 
-    bars = show("cost", sketch.results(), Figure)[0]
+    overhead = show("cost", sketch.results(), Figure)[0]
 
-    small, large = bars.drawing.axes
+    small, large = overhead.drawing.axes
     assert [axes.get_title() for axes in (small, large)] == ["32 pixels", "48 pixels"]
-    assert [bar.get_width() for axes in (small, large) for bar in axes.patches] == [1.5, 3.0]
-    assert list(small.lines[0].get_xdata()) == [1.0, 4.0]
-    assert bars.raw["seconds_per_100_updates"].tolist() == [1.5, 1.0, 4.0, 3.0, 3.0, 3.0]
+    assert [axes.collections[0].get_offsets()[:, 0].tolist() for axes in (small, large)] == [
+        [1.5, 1.0, 4.0],
+        [3.0, 3.0, 3.0],
+    ]
+    _, median, interval = small.lines
+    assert list(median.get_xdata()) == [1.5, 1.5]
+    # 13/6 plus and minus t(0.975, 2) = 4.3027 times sqrt(31/12 / 3).
+    assert list(interval.get_xdata()) == pytest.approx([-1.8260, 6.1593], abs=1e-3)
+    assert len(large.lines) == 2
+    assert overhead.raw["ratio_to_none"].tolist() == [1.5, 1.0, 4.0, 3.0, 3.0, 3.0]
 
 
 def test_ratios_are_those_of_the_rounds_and_not_of_the_medians(sketch, show):
@@ -51,8 +58,9 @@ def test_ratios_are_those_of_the_rounds_and_not_of_the_medians(sketch, show):
     assert table.columns == ("Method", "32 px, n_dis 5", "Extra parameters")
     sn, none = table.rows
     assert words(sn) == ["SN", "1.50", "1,234"]
-    assert (sn[1].detail, none[1].detail) == ("1.00–2.00", "")
-    assert table.raw["ratio"].tolist() == [1.5, 1.0]
+    # 1.5 plus and minus t(0.975, 2) = 4.3027 times 0.5 / sqrt(3).
+    assert (sn[1].detail, none[1].detail) == ("95%: 0.26 to 2.74", "")
+    assert table.raw["ratio_to_none"].tolist() == [2.0, 1.0, 1.5, 1.0, 1.0, 1.0]
     assert "Not measured there: device memory and energy." in table.notes
     assert any("EPYC, 1 thread, torch 2.9, 2026-01-02" in note for note in table.notes)
 
@@ -68,23 +76,30 @@ def test_memory_and_energy_are_shown_where_they_were_measured(sketch, show):
     assert words(table.rows[0]) == ["SN", "1.00", "1.00", "0", "300", "40"]
 
 
-def test_power_iterations_have_rows_of_their_own_and_bars_have_the_fewest(sketch, show):
+def test_two_rounds_have_a_range_and_no_interval(sketch, show):
+    sketch.run("SN", "A", 5.0)
+    sketch.timed("SN", [1.5, 1.25])
+
+    (table,) = [t for t in show("cost", sketch.results(), Table) if t.name == "cost_ratios"]
+
+    assert table.rows[0][1].detail == "1.25–1.50"
+    assert not any("95%" in note for note in table.notes)
+
+
+def test_power_iterations_have_rows_of_their_own_and_figures_have_the_fewest(sketch, show):
     sketch.run("SN", "A", 5.0)
     sketch.timed("SN", [6.0], power_iterations=5)
     sketch.timed("SN", [4.0], power_iterations=1)
     results = sketch.results()
 
-    tables = {table.name: table for table in show("cost", results, Table)}
+    (table,) = show("cost", results, Table)
 
-    assert [row[0].detail for row in tables["cost_ratios"].rows] == [
-        "1 power iteration",
-        "5 power iterations",
+    assert [(row[0].detail, row[1].text) for row in table.rows] == [
+        ("1 power iteration", "4.00"),
+        ("5 power iterations", "6.00"),
     ]
-    (row,) = tables["cost_power_iterations"].rows
-    assert words(row) == ["SN", "32", "5", "4", "6"]
-    assert [entry.detail for entry in row[3:]] == ["× 1.00", "× 1.50"]
-    bars = show("cost", results, Figure)[0]
-    assert [bar.get_width() for bar in bars.drawing.axes[0].patches] == [4.0]
+    overhead = show("cost", results, Figure)[0]
+    assert overhead.raw["ratio_to_none"].tolist() == [4.0]
 
 
 def test_time_grows_with_n_dis_in_a_line_a_method(sketch, show):
@@ -100,17 +115,15 @@ def test_time_grows_with_n_dis_in_a_line_a_method(sketch, show):
     assert [list(line.get_xdata()) for line in axes.lines] == [[1, 5], [1, 5]]
 
 
-def test_one_n_dis_and_no_power_iterations_leave_both_out(sketch, show):
+def test_one_n_dis_is_drawn_as_it_was_measured_without_an_effect(sketch, show):
     sketch.run("SN", "A", 5.0)
     sketch.run("WN", "A", 5.0)
     sketch.timed("SN", [1.0], n_dis=1)
 
-    results = show("cost", sketch.results())
+    overhead, table, *omitted = show("cost", sketch.results())
 
-    reasons = [result.reason for result in results if isinstance(result, Omitted)]
-    assert len(reasons) == 4
-    assert "n_dis 5 is missing" in reasons[0]
-    (table,) = [result for result in results if isinstance(result, Table)]
+    assert "with 1 update of the discriminator" in overhead.caption
+    assert "one n_dis was measured" in omitted[0].reason
     assert "Not measured: WN." in table.notes
 
 
@@ -123,7 +136,8 @@ def test_what_else_runs_recorded_stands_beside_their_time(sketch, show):
     (table,) = show("cost", sketch.results(), Table)
 
     assert table.columns == ("Method", "5 D updates", "Process MiB")
-    assert table.rows == (("SN", "500.0", "2"),)
+    assert words(table.rows[0]) == ["SN", "500.0", "2"]
+    assert table.rows[0][1].runs == ("SN-A-s0", "SN-A-s1")
     assert table.raw["peak_resident_bytes"].tolist() == [2 * 2**20]
     assert any("2 timed runs" in note for note in table.notes)
     assert any("(EPYC (1 thread))" in note for note in table.notes)
@@ -153,7 +167,48 @@ def test_the_front_respects_a_score_that_is_better_when_higher(sketch_of, exhibi
 
     _, table = exhibit("pareto").show(dataclasses.replace(results, protocol=by_class))
 
-    assert [row[0] for row in table.rows if row[-1] == "yes"] == ["none", "SN"]
+    assert [words(row)[0] for row in table.rows if words(row)[-1] == "yes"] == ["none", "SN"]
+
+
+def timed_points(sketch):
+    for method, seconds, score in (("none", 1, 8.0), ("SN", 2, 4.0)):
+        sketch.run(method, "A", score, seconds_per_update=seconds)
+
+
+def test_seconds_that_were_measured_side_by_side_stand_in_for_the_runs_own(sketch, show):
+    timed_points(sketch)
+    for method, seconds in (("none", 300.0), ("SN", 100.0)):
+        sketch.timed(method, [seconds], image_size=16)
+
+    figure, table = show("pareto", sketch.results())
+
+    assert table.raw[["method", "seconds"]].values.tolist() == [["SN", 2000.0], ["none", 6000.0]]
+    assert table.raw["on_front"].tolist() == [True, False]
+    assert any("measured of all methods side by side" in note for note in figure.notes)
+
+
+@pytest.mark.parametrize("case", [{"image_size": 32}, {"n_dis": 1}, {"power_iterations": 5}])
+def test_another_case_of_the_measurement_says_nothing_of_the_runs(sketch, show, case):
+    timed_points(sketch)
+    sketch.rows[1]["params"] = '{"spectral_norm": {"power_iterations": 1}}'
+    sketch.timed("none", [300.0], image_size=16)
+    sketch.timed("SN", [100.0], **{"image_size": 16, "power_iterations": 1} | case)
+
+    figure, table = show("pareto", sketch.results())
+
+    assert table.raw["seconds"].tolist() == [2000.0, 4000.0]
+    assert any("on whatever machine each run had" in note for note in figure.notes)
+
+
+def test_seconds_of_several_machines_have_no_front(sketch, show):
+    timed_points(sketch)
+    sketch.machines = ("EPYC (1 thread)", "NVIDIA H100")
+
+    figure, table = show("pareto", sketch.results())
+
+    assert not table.raw["on_front"].any()
+    assert "No front: the runs' seconds are from several machines." in figure.notes
+    assert "dashed" not in figure.caption
 
 
 def test_methods_that_diverged_or_were_not_timed_are_named_beside_the_front(sketch, show):

@@ -120,10 +120,13 @@ def test_a_realistic_study_renders_whole(tuned, tmp_path):
 def test_many_methods_are_drawn_in_several_figures(tuned, show):
     many = tuned(methods=[f"Method {i}" for i in range(16)], trials=4, seeds=(0,), confirmed=0)
 
-    assert len(show("tuning_progress", many)) == 2
-    assert len(show("tuning_budget", many)) == 2
-    assert len(show("tuning_slices", many)) == 4
-    assert len(show("tuning_parallel", many)) == 4
+    assert [figure.name for figure in show("tuning_progress", many)] == [
+        *("tuning_progress_1", "tuning_progress_2", "tuning_budget_1", "tuning_budget_2"),
+    ]
+    assert [figure.name for figure in show("tuning_trials", many)] == [
+        *(f"tuning_slices_{i}" for i in (1, 2, 3, 4)),
+        *(f"tuning_parallel_{i}" for i in (1, 2, 3, 4)),
+    ]
     assert all(len(t.rows) == 16 for t in show("tuned", many) if isinstance(t, Table))
 
 
@@ -229,7 +232,7 @@ def test_of_several_objectives_the_front_is_shown(searching, show):
         "9.00 ± 1.41 2 runs; search: 7.00",
         "0.050 ± 0.000 2 runs; search: 0.200",
     ]
-    for name in ("tuning_progress", "tuning_budget", "tuning_ranking"):
+    for name in ("tuning_progress", "tuning_ranking"):
         (omitted,) = show(name, results)
         assert isinstance(omitted, Omitted)
     (figure,) = show("tuning_front", dataclasses.replace(results, methods=("SN",)))[:1]
@@ -246,14 +249,16 @@ def test_progress_is_drawn_against_updates_where_no_time_is_known(searching, sho
     for value in (9.0, 7.0):
         searching.trial("SN", value, params=LR, seconds=math.nan)
 
-    (figure,) = show("tuning_progress", searching.results())
+    figure, budget = show("tuning_progress", searching.results())
 
     assert figure.drawing.axes[1].get_xlabel() == "thousand generator updates"
     assert figure.raw["best"].tolist() == [9, 7]
     (line,) = figure.drawing.axes[1].lines
     assert line.get_xdata().tolist() == [2, 4]
-    (figure,) = show("tuning_progress", searching.results(["SN", "WN"]))
-    assert any("No trial has a value: WN" in note for note in figure.notes)
+    assert line.lipbench_tag == ("SN", ["SN: 7.00 in the end"])
+    assert budget.raw["k"].tolist() == [1, 2]
+    for figure in show("tuning_progress", searching.results(["SN", "WN"])):
+        assert any("No trial has a value: WN" in note for note in figure.notes)
 
 
 def test_ranks_say_how_likely_each_method_is_the_best(searching, show):
@@ -286,8 +291,7 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
     sketch.trial("SN", "pruned", params={"loss": "hinge", "gan.margin": 0.1}, intermediate=30.0)
     sketch.trial("SN", "failed", params={"loss": "hinge", "gan.margin": 0.2})
 
-    (slices,) = show("tuning_slices", sketch.results())
-    (lines,) = show("tuning_parallel", sketch.results())
+    slices, lines = show("tuning_trials", sketch.results())
 
     assert slices.raw["value"].tolist() == [7, 9, 1200, 30]
     assert slices.raw["loss"].tolist() == ["hinge", "None", "hinge", "hinge"]
@@ -295,7 +299,15 @@ def test_slices_and_lines_have_every_trial_by_its_own_parameters(sketch, show):
     by_loss, by_margin = slices.drawing.axes
     assert [t.get_text() for t in by_loss.get_xticklabels()] == ["hinge", "None"]
     assert by_margin.get_xlabel() == "margin"
-    assert sum(len(line.get_xdata()) for line in by_margin.lines) == 3 + 1  # and the ring
+    (points,) = by_margin.collections
+    places, values = points.get_offsets().T
+    assert places.tolist() == pytest.approx([0.5, 1.0, 0.1])
+    assert values[[0, 2]].tolist() == pytest.approx([7.0, 30.0])
+    assert 30 < values[1] < by_margin.get_ylim()[1] < 1200  # diverged: at the edge
+    assert [line.get_markerfacecolor() for line in by_margin.lines] == ["none"]  # the ring
+    method, hovers = points.lipbench_tag
+    assert method == "SN"
+    assert hovers[0] == "SN, trial 0, seed 0, completed: 7.00; loss hinge, margin 0.5"
     assert len(lines.drawing.axes[0].lines) == 4
     assert lines.raw["gan.margin"].isna().tolist() == [False, True, False, False]
 
