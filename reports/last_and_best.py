@@ -122,4 +122,5 @@ def _entries(cell: Mapping[Any, Any], about: Score) -> Iterator[Shown | str]:
         elif name == "best_update":
             yield f"{value:,.0f}"
         else:
-            yield number(value, about)
+            errors = name in ("standard_error", "std_over_latents")
+            yield number(value, SCORES[about.name] if errors else about)

@@ -235,12 +235,12 @@ def test_last_and_best_are_of_the_best_setting_by_the_last(sketch, show):
     (table,) = show("last_and_best", sketch.results())
 
     sn, wn = table.rows
-    assert words(sn) == ["SN", "A", "2", "9.00", "6.50", "600", "2.50", "0.25", "—"]
+    assert words(sn) == ["SN", "A", "2", "9.0", "6.5", "600", "2.5", "0.25", "—"]
     assert words(wn) == ["WN", *["—"] * 8]
     primary = table.raw[table.raw["score"] == "fd_digits"].set_index("setting")
     assert primary["best"].to_dict() == {"A": 6.5, "B": 1.0}
     assert set(table.raw["score"]) == set(PROTOCOLS["digits"].scores)
-    assert any("1.50 (floor)" in note for note in table.notes)
+    assert any("1.5 (floor)" in note for note in table.notes)
 
 
 def test_without_scores_during_training_there_is_no_best(sketch, show):

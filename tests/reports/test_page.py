@@ -49,7 +49,11 @@ def test_the_paper_grid_renders_whole(sketch, tmp_path):
     assert csv.loc["WGAN-GP", ["succeeded", "runs"]].tolist() == [10, 12]
     assert {p.stem for p in folder.glob("figures/*.pdf")} == {
         "bars_fd_digits",
+        "best_of_k",
         "heat_map",
+        "pairs",
+        "profiles",
+        "ranks",
         "spread",
         "training",
     }
