@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench.protocols import Score
+from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import best_settings, floor, numbers
