@@ -24,6 +24,7 @@ from lipbench.options import (
     DeviceOption,
     JsonOption,
     KeepOption,
+    LogCheckpointsOption,
     LossName,
     MethodName,
     OnlyOption,
@@ -145,6 +146,7 @@ def run(
     runs_per_gpu: SharersOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
+    log_checkpoints: LogCheckpointsOption = False,
     retry_failed: RetryOption = False,
     rerun_changed: Annotated[
         bool, typer.Option(help="Make runs of methods whose code has changed anew.")
@@ -177,7 +179,8 @@ def run(
         folder.save_plan(plan, uri)
         forecast = Forecast([t.run for t in tasks], len(devices), outlook.timings(runs_dir))
         display = _display(plan, len(tasks), forecast)
-        outcomes = _watch(executors.execute(tasks, devices), (uri, folder, plan), display)
+        mirror = (uri, folder, plan, log_checkpoints)
+        outcomes = _watch(executors.execute(tasks, devices), mirror, display)
     _conclude(folder, outcomes, len(tasks), uri)
 
 
@@ -199,6 +202,7 @@ def tune(
     runs_per_gpu: SharersOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
+    log_checkpoints: LogCheckpointsOption = False,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -274,7 +278,8 @@ def tune(
         forecast = Forecast([], len(devices), outlook.timings(runs_dir))
         forecast.expect(left or 0)
         display = _display(plan, left, forecast)
-        _watch(executors.execute_from(tuner, devices), (uri, folder, plan), display, tuner)
+        mirror = (uri, folder, plan, log_checkpoints)
+        _watch(executors.execute_from(tuner, devices), mirror, display, tuner)
     _conclude_study(folder, location, uri, display.stopped)
 
 
@@ -637,7 +642,11 @@ def new_method(
 
 
 @app.command(rich_help_panel=_LOOK)
-def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
+def sync(
+    results: ResultsArgument,
+    tracking_uri: TrackingOption = None,
+    log_checkpoints: LogCheckpointsOption = False,
+) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
     from lipbench.records import Damaged
     from lipbench.store import SuiteFolder
@@ -649,7 +658,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
     planned = {run.spec.hash for run in made.runs}
     sent, damaged = 0, 0
     try:
-        mirror = Mirror(uri, folder, made)
+        mirror = Mirror(uri, folder, made, log_checkpoints)
         for hash_ in folder.folders():
             if hash_ not in planned:
                 continue
@@ -666,7 +675,7 @@ def sync(results: ResultsArgument, tracking_uri: TrackingOption = None) -> None:
         raise UserError(f"MLflow at {uri} did not take it ({problem})") from error
     for remark in mirror.remarks:
         say(remark)
-    say(f"{counted(sent, 'run')} {are(sent)} in {uri}, experiment {made.name}")
+    say(f"{counted(sent, 'run')} {are(sent)} in {uri}, experiment {mirror.name}")
     if damaged:
         raise typer.Exit(1)
 
@@ -854,7 +863,7 @@ def _console() -> Console:
 
 def _watch(
     events: Generator[Event],
-    mirror: tuple[str, SuiteFolder, Plan],
+    mirror: tuple[str, SuiteFolder, Plan, bool],
     display: Display,
     tuner: Tuner | None = None,
 ) -> dict[str, int]:
@@ -863,7 +872,7 @@ def _watch(
 
     from lipbench.tracking import Courier
 
-    uri, folder, _ = mirror
+    uri, folder, *_ = mirror
     courier = Courier(*mirror)
     outcomes: Counter[str] = Counter()
     try:

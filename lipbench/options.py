@@ -112,6 +112,10 @@ TrackingOption = Annotated[
         callback=lambda uri: uri and remembered(absolute(uri)),
     ),
 ]
+LogCheckpointsOption = Annotated[
+    bool,
+    typer.Option("--log-checkpoints", help="Copy each run's final checkpoint to MLflow, too."),
+]
 
 
 def _named(completed: Callable[[str], list[str]], shown: str = "card") -> Any:

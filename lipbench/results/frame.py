@@ -265,8 +265,8 @@ def _row(
         "cause": status.cause,
         "generator_updates": status.update,
         "planned_updates": spec.budget.generator_updates,
-        **_final_scores(spec, scores, protocol),
-        **_cost(status),
+        **final_scores(spec, scores, protocol),
+        **cost(status),
         **_place(run),
     }
 
@@ -282,10 +282,13 @@ def _place(run: PlannedRun) -> dict[str, Any]:
     }
 
 
-def _final_scores(
+def final_scores(
     spec: RunSpec, rows: Sequence[Mapping[str, Any]], protocol: str | None
 ) -> dict[str, Any]:
-    """Return the scores that are reported; those that choose a checkpoint are curves."""
+    """Return the scores that are reported; those that choose a checkpoint are curves.
+
+    Only `collapsed`, as NA, before the run is scored at the end of its budget.
+    """
     found = {
         row["checkpoint"]: row
         for row in rows
@@ -310,7 +313,8 @@ def _final_scores(
     return columns | ({"best_update": best["update"]} if best else {})
 
 
-def _cost(status: Status) -> dict[str, float]:
+def cost(status: Status) -> dict[str, float]:
+    """Return what a run has cost so far, by the names of `load_runs`; NaN is not measured."""
     costs = {name: status.cost.get(name, math.nan) for name in _COSTS}
     parts = ("seconds_training", "seconds_scoring", "seconds_auditing")
     return {"seconds": sum(costs[part] for part in parts), **costs}

@@ -297,20 +297,21 @@ def test_the_whole_job_runs_resumes_reports_and_is_mirrored(here, write, tmp_pat
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
     mirrored = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
-    assert set(mirrored) == {*runs["run_id"], "report"}
-    run = mirrored[runs["run_id"][0]]
+    cells = [f"{row.method}, {row.setting}" for row in runs.itertuples()]
+    assert set(mirrored) == {*cells, *[f"seed 0: {cell}" for cell in cells], "report"}
+    run = mirrored[f"seed 0: {cells[0]}"]
     assert run.info.status == "FINISHED"
     assert run.data.params["spectral_norm.power_iterations"] == "1"
     assert run.data.params["setting.lr"] == "0.0002"
     assert run.data.tags["outcome"] == "completed"
-    assert run.data.metrics["fd_digits"] == pytest.approx(runs["fd_digits"][0])
-    history = client.get_metric_history(run.info.run_id, "loss_d")
+    assert run.data.metrics["score/fd_digits"] == pytest.approx(runs["fd_digits"][0])
+    history = client.get_metric_history(run.info.run_id, "train/loss_d")
     assert [point.step for point in history] == [2, 4, 6]
 
     again = here("sync", "runs/tiny")
     assert again.stdout.startswith("2 runs are in sqlite://")
-    assert len(client.get_metric_history(run.info.run_id, "loss_d")) == 3
-    assert len(client.search_runs([experiment.experiment_id])) == 3
+    assert len(client.get_metric_history(run.info.run_id, "train/loss_d")) == 3
+    assert len(client.search_runs([experiment.experiment_id])) == len(mirrored)
 
 
 LONG = ("generator_updates: 6", "generator_updates: 60")
