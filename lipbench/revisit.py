@@ -34,7 +34,7 @@ def evaluate(
     that the protocol cannot score, a checkpoint that is not there, and images that are not finite.
     """
     used, plan = protocol or run.plan.protocol, run.plan
-    restored = _restore(run, resources, cache)
+    restored = restore(run, resources, cache)
     generators = [(name, *restored.sampler(name)) for name in checkpoints]
     scorer = resources.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
     records = []
@@ -62,7 +62,7 @@ def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[st
 
     Raises UserError for one that is not finite.
     """
-    restored = _restore(run, resources, cache)
+    restored = restore(run, resources, cache)
     data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
     row = trained.audit_row(restored.spec, restored.state, data, images)
     run.folder.put("audits", row, ("update",))
@@ -77,13 +77,17 @@ def sample(
 
     The latents are those of the run's own sample grids where the seed is the run's.
     """
-    generator, update = _restore(run, resources, cache).sampler(checkpoint)
+    generator, update = restore(run, resources, cache).sampler(checkpoint)
     latents = streams.latents(count, LATENT_DIM, seed, "samples")
     frozen = sampling.frozen(generator).to(resources.device)
     return sampling.sample(frozen, latents, resources.device).cpu(), update
 
 
-def _restore(run: Found, resources: Resources, cache: Path) -> Trained:
+def restore(run: Found, resources: Resources, cache: Path) -> Trained:
+    """Return a run's networks and optimizers as its newest checkpoint has them.
+
+    Raises UserError for a checkpoint that is damaged, or of other networks.
+    """
     data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
     registry = Registry("methods", run.plan.plugins)
     return trained.restore(run.folder.spec(), run.folder, registry, data.train)

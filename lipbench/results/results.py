@@ -16,9 +16,10 @@ from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.records import Damaged
 from lipbench.results import provenance
+from lipbench.results.audits import audits
 from lipbench.results.frame import load_curves, load_runs, load_trials, sessions
 from lipbench.results.provenance import Provenance
-from lipbench.store import RunFolder, SuiteFolder
+from lipbench.store import SuiteFolder
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
@@ -115,7 +116,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         settings=settings,
         protocol=protocol,
         published=published(),
-        audits={run.path.name: audits for run in made if (audits := _audits(run))},
+        audits={run.path.name: rows for run in made if (rows := audits(run))},
         cost=_cost(suite),
         machines=tuple(dict.fromkeys(_machine(s) for s in starts if "device" in s)),
         tuning=plan.tuning,
@@ -130,14 +131,6 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         revisions=tuple(dict.fromkeys(str(s["revision"]) for s in starts if s.get("revision"))),
         provenance=provenance.of(plan, starts),
     )
-
-
-def _audits(run: RunFolder) -> list[dict[str, Any]]:
-    """Return a run's audits, oldest first: of one update that was audited twice, the newer."""
-    found = run.readable("audits")
-    records.warn(found.damage)
-    by_update = {int(row["update"]): row for row in found.rows}
-    return [by_update[update] for update in sorted(by_update)]
 
 
 def _cost(suite: SuiteFolder) -> dict[str, Any] | None:
