@@ -78,7 +78,7 @@ if (menu) {
 
 function sortValue(cell) {
   const text = (cell?.firstChild?.textContent ?? "").trim();
-  const number = Number(text.replaceAll(",", "").replace("∞", "Infinity").replace("diverged", "Infinity"));
+  const number = Number(text.replace(/[,%*]/g, "").replace(/^(∞|diverged|lost)$/, "Infinity"));
   return text === "" || Number.isNaN(number) ? text : number;
 }
 
@@ -194,6 +194,16 @@ function show(ids) {
   dialog.scrollTop = 0;
   if (found.length === 1) history.replaceState(null, "", `#run=${encodeURIComponent(found[0].id)}`);
 }
+
+// A click opens, and so does Enter: which then must not press the dialog's own button, too.
+function opens(element, open) {
+  element.addEventListener("click", open);
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    open();
+  });
+}
 dialog.addEventListener("close", () => history.replaceState(null, "", " "));
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
@@ -201,8 +211,7 @@ for (const cell of document.querySelectorAll("[data-runs]")) {
   const open = () => show(cell.dataset.runs.split(" "));
   cell.tabIndex = 0;
   cell.setAttribute("role", "button");
-  cell.addEventListener("click", open);
-  cell.addEventListener("keydown", (event) => { if (event.key === "Enter") open(); });
+  opens(cell, open);
 }
 const asked = decodeURIComponent(location.hash).match(/^#run=(.+)$/);
 if (asked) show([asked[1]]);
@@ -228,8 +237,7 @@ if (window.DataTable && data.runs.length) {
     createdRow: (row, values) => {
       row.tabIndex = 0;
       const open = () => show([values.at(-1)]);
-      row.addEventListener("click", open);
-      row.addEventListener("keydown", (event) => { if (event.key === "Enter") open(); });
+      opens(row, open);
     },
   });
 }
