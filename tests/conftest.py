@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from lipbench.plugins import package_folders
 
@@ -30,8 +31,9 @@ def soak(request: pytest.FixtureRequest) -> int:
 
 
 def pytest_configure() -> None:
-    """Refuse to test one checkout's engine with another's methods."""
+    """Compute on one thread a worker; refuse one checkout's engine with another's methods."""
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's and SciPy's; where more wait for each other, tests take longer
     for _, package, folder in package_folders("lipbench.methods"):
         if package == "lipbench_methods" and folder.resolve() != ROOT / "methods":
             pytest.exit(f"this environment has the methods of {folder}; run: pip install -e .")
