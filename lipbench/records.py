@@ -7,6 +7,7 @@ have that lipbench reads; keys that it does not name are passed over, and values
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import stat
@@ -17,7 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import from_json
 
 from lipbench.errors import UserError
 from lipbench.words import counted
@@ -33,6 +42,14 @@ Number = float | Literal["nan", "inf", "-inf"]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
 _Numbers = dict[str, Number]
+
+
+def _spectrum(value: Any, judge: ValidatorFunctionWrapHandler) -> Any:
+    """Let pydantic judge what is no list of floats: they are most of what is ever read."""
+    return value if type(value) is list and {*map(type, value)} == {float} else judge(value)
+
+
+_Spectrum = Annotated[list[Number], WrapValidator(_spectrum)]
 
 
 class Damaged(UserError):  # noqa: N818 - it names what is so
@@ -242,8 +259,8 @@ class Layer(Record):
     sigma_operator: Number | None = None
     effective_rank: Number | None = None
     stable_rank: Number | None = None
-    spectrum_kernel: list[Number] | None = None
-    spectrum_circular: list[Number] | None = None
+    spectrum_kernel: _Spectrum | None = None
+    spectrum_circular: _Spectrum | None = None
 
 
 class Unit(Record):
@@ -406,7 +423,7 @@ def _checked(stored: bytes, schema: type[Record]) -> dict[str, Any]:
     if not stored.strip():
         raise ValueError("empty")
     try:
-        value = json.loads(stored.decode())
+        value = _parsed(stored)
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8") from error
     except RecursionError as error:
@@ -415,6 +432,13 @@ def _checked(stored: bytes, schema: type[Record]) -> dict[str, Any]:
         raise ValueError(f"not JSON: {error}"[:_LONGEST]) from error
     check(value, schema)
     return dict(value)
+
+
+def _parsed(stored: bytes) -> Any:
+    """Return what JSON says: pydantic's parser takes a sixth of the time, json words faults."""
+    with contextlib.suppress(ValueError):
+        return from_json(stored)
+    return json.loads(stored.decode())
 
 
 def reason(error: ValidationError) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lipbench.reporting import Omitted, Shown
 from lipbench.results import Results
+from lipbench.results.audits import spectrum
 from lipbench.words import counted
 
 KINDS = ("real", "fake", "interpolates")  # of images that gradients are taken at
@@ -165,7 +166,7 @@ def layer_facts(audits: Iterable[Audit]) -> pd.DataFrame:
         | {
             "layer": called[str(layer["name"])],
             "kind": str(layer.get("kind", "")),
-            "outputs": len(layer.get("spectrum_kernel") or ()),
+            "outputs": len(spectrum(layer, "kernel")),
         }
         | {fact: as_float(layer.get(fact)) for fact in OF_LAYER}
         for audit in audits

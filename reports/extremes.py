@@ -18,6 +18,7 @@ from ._grid import number, precise
 from .samples import corner
 
 _SIDE = 1.35  # inches
+Image = np.ndarray
 
 
 class Extremes(Exhibit):
@@ -33,20 +34,28 @@ class Extremes(Exhibit):
         about = SCORES[results.primary]
         table = tidy(results.runs, about.name, about.higher_is_better)
         ended = table[table["value"].notna() & table["ended"]]
-        sizes = results.runs.drop_duplicates("run_id").set_index("run_id")["image_size"]
-        drawn = [
-            (run, image)
-            for run in ended.sort_values(["loss", "value"]).to_dict("records")
-            if (path := results.samples.get(str(run["run_id"]))) is not None
-            and (image := corner(path, int(sizes[run["run_id"]]))) is not None
-        ]
-        if len(drawn) < 2:
+        ranked = ended.sort_values(["loss", "value"]).to_dict("records")
+        best, worst = _drawn(results, ranked), _drawn(results, ranked[::-1])
+        if best is None or worst is None or best[0] is worst[0]:
             yield Omitted("fewer than two scored runs have samples to set side by side")
             return
-        yield _figure(results, [drawn[0], drawn[-1]])
+        yield _figure(results, [best, worst])
 
 
-def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], np.ndarray]]) -> Figure:
+def _drawn(
+    results: Results, runs: Sequence[dict[Any, Any]]
+) -> tuple[dict[Any, Any], Image] | None:
+    """Return the first run that has samples, and these."""
+    sizes = results.runs.drop_duplicates("run_id").set_index("run_id")["image_size"]
+    for run in runs:
+        path = results.samples.get(str(run["run_id"]))
+        image = corner(path, int(sizes[run["run_id"]])) if path else None
+        if image is not None:
+            return run, image
+    return None
+
+
+def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], Image]]) -> Figure:
     about = precise(results, results.primary)
     drawing = paper(2 * (_SIDE + 0.3), _SIDE + 0.1)
     for axes, (run, image) in zip(drawing.subplots(2, 1), extremes, strict=True):

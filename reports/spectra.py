@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
+from lipbench.results.audits import spectrum
 
 from ._audits import NO_AUDIT, Audit, layer_names, newest, notes
 from ._draw import groups, legend
@@ -57,10 +58,10 @@ def _spectra(audits: Sequence[Audit], of: str) -> pd.DataFrame:
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for audit in audits:
         for layer in audit.layers:
-            spectrum = np.asarray(layer.get(f"spectrum_{of}") or (), float)
-            if len(spectrum) > 1 and np.isfinite(spectrum).all() and spectrum[0] > 0:
+            values = spectrum(layer, of)
+            if len(values) > 1 and np.isfinite(values).all() and values[0] > 0:
                 key = (audit.method, called[str(layer["name"])])
-                found.setdefault(key, []).append((spectrum / spectrum[0]) ** 2)
+                found.setdefault(key, []).append((values / values[0]) ** 2)
     order = list(dict.fromkeys(called.values()))
     rows = []
     for (method, name), spectra in sorted(found.items(), key=lambda item: order.index(item[0][1])):

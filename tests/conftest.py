@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def soak(request: pytest.FixtureRequest) -> int:
 
 def pytest_configure() -> None:
     """Compute on one thread a worker; refuse one checkout's engine with another's methods."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, for those we start, too
     torch.set_num_threads(1)
     threadpool_limits(1)  # NumPy's and SciPy's; where more wait for each other, tests take longer
     for _, package, folder in package_folders("lipbench.methods"):

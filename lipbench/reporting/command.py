@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipbench import machine
 from lipbench.protocols import Protocol
 from lipbench.reporting import fresh
 from lipbench.reporting.page import render
@@ -90,7 +91,8 @@ def make(asked: Asked, refresh: int = 0) -> Report:
     if "running" in outcomes:  # until its process ends, which no file tells
         made_of = ""
     again = refresh if live or study else 0
-    return Report(render(results, asked.folder, None, made_of, again), False, live, study)
+    page = render(results, asked.folder, None, made_of, again, machine.cores())
+    return Report(page, False, live, study)
 
 
 def watch(asked: Asked, told: Callable[[Report], None], seconds: float = _SECONDS) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lipbench.protocols import SCORES
@@ -107,14 +108,13 @@ def _curves(results: Results) -> dict[str, dict[str, list[list[float]]]]:
     selection = f"{results.primary}_selection"
     names = {**{name: name for name in _CURVES}, selection: SCORES[results.primary].title}
     curves = results.curves[results.curves["name"].isin(names)]
+    points = curves.groupby(["run_id", "name"], sort=False)["update"]
+    step = np.ceil(points.transform("size") / _POINTS)
+    some = curves[(points.cumcount() % step == 0) & np.isfinite(curves["value"].astype(float))]
     found: dict[str, dict[str, list[list[float]]]] = {}
-    for (run_id, name), curve in curves.groupby(["run_id", "name"], sort=False):
-        step = max(1, math.ceil(len(curve) / _POINTS))
-        some = curve.iloc[::step]
-        pairs = zip(some["update"], some["value"], strict=True)
-        points = [[int(u), float(f"{v:.4g}")] for u, v in pairs if math.isfinite(v)]
-        if points:
-            found.setdefault(str(run_id), {})[names[str(name)]] = points
+    for run_id, name, update, value in some[["run_id", "name", "update", "value"]].to_numpy():
+        of_run = found.setdefault(run_id, {})
+        of_run.setdefault(names[name], []).append([int(update), float(f"{value:.4g}")])
     return found
 
 
@@ -136,13 +136,13 @@ def _images(results: Results, runs: list[str]) -> tuple[dict[str, list[tuple[int
 
 
 def _uri(path: Path) -> str | None:
-    """Return an image as a data URI, without loss; None where it cannot be read."""
+    """Return a PNG file as a data URI; None where it is none, or not whole."""
     from PIL import Image
 
-    content = io.BytesIO()
     try:
-        with Image.open(path) as image:
-            image.save(content, "WEBP", lossless=True)
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.verify()
     except (OSError, ValueError, SyntaxError):
         return None
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

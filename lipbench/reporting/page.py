@@ -6,32 +6,20 @@ import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 import lipbench
 from lipbench.errors import UserError
-from lipbench.reporting import booktabs, datatables, details, fresh, markdown, paper, svg
+from lipbench.reporting import datatables, details, fresh, paper
 from lipbench.reporting import folder as report_folder
-from lipbench.reporting.exhibit import (
-    PARTS,
-    Exhibit,
-    Figure,
-    Omitted,
-    Sentences,
-    Shown,
-    Table,
-    exhibits,
-)
-from lipbench.reporting.style import RC
+from lipbench.reporting.exhibit import PARTS, Exhibit, exhibits
+from lipbench.reporting.sections import Section, make
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.results.robustness import robustness
 from lipbench.tuning.record import Tuning
 from lipbench.words import counted
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 
 def render(
@@ -40,6 +28,7 @@ def render(
     shown: Sequence[Exhibit] | None = None,
     made_of: str = "",
     refresh: int = 0,
+    processes: int = 1,
 ) -> Path:
     """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
 
@@ -50,7 +39,7 @@ def render(
     unless the new one is whole; files that no report wrote stay too. Raises UserError if the
     folder cannot be written, or holds a file of another that has the name of one of the report's.
     """
-    files = compose(results, exhibits() if shown is None else shown, refresh)
+    files = compose(results, exhibits() if shown is None else shown, refresh, processes)
     try:
         report_folder.replace(folder, files, fresh.listing(files, made_of))
     except OSError as error:
@@ -61,10 +50,13 @@ def render(
     return folder / "index.html"
 
 
-def compose(results: Results, shown: Sequence[Exhibit], refresh: int = 0) -> dict[str, bytes]:
-    """Return the content of each file of a report, by its path in the report's folder."""
-    import matplotlib
+def compose(
+    results: Results, shown: Sequence[Exhibit], refresh: int = 0, processes: int = 1
+) -> dict[str, bytes]:
+    """Return the content of each file of a report, by its path in the report's folder.
 
+    Exhibits are drawn by so many processes; the files are the same for any number.
+    """
     files = {
         "runs.csv": results.runs.to_csv(index=False).encode(),
         "runs.parquet": _parquet(results.runs),
@@ -75,39 +67,23 @@ def compose(results: Results, shown: Sequence[Exhibit], refresh: int = 0) -> dic
         files["trials.csv"] = results.trials.to_csv(index=False).encode()
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
-    sections: dict[str, list[dict[str, object]]] = {part: [] for part in PARTS}
-    omitted: list[tuple[str, str]] = []
-    chapters: list[paper.Section] = []
+    sections = make(shown, results, processes)
+    for section in sections:
+        if clash := files.keys() & section.files.keys():
+            raise ValueError(f"{section.title}: a second result writes {sorted(clash)}")
+        files |= section.files
+    _number(sections)
+    files |= paper.compose(results, [section.chapter for section in sections if section.entries])
+    return files | {"index.html": _page(results, sections, refresh).encode()}
+
+
+def _number(sections: Sequence[Section]) -> None:
+    """Give tables and figures their numbers."""
     numbers = {"Table": 0, "Figure": 0}
-    with matplotlib.rc_context(RC):
-        for exhibit in shown:
-            entries: list[dict[str, object]] = []
-            chapter = paper.Section(exhibit.title)
-            for result in exhibit.show(results):
-                if isinstance(result, Omitted):
-                    omitted.append((exhibit.title, result.reason))
-                    continue
-                kind = type(result).__name__
-                if isinstance(result, Sentences):
-                    entries.append({"kind": kind, "texts": result.texts})
-                    chapter.texts.extend(result.texts)
-                    continue
-                numbers[kind] += 1
-                if isinstance(result, Table):
-                    entry, written = _table(result)
-                    chapter.tables.append((result.name, str(entry["latex"])))
-                else:
-                    entry, written, picture = _figure(result)
-                    chapter.pictures.append(picture)
-                if clash := files.keys() & written.keys():
-                    raise ValueError(f"{exhibit.title}: a second result writes {sorted(clash)}")
-                files |= written
-                entries.append({"kind": kind, "number": numbers[kind], "result": result} | entry)
-            if entries:
-                sections[exhibit.part].append({"title": exhibit.title, "entries": entries})
-                chapters.append(chapter)
-    files |= paper.compose(results, chapters)
-    return files | {"index.html": _page(results, sections, omitted, refresh).encode()}
+    for entry in (entry for section in sections for entry in section.entries):
+        if entry["kind"] in numbers:
+            numbers[entry["kind"]] += 1
+            entry["number"] = numbers[entry["kind"]]
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
@@ -118,8 +94,7 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 def _page(
     results: Results,
-    sections: Mapping[str, list[dict[str, object]]],
-    omitted: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
     refresh: int,
 ) -> str:
     import jinja2
@@ -136,8 +111,12 @@ def _page(
         refresh=refresh,
         facts=_facts(results),
         progress=_progress(results),
-        parts={part: found for part, found in sections.items() if found},
-        omitted=omitted,
+        parts={
+            part: found
+            for part in PARTS
+            if (found := [s for s in sections if s.part == part and s.entries])
+        },
+        omitted=[(s.title, reason) for s in sections for reason in s.omitted],
         known=known,
         data=details.script(known),
         style=text("page.css"),
@@ -146,51 +125,6 @@ def _page(
         datatables_style=datatables.style() if known["runs"] else "",
         version=lipbench.__version__,
     )
-
-
-Written = tuple[dict[str, object], dict[str, bytes]]
-
-
-def _table(table: Table) -> Written:
-    align = table.align or "l" + "r" * (len(table.columns) - 1)
-    rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
-    as_latex = booktabs.table(table, align, rows)
-    stem = f"tables/{table.name}"
-    return {"align": align, "rows": rows, "latex": as_latex}, {
-        f"{stem}.csv": table.raw.to_csv(index=False).encode(),
-        f"{stem}.md": markdown.table(table, align, rows).encode(),
-    }
-
-
-def _figure(figure: Figure) -> tuple[dict[str, object], dict[str, bytes], paper.Picture]:
-    drawing = figure.drawing
-    png = io.BytesIO()
-    drawing.savefig(png, format="png", metadata={"Software": None})
-    engine = drawing.get_layout_engine()
-    drawing.set_layout_engine("none")  # it is laid out now
-    pdf = _pdf(drawing)
-    vector = svg.svg(drawing, figure.name)
-    inches = drawing.get_size_inches()[0]
-    part = {
-        "svg": vector,
-        "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
-        "widest": round(125 * inches),
-    }
-    stem = f"figures/{figure.name}"
-    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf}
-    files[f"{stem}.svg"] = vector.encode()
-    if figure.raw is not None:
-        files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
-    if figure.column:
-        pdf = _pdf(paper.at_column_width(drawing, engine))
-    size = map(float, drawing.get_size_inches())
-    return part, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
-
-
-def _pdf(drawing: Drawing) -> bytes:
-    content = io.BytesIO()
-    drawing.savefig(content, format="pdf", metadata={"CreationDate": None})
-    return content.getvalue()
 
 
 def _progress(results: Results) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lipbench import records
 from lipbench.store import RunFolder, SuiteFolder
@@ -50,11 +52,26 @@ def load_audits(folder: str | Path) -> pd.DataFrame:
 
 
 def audits(run: RunFolder) -> list[dict[str, Any]]:
-    """Return a run's audits, oldest first: of one update that was audited twice, the newer."""
+    """Return a run's audits, oldest first: of one update that was audited twice, the newer.
+
+    They are as stored, but for spectra, which are arrays: they are nearly all of an audit's bytes.
+    """
     found = run.readable("audits")
     records.warn(found.damage)
     by_update = {int(row["update"]): row for row in found.rows}
+    for audit in by_update.values():
+        for layer in audit.get("layers", ()):
+            layer |= {f"spectrum_{of}": spectrum(layer, of) for of in ("kernel", "circular")}
     return [by_update[update] for update in sorted(by_update)]
+
+
+def spectrum(layer: Mapping[str, Any], of: str) -> NDArray[np.float64]:
+    """Return the singular values of a layer in an audit, the largest first, empty for none.
+
+    `of` is `kernel`, or `circular` for the convolution with circular padding.
+    """
+    stored = layer.get(f"spectrum_{of}")
+    return np.asarray(() if stored is None else stored, float)
 
 
 def _facts(audit: Mapping[str, Any]) -> Iterator[tuple[str | None, str, Any]]:

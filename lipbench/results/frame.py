@@ -70,7 +70,11 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
     Raises UserError where the folder holds no plan, or no score by a protocol of this id.
     """
     suite = SuiteFolder(Path(folder))
-    plan = suite.plan()
+    return runs(suite, suite.plan(), protocol)
+
+
+def runs(suite: SuiteFolder, plan: Plan, protocol: str | Protocol | None = None) -> pd.DataFrame:
+    """Return what `load_runs` does, of a plan that was read already."""
     folders, statuses = suite.folders(), suite.statuses()
     used = _protocol(protocol, plan, folders.values())
     by = used.id if protocol else None
@@ -105,9 +109,13 @@ def load_trials(folder: str | Path) -> pd.DataFrame:
     Raises UserError where the folder holds no study.
     """
     suite = SuiteFolder(Path(folder))
-    plan = suite.plan()
+    return trials(suite, suite.plan())
+
+
+def trials(suite: SuiteFolder, plan: Plan) -> pd.DataFrame:
+    """Return what `load_trials` does, of a plan that was read already."""
     if plan.tuning is None:
-        raise UserError(f"{folder} holds a suite's results and no study's: it has no trials")
+        raise UserError(f"{suite.path} holds a suite's results and no study's: it has no trials")
     folders, statuses = suite.folders(), suite.statuses()
     rows = [
         {
@@ -134,34 +142,36 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     scores that choose the best checkpoint: of other latents and real images than those reported.
     Rows that cannot be read are left out, with a warning that names the file.
     """
-    columns = ["run_id", "update", "name", "value"]
-    curves = [
-        pd.DataFrame(rows)
-        .astype(float)  # 'nan' and 'inf' are stored as text
-        .melt(id_vars="update", var_name="name")
-        .assign(run_id=run.path.name)
-        for run in SuiteFolder(Path(folder)).folders().values()
-        for rows in (
-            _once(_readable(run, "metrics")),
-            [
-                {"update": row["update"]}
-                | {f"{name}_selection": value for name, value in row["scores"].items()}
-                for row in _once(
-                    [r for r in _readable(run, "scores") if r["checkpoint"] == "selection"]
-                )
-            ],
-        )
-        if rows
+    return curves(SuiteFolder(Path(folder)).folders().values())
+
+
+def curves(folders: Iterable[RunFolder]) -> pd.DataFrame:
+    """Return what `load_curves` does, of given folders."""
+    rows = [
+        (run.path.name, update, name, float(value))  # 'nan' and 'inf' are stored as text
+        for run in folders
+        for measured in (_metrics(run), _selections(run))
+        for update, values in measured.items()
+        for name, value in values.items()
     ]
-    if not curves:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(curves, ignore_index=True).astype({"update": int})[columns]
+    frame = pd.DataFrame(rows, columns=["run_id", "update", "name", "value"])
+    return frame.astype({"update": "int64", "value": "float64"})
 
 
-def _once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last row of each update, in the order of the updates."""
-    by_update = {row["update"]: row for row in rows}
-    return [by_update[update] for update in sorted(by_update)]
+def _metrics(run: RunFolder) -> dict[int, dict[str, Any]]:
+    """Return a run's metrics by update; of an update that was recorded twice, the newer ones."""
+    by_update = {row.pop("update"): row for row in _readable(run, "metrics")}
+    return dict(sorted(by_update.items()))
+
+
+def _selections(run: RunFolder) -> dict[int, dict[str, Any]]:
+    """Return a run's selection scores by update, as their columns are called."""
+    by_update = {
+        row["update"]: {f"{name}_selection": value for name, value in row["scores"].items()}
+        for row in _readable(run, "scores")
+        if row["checkpoint"] == "selection"
+    }
+    return dict(sorted(by_update.items()))
 
 
 def sessions(run: RunFolder) -> list[dict[str, Any]]:

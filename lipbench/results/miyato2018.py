@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lipbench.protocols import SCORES
+from lipbench.results.audits import spectrum
 from lipbench.results.cells import best, cells
 from lipbench.results.results import Results
 from lipbench.stats import FEWEST_SEEDS, against, tidy
@@ -510,9 +511,8 @@ def _mean_rank(layers: Sequence[dict[str, object]]) -> float:
     """Return the mean effective rank of layers, of the number of their singular values."""
     shares = []
     for layer in layers:
-        spectrum = layer.get("spectrum_kernel")
-        if isinstance(spectrum, list) and spectrum:
-            shares.append(_float(layer.get("effective_rank")) / len(spectrum))
+        if size := len(spectrum(layer, "kernel")):
+            shares.append(_float(layer.get("effective_rank")) / size)
     return float(np.mean(shares)) if shares else math.nan
 
 

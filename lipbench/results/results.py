@@ -15,9 +15,8 @@ from lipbench import records
 from lipbench.errors import UserError
 from lipbench.protocols import Protocol
 from lipbench.records import Damaged
-from lipbench.results import provenance
+from lipbench.results import frame, provenance
 from lipbench.results.audits import audits
-from lipbench.results.frame import load_curves, load_runs, load_trials, sessions
 from lipbench.results.provenance import Provenance
 from lipbench.store import SuiteFolder
 from lipbench.tuning.record import Tuning
@@ -88,7 +87,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
     suite = SuiteFolder(folder)
     plan = suite.plan()
     protocol = by or plan.protocol
-    every = load_runs(folder, by)
+    every = frame.runs(suite, plan, by)
     if plan.tuning and not plan.runs:
         raise UserError(f"no trial of {folder} has begun yet")
     if by and every["collapsed"].isna().all():  # which every scored run has
@@ -101,7 +100,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
     folders = suite.folders()
     made = [folders[run.spec.hash] for run in plan.runs if run.spec.hash in folders]
     grids = {run.path.name: found for run in folders.values() if (found := run.samples())}
-    starts = [session for run in made for session in sessions(run)]
+    starts = [session for run in made for session in frame.sessions(run)]
     settings = tuple(
         dict.fromkeys(run.setting for run in plan.runs if run.trial is None or run.trial.confirms)
     )
@@ -110,7 +109,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         description=plan.description,
         runs=runs,
         left_out=int((~every["planned"]).sum()),
-        curves=load_curves(folder),
+        curves=frame.curves(folders.values()),
         samples={run_id: found[-1] for run_id, found in grids.items()},
         methods=tuple(plan.tuning.search if plan.tuning else {run.method: 0 for run in plan.runs}),
         settings=settings,
@@ -120,7 +119,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         cost=_cost(suite),
         machines=tuple(dict.fromkeys(_machine(s) for s in starts if "device" in s)),
         tuning=plan.tuning,
-        trials=load_trials(folder) if plan.tuning else pd.DataFrame(),
+        trials=frame.trials(suite, plan) if plan.tuning else pd.DataFrame(),
         grids=grids,
         specs={
             folders[run.spec.hash].path.name if run.spec.hash in folders else run.id: (

@@ -265,6 +265,7 @@ def require_honest_table(table):
 
 
 def require_honest(results, shown):
+    tables = []
     for exhibit in shown:
         parts = list(exhibit.show(results))
         for result in parts:
@@ -276,9 +277,9 @@ def require_honest(results, shown):
                 require_honest_figure(result)
             elif isinstance(result, Table):
                 require_honest_table(result)
-        tables = [result for result in parts if isinstance(result, Table)]
-        files = compose(results, [Again(tables)])
-        assert all(content.isascii() for name, content in files.items() if name.endswith(".tex"))
+        tables += [result for result in parts if isinstance(result, Table)]
+    files = compose(results, [Again(tables)])
+    assert all(content.isascii() for name, content in files.items() if name.endswith(".tex"))
 
 
 @pytest.mark.parametrize(

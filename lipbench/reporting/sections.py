@@ -1,0 +1,163 @@
+"""Let exhibits show what they have, as the page, a paper and the report's folder take it."""
+
+from __future__ import annotations
+
+import gc
+import io
+import multiprocessing
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lipbench.reporting import booktabs, markdown, paper, svg
+from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Sentences, Shown, Table
+from lipbench.reporting.style import RC
+from lipbench.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+
+@dataclass
+class Section:
+    """What one exhibit came to."""
+
+    title: str
+    part: str
+    entries: list[dict[str, Any]] = field(default_factory=list)  # of the page, in order
+    omitted: list[str] = field(default_factory=list)  # reasons
+    files: dict[str, bytes] = field(default_factory=dict)  # by their path in the report's folder
+    chapter: paper.Section = field(default_factory=lambda: paper.Section(""))
+
+
+def make(exhibits: Sequence[Exhibit], results: Results, processes: int = 1) -> list[Section]:
+    """Return the section of each exhibit, in their order, made by so many processes.
+
+    Processes are forked, since results can be as large as memory allows: where the system cannot
+    (Windows), where it is not safe (macOS, several threads), or for 1, it is this process.
+    """
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    if processes < 2 or len(exhibits) < 2 or not forks:
+        return [section(exhibit, results) for exhibit in exhibits]
+    with _old_objects_left_alone():
+        pool = ProcessPoolExecutor(
+            min(processes, len(exhibits)),
+            multiprocessing.get_context("fork"),
+            initializer=_take,
+            initargs=(exhibits, results),  # never pickled, since a fork has them
+        )
+        with pool:
+            return list(pool.map(_taken_section, range(len(exhibits))))
+
+
+def section(exhibit: Exhibit, results: Results) -> Section:
+    """Return what an exhibit shows; raise ValueError where two of its results write one file."""
+    import matplotlib
+
+    made = Section(exhibit.title, exhibit.part, chapter=paper.Section(exhibit.title))
+    with matplotlib.rc_context(RC):
+        for result in exhibit.show(results):
+            match result:
+                case Omitted():
+                    made.omitted.append(result.reason)
+                case Sentences():
+                    made.entries.append({"kind": "Sentences", "texts": result.texts})
+                    made.chapter.texts.extend(result.texts)
+                case Table():
+                    _add(made, result, *_table(result))
+                    made.chapter.tables.append((result.name, str(made.entries[-1]["latex"])))
+                case Figure():
+                    *entry, picture = _figure(result)
+                    _add(made, result, *entry)
+                    made.chapter.pictures.append(picture)
+    return made
+
+
+def _add(
+    made: Section, result: Table | Figure, entry: dict[str, Any], files: dict[str, bytes]
+) -> None:
+    if clash := made.files.keys() & files.keys():
+        raise ValueError(f"{made.title}: a second result writes {sorted(clash)}")
+    made.files |= files
+    common = {
+        "kind": type(result).__name__,
+        "caption": result.caption,
+        "notes": result.notes,
+    }
+    made.entries.append(common | entry)
+
+
+def _table(table: Table) -> tuple[dict[str, Any], dict[str, bytes]]:
+    align = table.align or "l" + "r" * (len(table.columns) - 1)
+    rows = [[e if isinstance(e, Shown) else Shown(e) for e in row] for row in table.rows]
+    entry = {
+        "columns": table.columns,
+        "align": align,
+        "rows": rows,
+        "latex": booktabs.table(table, align, rows),
+    }
+    stem = f"tables/{table.name}"
+    return entry, {
+        f"{stem}.csv": table.raw.to_csv(index=False).encode(),
+        f"{stem}.md": markdown.table(table, align, rows).encode(),
+    }
+
+
+def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Picture]:
+    drawing = figure.drawing
+    png = io.BytesIO()
+    drawing.savefig(png, format="png", metadata={"Software": None})
+    engine = drawing.get_layout_engine()
+    drawing.set_layout_engine("none")  # it is laid out now
+    pdf = _pdf(drawing)
+    vector = svg.svg(drawing, figure.name)
+    inches = drawing.get_size_inches()[0]
+    entry = {
+        "svg": vector,
+        "narrowest": round(80 * inches),  # pixels; below it the page scrolls the figure
+        "widest": round(125 * inches),
+    }
+    stem = f"figures/{figure.name}"
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf}
+    files[f"{stem}.svg"] = vector.encode()
+    if figure.raw is not None:
+        files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
+    if figure.column:
+        pdf = _pdf(paper.at_column_width(drawing, engine))
+    size = map(float, drawing.get_size_inches())
+    return entry, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
+
+
+def _pdf(drawing: Drawing) -> bytes:
+    content = io.BytesIO()
+    drawing.savefig(content, format="pdf", metadata={"CreationDate": None})
+    return content.getvalue()
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Keep the garbage collector from what is there: it would copy the results in each fork."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+_taken: tuple[Sequence[Exhibit], Results]
+
+
+def _take(exhibits: Sequence[Exhibit], results: Results) -> None:
+    """Keep, in a forked process, the exhibits and what they are about."""
+    global _taken
+    _taken = exhibits, results
+
+
+def _taken_section(number: int) -> Section:
+    exhibits, results = _taken
+    return section(exhibits[number], results)
