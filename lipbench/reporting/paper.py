@@ -120,15 +120,14 @@ def _figure(figure: Picture, stem: str) -> str:
     return "\n".join([*comments("\n".join(lines)), r"% \usepackage{graphicx}", *lines])
 
 
-def at_column_width(drawing: Drawing, engine: LayoutEngine | None) -> Drawing:
-    """Lay a drawing out again as wide as a column, its type as large as before; return it."""
+def at_column_width(drawing: Drawing, engine: LayoutEngine | None) -> None:
+    """Lay a drawing out again as wide as a column, its type as large as before."""
     width, height = drawing.get_size_inches()
     narrower = booktabs.COLUMN / width
     if narrower < 1:
         drawing.set_layout_engine(engine)
         shorter = math.sqrt(narrower) if height < width else 1.0
         drawing.set_size_inches(booktabs.COLUMN, height * shorter)
-    return drawing
 
 
 def _main(results: Results, body: Sequence[str], cited: bool) -> str:

@@ -113,7 +113,6 @@ def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Pic
     drawing.savefig(png, format="png", metadata={"Software": None})
     engine = drawing.get_layout_engine()
     drawing.set_layout_engine("none")  # it is laid out now
-    pdf = _pdf(drawing)
     vector = svg.svg(drawing, figure.name)
     inches = drawing.get_size_inches()[0]
     entry = {
@@ -122,12 +121,12 @@ def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Pic
         "widest": round(125 * inches),
     }
     stem = f"figures/{figure.name}"
-    files = {f"{stem}.png": png.getvalue(), f"{stem}.pdf": pdf}
-    files[f"{stem}.svg"] = vector.encode()
+    if figure.column:
+        paper.at_column_width(drawing, engine)
+    pdf = _pdf(drawing)
+    files = {f"{stem}.png": png.getvalue(), f"{stem}.svg": vector.encode(), f"{stem}.pdf": pdf}
     if figure.raw is not None:
         files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
-    if figure.column:
-        pdf = _pdf(paper.at_column_width(drawing, engine))
     size = map(float, drawing.get_size_inches())
     return entry, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
 

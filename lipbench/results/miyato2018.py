@@ -20,6 +20,7 @@ from lipbench.results.audits import spectrum
 from lipbench.results.cells import best, cells
 from lipbench.results.results import Results
 from lipbench.stats import FEWEST_SEEDS, against, tidy
+from lipbench.stats.holm import holm
 from lipbench.stats.summaries import quantile
 from lipbench.words import counted, listed
 
@@ -458,7 +459,6 @@ def _at_best(
 ) -> Finding:
     """Return whether a method's best setting is called better (or worse) than `need` others'."""
     from scipy import stats
-    from statsmodels.stats.multitest import multipletests
 
     grid, table = cells(results, results.primary), _table(results)
     losses = {}
@@ -471,14 +471,16 @@ def _at_best(
     own = losses.pop(method)
     signs, p = {}, []
     for each, values in losses.items():
+        signs[each] = 0.0
         if not (np.isfinite(own).all() and np.isfinite(values).all()):
             p.append(1.0)  # Welch's test knows no infinity
-        elif len(np.unique([*own, *values])) < 2:
+            continue
+        if len(np.unique([*own, *values])) < 2:
             p.append(1.0)
         else:
             p.append(float(stats.ttest_ind(values, own, equal_var=False).pvalue))
         signs[each] = float(np.median(values) - np.median(own)) * (-1 if worse else 1)
-    called = multipletests(p, method="holm")[1] < _ALPHA
+    called = [adjusted < _ALPHA for adjusted in holm(p)]
     for_it = [m for m, yes in zip(losses, called, strict=True) if yes and signs[m] > 0]
     against_it = [m for m, yes in zip(losses, called, strict=True) if yes and signs[m] < 0]
     words = ("worse", "better") if worse else ("better", "worse")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lipbench.stats.holm import holm
 from lipbench.stats.intervals import LEVEL, Interval
 from lipbench.stats.tidy import FEWEST_SEEDS
 
@@ -67,12 +68,8 @@ def every_pair(table: pd.DataFrame, methods: Sequence[str]) -> list[Comparison]:
 
 
 def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
-    from statsmodels.stats.multitest import multipletests
-
-    if not found:
-        return []
-    adjusted = multipletests([each.p for each in found], method="holm")[1]
-    return [replace(each, adjusted=float(p)) for each, p in zip(found, adjusted, strict=True)]
+    adjusted = holm([each.p for each in found])
+    return [replace(each, adjusted=p) for each, p in zip(found, adjusted, strict=True)]
 
 
 def _paired(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:

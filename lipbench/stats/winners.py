@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lipbench.stats.holm import holm
 from lipbench.stats.intervals import LEVEL
 from lipbench.stats.pairs import against
 from lipbench.stats.summaries import quantile
@@ -59,7 +60,7 @@ def winners(
         sound = np.log(sound)
     first = min(sound, key=lambda method: float(sound[method].mean()))
     others = [str(method) for method in sound if method != first]
-    p = _holm([_paired_t(sound[method] - sound[first]) for method in others])
+    p = holm([_paired_t(sound[method] - sound[first]) for method in others])
     return _tied(methods, str(first), dict(zip(others, p, strict=True)))
 
 
@@ -127,9 +128,3 @@ def _paired_t(difference: pd.Series[float]) -> float:
     if difference.std(ddof=1) <= 1e-12 * (1 + abs(difference).max()):
         return 1.0 if math.isclose(float(difference.mean()), 0, abs_tol=1e-12) else 0.0
     return float(stats.ttest_1samp(difference, 0).pvalue)
-
-
-def _holm(values: Sequence[float]) -> list[float]:
-    from statsmodels.stats.multitest import multipletests
-
-    return list(map(float, multipletests(values, method="holm")[1])) if values else []
