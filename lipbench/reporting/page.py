@@ -15,7 +15,7 @@ from lipbench.errors import UserError
 from lipbench.reporting import datatables, details, fresh, paper
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS, Exhibit, exhibits
-from lipbench.reporting.sections import Section, make
+from lipbench.reporting.sections import Section, drawn
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.results.robustness import robustness
 from lipbench.tuning.record import Tuning
@@ -57,24 +57,33 @@ def compose(
 
     Exhibits are drawn by so many processes; the files are the same for any number.
     """
-    files = {
-        "runs.csv": results.runs.to_csv(index=False).encode(),
-        "runs.parquet": _parquet(results.runs),
-    }
-    if not results.tuning:
-        files["robustness.csv"] = robustness(results).to_csv(index=False).encode()
-    else:
-        files["trials.csv"] = results.trials.to_csv(index=False).encode()
+    if results.tuning:
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
-    sections = make(shown, results, processes)
+    with drawn(shown, results, processes) as found:
+        files = _tables(results)
+        known = details.details(results)
+        sections = list(found)
     for section in sections:
         if clash := files.keys() & section.files.keys():
             raise ValueError(f"{section.title}: a second result writes {sorted(clash)}")
         files |= section.files
     _number(sections)
     files |= paper.compose(results, [section.chapter for section in sections if section.entries])
-    return files | {"index.html": _page(results, sections, refresh).encode()}
+    return files | {"index.html": _page(results, sections, known, refresh).encode()}
+
+
+def _tables(results: Results) -> dict[str, bytes]:
+    """Return the files that have all runs."""
+    content = io.BytesIO()
+    results.runs.to_parquet(content, index=False)
+    files = {
+        "runs.csv": results.runs.to_csv(index=False).encode(),
+        "runs.parquet": content.getvalue(),
+    }
+    if results.tuning:
+        return files | {"trials.csv": results.trials.to_csv(index=False).encode()}
+    return files | {"robustness.csv": robustness(results).to_csv(index=False).encode()}
 
 
 def _number(sections: Sequence[Section]) -> None:
@@ -86,15 +95,10 @@ def _number(sections: Sequence[Section]) -> None:
             entry["number"] = numbers[entry["kind"]]
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
-    return content.getvalue()
-
-
 def _page(
     results: Results,
     sections: Sequence[Section],
+    known: Mapping[str, Any],
     refresh: int,
 ) -> str:
     import jinja2
@@ -105,7 +109,6 @@ def _page(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    known = details.details(results)
     return environment.from_string(text("page.html.j2")).render(
         results=results,
         refresh=refresh,

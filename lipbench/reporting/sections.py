@@ -7,7 +7,7 @@ import io
 import multiprocessing
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,15 +34,20 @@ class Section:
     chapter: paper.Section = field(default_factory=lambda: paper.Section(""))
 
 
-def make(exhibits: Sequence[Exhibit], results: Results, processes: int = 1) -> list[Section]:
-    """Return the section of each exhibit, in their order, made by so many processes.
+@contextmanager
+def drawn(
+    exhibits: Sequence[Exhibit], results: Results, processes: int = 1
+) -> Iterator[Iterable[Section]]:
+    """Give the section of each exhibit, in their order, drawn by so many processes meanwhile.
 
     Processes are forked, since results can be as large as memory allows: where the system cannot
-    (Windows), where it is not safe (macOS, several threads), or for 1, it is this process.
+    (Windows), where it is not safe (macOS, several threads), or for 1, it is this process, when
+    the sections are asked for.
     """
     forks = sys.platform == "linux" and threading.active_count() == 1
     if processes < 2 or len(exhibits) < 2 or not forks:
-        return [section(exhibit, results) for exhibit in exhibits]
+        yield (section(exhibit, results) for exhibit in exhibits)
+        return
     with _old_objects_left_alone():
         pool = ProcessPoolExecutor(
             min(processes, len(exhibits)),
@@ -51,7 +56,7 @@ def make(exhibits: Sequence[Exhibit], results: Results, processes: int = 1) -> l
             initargs=(exhibits, results),  # never pickled, since a fork has them
         )
         with pool:
-            return list(pool.map(_taken_section, range(len(exhibits))))
+            yield pool.map(_taken_section, range(len(exhibits)))
 
 
 def section(exhibit: Exhibit, results: Results) -> Section:
