@@ -46,7 +46,11 @@ class Comparison:
 
 def compare(table: pd.DataFrame, first: str, second: str) -> Comparison:
     """Return one method against another, of what `tidy` returns."""
-    paired = _paired(table, first, second)
+    return _compared(_wide(table, [first, second]), first, second)
+
+
+def _compared(wide: pd.DataFrame, first: str, second: str) -> Comparison:
+    paired = wide[[first, second]].dropna()
     one, other = paired[first].to_numpy(), paired[second].to_numpy()
     seeds = paired.index.get_level_values("seed").nunique()
     better, equal = int(np.sum(one < other)), int(np.sum(one == other))
@@ -59,12 +63,15 @@ def compare(table: pd.DataFrame, first: str, second: str) -> Comparison:
 
 def against(table: pd.DataFrame, first: str, others: Sequence[str]) -> list[Comparison]:
     """Return one method against each of others, with Holm's correction for their number."""
-    return _corrected([compare(table, first, other) for other in others])
+    wide = _wide(table, [first, *others])
+    return _corrected([_compared(wide, first, other) for other in others])
 
 
 def every_pair(table: pd.DataFrame, methods: Sequence[str]) -> list[Comparison]:
     """Return each pair of methods once, with Holm's correction for their number."""
-    return _corrected([compare(table, a, b) for a, b in itertools.combinations(methods, 2)])
+    wide = _wide(table, methods)
+    pairs = itertools.combinations(methods, 2)
+    return _corrected([_compared(wide, *pair) for pair in pairs])
 
 
 def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
@@ -72,13 +79,13 @@ def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
     return [replace(each, adjusted=p) for each, p in zip(found, adjusted, strict=True)]
 
 
-def _paired(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """Return the losses of the settings and seeds at which both methods have a result."""
-    both = table[table["method"].isin([first, second]) & table["ended"]]
-    wide = both.pivot_table(
+def _wide(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Return the losses at each setting and seed, a column for each method, NaN for no result."""
+    some = table[table["method"].isin(methods) & table["ended"]]
+    wide = some.pivot_table(
         index=["setting", "seed"], columns="method", values="loss", aggfunc="first"
     )
-    return wide.reindex(columns=[first, second]).dropna()
+    return wide.reindex(columns=list(methods))
 
 
 def _signed_rank(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
