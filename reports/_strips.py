@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import Rectangle
 
@@ -19,7 +17,8 @@ from lipbench.reporting import tag
 from lipbench.words import counted
 
 from ._audits import Audit, median, text
-from ._draw import LARGEST, WIDTH, finite, log_axis, paper, plain, positive
+from ._draw import LARGEST, WIDTH, finite, paper, plain, positive
+from ._heat import coloured
 
 _POINTS = 3000  # in a figure, at most: a browser draws each as an element of its own
 
@@ -98,26 +97,10 @@ def heat(
     log = low > 1 / LARGEST and high > 5 * low
     drawing = paper(1.1 + 0.22 * known.shape[0], min(WIDTH, 2.2 + 0.62 * known.shape[1]))
     axes = drawing.add_subplot()
-    sns.heatmap(
-        known,
-        ax=axes,
-        cmap="viridis",
-        norm=(LogNorm if log else Normalize)(low, high if high > low else None),
-        annot=known.map(lambda v: "" if math.isnan(v) else text(v)) if known.size <= 200 else None,
-        fmt="",
-        annot_kws={"fontsize": 7},
-        linewidths=0.8,
-        linecolor="#ffffff",
-        xticklabels=[plain(str(name)) for name in known.columns],
-        yticklabels=[plain(str(method)) for method in known.index],
-        cbar_kws={"label": label, "fraction": 0.05},
-    )
-    if log:
-        log_axis(drawing.axes[-1])
-        drawing.axes[-1].set_ylim(low, high)
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", rotation=0)
+    shown = known.set_axis([plain(str(name)) for name in known.columns], axis=1)
+    shown = shown.set_axis([plain(str(method)) for method in known.index], axis=0)
+    texts = known.map(lambda v: "" if math.isnan(v) else text(v)) if known.size <= 200 else None
+    coloured(axes, shown, texts, label, "viridis", (low, high), log)
     places = {name: i for i, name in enumerate(known.columns)}
     rows = {name: i for i, name in enumerate(known.index)}
     numbers = numbers.reset_index()

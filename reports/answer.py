@@ -89,7 +89,9 @@ def _verdict(results: Results) -> Iterator[str]:
     if not found.best:
         first = by_robustness(table, results.methods)[0]
         median = sign * float(rows["median"][first])
-        ahead = f"; {first} has the best median, {number(median, about)}, as chance can explain"
+        ahead = (
+            f"; {first} has the best median, {number(median, about)}, which is not called better"
+        )
         yield (
             f"No method is called the most robust by {about.title}: {found.reason}"
             f"{ahead if math.isfinite(median) and len(rows['median'].unique()) > 1 else ''}."

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
-import seaborn as sns
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
 from lipbench.protocols import Score
@@ -19,6 +17,7 @@ from lipbench.stats import tidy
 
 from ._draw import LARGEST, is_log, paper, plain
 from ._grid import number, precise
+from ._heat import coloured
 
 _INCHES_A_ROW = 0.24
 _INCHES_A_COLUMN = 0.62
@@ -63,23 +62,11 @@ def _figure(results: Results, about: Score, found: Mapping[tuple[str, str], Cell
     log = is_log(about) and lowest > 1 / LARGEST
     few = len(methods) * len(results.settings) <= 150
     texts = known.map(lambda value: "" if math.isnan(value) else number(value, about))
-    sns.heatmap(
-        known,
-        ax=axes,
-        cmap="cividis" if about.higher_is_better else "cividis_r",
-        norm=(LogNorm if log else Normalize)(lowest, highest if highest > lowest else None),
-        annot=texts if few else False,
-        fmt="",
-        annot_kws={"fontsize": 7},
-        linewidths=0.8,
-        linecolor="#ffffff",
-        cbar_kws={"label": plain(about.title), "fraction": 0.05},
+    colours = "cividis" if about.higher_is_better else "cividis_r"
+    coloured(
+        axes, known, texts if few else None, plain(about.title), colours, (lowest, highest), log
     )
     _frames(axes, results, about, found, methods)
-    axes.tick_params(length=0)
-    axes.set_xlabel("")
-    axes.set_ylabel("")
-    axes.tick_params(axis="y", rotation=0)
     better = "higher" if about.higher_is_better else "lower"
     return Figure(
         "heat_map",

@@ -37,12 +37,12 @@ document.getElementById("theme").addEventListener("click", () => {
 const off = new Set();
 const rules = made("style");
 document.head.append(rules);
-let table = null;
+const tables = [];  // of DataTables, with methods in their first column
 
 function hide() {
   const names = [...off].map((name) => `[data-method="${CSS.escape(name)}"]`);
   rules.textContent = names.length ? `${names.join(",")} { display: none; }` : "";
-  table?.search.fixed("methods", (_, row) => !off.has(row[0])).draw();
+  for (const table of tables) table.search.fixed("methods", (_, row) => !off.has(row[0])).draw();
 }
 
 const menu = document.getElementById("methods");
@@ -216,28 +216,41 @@ for (const cell of document.querySelectorAll("[data-runs]")) {
 const asked = decodeURIComponent(location.hash).match(/^#run=(.+)$/);
 if (asked) show([asked[1]]);
 
-// --- all runs ---
+// --- all scores, and all runs ---
 
-if (window.DataTable && data.runs.length) {
-  const numeric = { className: "dt-right", defaultContent: "" };
-  table = new window.DataTable("#all-runs", {
-    data: data.runs.map((run) => [
-      run.method, run.setting, run.seed, run.outcome.replaceAll("_", " "), run.updates, ...run.scores, run.cause, run.id,
-    ]),
-    columns: [
-      { title: "Method" }, { title: "Setting" }, { title: "Seed", ...numeric },
-      { title: "Outcome" }, { title: "G updates", ...numeric },
-      ...data.scores.map((title) => ({ title, ...numeric })),
-      { title: "Cause", defaultContent: "" }, { title: "Run", visible: false },
-    ].map((column) => ({ ...column, render: window.DataTable.render.text() })),
+const numeric = { className: "dt-right", defaultContent: "" };
+const tabulate = (id, rows, columns, options) => {
+  const render = window.DataTable.render.text();
+  tables.push(new window.DataTable(id, {
+    data: rows,
+    columns: columns.map((column) => ({ ...column, render })),
     deferRender: true,
     pageLength: 25,
     order: [],
     layout: { topStart: "search", topEnd: { buttons: ["copy", "csv"] } },
+    ...options,
+  }));
+};
+if (window.DataTable && data.summary) {
+  const [method, score, ...numbers] = data.summary.columns;
+  tabulate("#all-scores", data.summary.rows, [
+    { title: method }, { title: score }, ...numbers.map((title) => ({ title, ...numeric })),
+  ]);
+}
+if (window.DataTable && data.runs.length) {
+  const rows = data.runs.map((run) => [
+    run.method, run.setting, run.seed, run.outcome.replaceAll("_", " "), run.updates, ...run.scores, run.cause, run.id,
+  ]);
+  const columns = [
+    { title: "Method" }, { title: "Setting" }, { title: "Seed", ...numeric },
+    { title: "Outcome" }, { title: "G updates", ...numeric },
+    ...data.scores.map((title) => ({ title, ...numeric })),
+    { title: "Cause", defaultContent: "" }, { title: "Run", visible: false },
+  ];
+  tabulate("#all-runs", rows, columns, {
     createdRow: (row, values) => {
       row.tabIndex = 0;
-      const open = () => show([values.at(-1)]);
-      opens(row, open);
+      opens(row, () => show([values.at(-1)]));
     },
   });
 }

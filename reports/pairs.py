@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Figure, Omitted
@@ -19,6 +17,7 @@ from lipbench.words import counted
 
 from ._draw import is_log, paper, plain
 from ._grid import number
+from ._heat import coloured
 
 _ROWS = 20
 _INCHES = 0.36
@@ -60,22 +59,8 @@ def _figure(
     side = _INCHES * len(order)
     drawing = paper(min(9.0, 0.9 + longest + side), min(7.2, 1.7 + longest + side))
     axes = drawing.add_subplot()
-    sns.heatmap(
-        shares,
-        ax=axes,
-        vmin=0,
-        vmax=1,
-        cmap="PuOr",
-        annot=np.array(texts),
-        fmt="",
-        annot_kws={"fontsize": 7},
-        square=True,
-        linewidths=0.8,
-        linecolor="#ffffff",
-        cbar_kws={"label": "share of pairs in which the row is better", "fraction": 0.05},
-    )
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", rotation=0)
+    label = "share of pairs in which the row is better"
+    coloured(axes, shares, pd.DataFrame(texts), label, "PuOr", (0, 1), square=True)
     axes.tick_params(axis="x", rotation=90)
     return Figure(
         "pairs",

@@ -63,6 +63,26 @@ def details(results: Results) -> dict[str, Any]:
     }
 
 
+_SUMMARY = {
+    "method": "Method", "score": "Score", "best": "Best", "median": "Median", "worst": "Worst",
+    "iqm": "Interquartile mean", "iqm_low": "95% from", "iqm_high": "to",
+    "iqr": "Interquartile range", "success": "Success", "settings_within": "Settings within 10%",
+    "area": "Area of the profile", "runs": "Runs", "missing": "Missing",
+}  # fmt: skip
+
+
+def summary(found: pd.DataFrame) -> dict[str, Any]:
+    """Return, as JSON, what each method comes to by each score, of the frame `robustness`."""
+    titled = found.assign(score=[SCORES[score].title for score in found["score"]])
+    return {
+        "columns": list(_SUMMARY.values()),
+        "rows": [
+            [value if isinstance(value, str) else _number(value, 4) for value in row]
+            for row in titled[list(_SUMMARY)].itertuples(index=False)
+        ],
+    }
+
+
 def script(value: object) -> str:
     """Return JSON that can stand in a script element, whatever its texts hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -73,14 +93,18 @@ def _text(value: Any) -> str | None:
     return None if value is None or pd.isna(value) else str(value)
 
 
-def _number(value: Any) -> float | str | None:
+def _number(value: Any, digits: int = 6) -> float | str | None:
     """Return a number as JSON has it; infinities are texts."""
     if value is None or pd.isna(value):
         return None
     number = float(value)
     if math.isinf(number):
         return "∞" if number > 0 else "-∞"
-    return int(number) if number.is_integer() and abs(number) < 1e15 else float(f"{number:.6g}")
+    return (
+        int(number)
+        if number.is_integer() and abs(number) < 1e15
+        else float(f"{number:.{digits}g}")
+    )
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

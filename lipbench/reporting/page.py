@@ -61,8 +61,12 @@ def compose(
         unconfirmed = results.runs.empty
         shown = [e for e in shown if e.reads == "trials" or not unconfirmed]
     with drawn(shown, results, processes) as found:
-        files = _tables(results)
-        known = details.details(results)
+        files = _of_runs(results)
+        known = details.details(results) | {"summary": None}
+        if not results.tuning:
+            summed = robustness(results)
+            files["robustness.csv"] = summed.to_csv(index=False).encode()
+            known["summary"] = details.summary(summed)
         sections = list(found)
     for section in sections:
         if clash := files.keys() & section.files.keys():
@@ -73,8 +77,8 @@ def compose(
     return files | {"index.html": _page(results, sections, known, refresh).encode()}
 
 
-def _tables(results: Results) -> dict[str, bytes]:
-    """Return the files that have all runs."""
+def _of_runs(results: Results) -> dict[str, bytes]:
+    """Return the files that have all runs, or all trials."""
     content = io.BytesIO()
     results.runs.to_parquet(content, index=False)
     files = {
@@ -82,8 +86,8 @@ def _tables(results: Results) -> dict[str, bytes]:
         "runs.parquet": content.getvalue(),
     }
     if results.tuning:
-        return files | {"trials.csv": results.trials.to_csv(index=False).encode()}
-    return files | {"robustness.csv": robustness(results).to_csv(index=False).encode()}
+        files["trials.csv"] = results.trials.to_csv(index=False).encode()
+    return files
 
 
 def _number(sections: Sequence[Section]) -> None:
@@ -119,6 +123,7 @@ def _page(
             for part in PARTS
             if (found := [s for s in sections if s.part == part and s.entries])
         },
+        made_by=_made_by(results),
         omitted=[(s.title, reason) for s in sections for reason in s.omitted],
         known=known,
         data=details.script(known),
@@ -182,6 +187,24 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("Precision", values("precision")),
         *([("Scored", f"moving average of G, decay {decay}")] if decay else []),
     ]
+
+
+_COMMANDS = 4  # that are written out: our choice
+
+
+def _made_by(results: Results) -> list[tuple[str, str]]:
+    """Return the machines, the software and the commands that made the runs, as far as known."""
+    made = results.provenance
+    software = [f"{name} {' and '.join(versions)}" for name, versions in made.versions.items()]
+    more = len(made.commands) - _COMMANDS
+    facts = {
+        "Machines": "; ".join(results.machines),
+        "Software": ", ".join(software),
+        "Revisions": ", ".join(results.revisions),
+        "Plugins": ", ".join(map(str, made.plugins)),
+        "Commands": "; ".join(made.commands[:_COMMANDS]) + (f"; {more} more" if more > 0 else ""),
+    }
+    return [(term, text) for term, text in facts.items() if text]
 
 
 def _search(tuning: Tuning) -> list[tuple[str, str]]:

@@ -90,6 +90,7 @@ def joined(folders: Mapping[str, Results]) -> Results:
             dataset=first.provenance.dataset if len(datasets) == 1 else None,
             versions={package: tuple(seen) for package, seen in versions.items()},
             plugins=_ordered(each.provenance.plugins for each in every),
+            commands=_ordered(each.provenance.commands for each in every),
         ),
         remarks=tuple(_remarks(folders)),
     )

@@ -130,6 +130,17 @@ def test_the_table_of_all_runs_is_searched_and_paged(opened):
     assert "loss_d is nan" in rows.first.inner_text()
 
 
+def test_the_table_of_all_scores_has_each_method_by_each_score_with_its_interval(opened):
+    page = opened()
+    heads = page.locator("#all-scores thead th").all_inner_texts()
+
+    page.locator("#scores input[type=search]").fill("FD (digits) SN")
+
+    (row,) = [r for r in column(page, "#all-scores", 1) if r == "SN"]
+    assert row == "SN"
+    assert "Interquartile mean" in " ".join(heads)
+
+
 def test_a_method_is_switched_off_in_tables_figures_and_among_the_runs(opened):
     page = opened()
     assert page.locator("#figure-1 [data-method='WGAN-GP']").first.is_visible()
