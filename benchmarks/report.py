@@ -117,8 +117,8 @@ class Memory(threading.Thread):
         self._stop_now = threading.Event()
 
     def run(self) -> None:
-        """Look every half second."""
-        while not self._stop_now.wait(0.5):
+        """Look every few seconds: each look walks through all pages."""
+        while not self._stop_now.wait(4.0):
             self.peak = max(self.peak, sum(map(_bytes, _descendants(str(os.getpid())))))
 
     def stop(self) -> float:

@@ -36,7 +36,7 @@ def load_audits(folder: str | Path) -> pd.DataFrame:
     `sigma_original` (before a reparametrization), `sigma_estimate` (that of the method itself),
     `sigma_operator`, `effective_rank`, `stable_rank`; of an activation `saturation` and `dead`.
     A number that an audit does not have has no row; of an update that was audited twice the newer
-    audit counts. docs/lipschitz.md has the definitions. Rows that cannot be read are left out,
+    audit counts. docs/audit.md has the definitions. Rows that cannot be read are left out,
     with a warning that names the file. Raises UserError where the folder holds no results.
     """
     suite = SuiteFolder(Path(folder))
