@@ -9,10 +9,12 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lipbench.errors import UserError
 from lipbench.reporting import booktabs, markdown, paper, svg
 from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Sentences, Shown, Table
 from lipbench.reporting.style import RC
@@ -42,7 +44,7 @@ def drawn(
 
     Processes are forked, since results can be as large as memory allows: where the system cannot
     (Windows), where it is not safe (macOS, several threads), or for 1, it is this process, when
-    the sections are asked for.
+    the sections are asked for. Raises UserError where one is killed.
     """
     forks = sys.platform == "linux" and threading.active_count() == 1
     if processes < 2 or len(exhibits) < 2 or not forks:
@@ -55,8 +57,14 @@ def drawn(
             initializer=_take,
             initargs=(exhibits, results),  # never pickled, since a fork has them
         )
-        with pool:
-            yield pool.map(_taken_section, range(len(exhibits)))
+        try:
+            with pool:
+                yield pool.map(_taken_section, range(len(exhibits)))
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process that drew the report was killed, as the system does where memory runs "
+                "out; an earlier report is untouched"
+            ) from error
 
 
 def section(exhibit: Exhibit, results: Results) -> Section:
