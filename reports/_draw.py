@@ -132,9 +132,16 @@ def log_x(axes: Axes, low: float, high: float) -> None:
 
 
 def legend(
-    drawing: Figure, results: Results, methods: Sequence[str], points: bool = False
+    drawing: Figure,
+    results: Results,
+    methods: Sequence[str],
+    points: bool = False,
+    width: float = math.inf,
 ) -> None:
-    """Name the methods below the drawing, by their pens: as lines, or as points."""
+    """Name the methods below the drawing, by their pens: as lines, or as points.
+
+    `width` are the inches that it must fit into, where the drawing is laid out narrower later.
+    """
     handles = [
         Line2D(
             [],
@@ -148,5 +155,5 @@ def legend(
     ]
     labels = [plain(method) for method in methods]
     entry = 0.55 + INCHES_A_LETTER * max(len(label) for label in labels)
-    columns = max(1, min(6, len(methods), int(drawing.get_figwidth() / entry)))
+    columns = max(1, min(6, len(methods), int(min(width, drawing.get_figwidth()) / entry)))
     drawing.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -25,7 +25,6 @@ def coloured(
     colours: str,
     limits: tuple[float, float],
     log: bool = False,
-    square: bool = False,
 ) -> None:
     """Draw a table as colours between two limits, with a text in each cell, and a scale beside it.
 
@@ -40,7 +39,6 @@ def coloured(
         annot=False if texts is None else np.array(texts),
         fmt="",
         annot_kws={"fontsize": 7},
-        square=square,
         linewidths=0.8,
         linecolor="#ffffff",
         cbar_kws={"label": label, "fraction": 0.05},

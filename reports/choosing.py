@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens, tag
+from lipbench.reporting.booktabs import COLUMN
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
 from lipbench.stats import expected_best, regret
@@ -84,7 +85,7 @@ def _figure(results: Results, about: Score, expected: Mapping[str, list[float]])
     axes.set_ylabel(plain(about.title))
     axes.grid(axis="y")
     sns.despine(ax=axes)
-    legend(drawing, results, order[:_LINES])
+    legend(drawing, results, order[:_LINES], width=COLUMN)
     return Figure(
         "best_of_k",
         f"The expected best {about.title} of as many settings, drawn at random from those of the "

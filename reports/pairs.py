@@ -59,8 +59,8 @@ def _figure(
     side = _INCHES * len(order)
     drawing = paper(min(9.0, 0.9 + longest + side), min(7.2, 1.7 + longest + side))
     axes = drawing.add_subplot()
-    label = "share of pairs in which the row is better"
-    coloured(axes, shares, pd.DataFrame(texts), label, "PuOr", (0, 1), square=True)
+    label = "share of pairs that the row wins"
+    coloured(axes, shares, pd.DataFrame(texts), label, "PuOr", (0, 1))
     axes.tick_params(axis="x", rotation=90)
     return Figure(
         "pairs",

@@ -9,6 +9,7 @@ import seaborn as sns
 
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Figure, Omitted, pens, tag
+from lipbench.reporting.booktabs import COLUMN
 from lipbench.results import Results
 from lipbench.results.robustness import profiled
 from lipbench.stats import FEWEST_SEEDS, Profile, area, tidy
@@ -66,10 +67,10 @@ def _figure(results: Results, about: Score, found: Mapping[str, Profile]) -> Fig
     if about.higher_is_better:
         axes.invert_xaxis()
     axes.set_xlabel(plain(about.title))
-    axes.set_ylabel("share of runs as good or better")
+    axes.set_ylabel("share of runs")
     axes.grid()
     sns.despine(ax=axes)
-    legend(drawing, results, order[:_LINES])
+    legend(drawing, results, order[:_LINES], width=COLUMN)
     return Figure(
         "profiles",
         f"Performance profiles: the share of each method's runs, over settings and seeds, whose "

@@ -9,11 +9,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from lipbench.data import DatasetInfo
 from lipbench.reporting import Exhibit, Figure, Table, exhibits
 from lipbench.reporting.page import compose
+from lipbench.reporting.paper import at_column_width
+from lipbench.reporting.style import RC
 from lipbench.results.provenance import Provenance
 
 PDFLATEX = shutil.which("pdflatex")
@@ -380,6 +383,33 @@ def test_pdflatex_compiles_every_exhibit_of_a_study(sketch, tuned, tmp_path):
         folder.mkdir()
 
         assert "undefined" not in compiled(compose(results, exhibits()), folder)
+
+
+@pytest.mark.parametrize("methods", [2, 6])
+def test_a_figure_as_wide_as_a_column_cuts_nothing_off(sketch, methods):
+    labels = ("none", "SN", "WGAN-GP", "weight clipping", "WN", "LayerNorm")[:methods]
+    for i, method in enumerate(labels):
+        for setting in "ACF":
+            for seed in range(3):
+                run = sketch.run(method, setting, 5.0 + i + seed, seed, cs_digits=2.0)
+                sketch.audit(run)
+    with matplotlib.rc_context(RC):
+        narrow = [
+            (shown.name, shown.drawing)
+            for exhibit in exhibits()
+            for shown in exhibit.show(sketch.results())
+            if isinstance(shown, Figure) and shown.column
+        ]
+        for name, drawing in narrow:
+            at_column_width(drawing, drawing.get_layout_engine())
+            drawing.draw_without_rendering()
+            box, (width, height) = drawing.get_tightbbox(), drawing.get_size_inches()
+
+            assert width <= 3.25 + 1e-9
+            assert min(box.x0, box.y0) > -0.02, (name, box.extents)
+            assert box.x1 < width + 0.02, (name, box.extents)
+            assert box.y1 < height + 0.02, (name, box.extents)
+    assert len(narrow) > 4
 
 
 def compiled(files, folder: Path) -> str:
