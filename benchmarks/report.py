@@ -73,7 +73,7 @@ def written(folder: Path, name: str, methods: Sequence[str], seeds: int, audits:
 
 
 def simulate(folder: Path, runs: int, audits: int) -> SuiteFolder:
-    """Make a results folder of so many runs by copying one that is trained first."""
+    """Make a results folder: copies of one trained run, with other numbers."""
     one = written(folder, "one", ["spectral_norm"], 1, audits)
     command("run", one, "--runs-dir", folder, "--workers", "1")
     (trained,) = SuiteFolder(folder / "one").folders().values()

@@ -1,4 +1,4 @@
-"""Let exhibits show what they have, as the page, a paper and the report's folder take it."""
+"""The sections of a report: each exhibit's entries of the page, files and LaTeX chapter."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def drawn(
 
 
 def section(exhibit: Exhibit, results: Results) -> Section:
-    """Return what an exhibit shows; raise ValueError where two of its results write one file."""
+    """Return an exhibit's section; raise ValueError where two of its results share a file name."""
     import matplotlib
 
     made = Section(exhibit.title, exhibit.part, chapter=paper.Section(exhibit.title))

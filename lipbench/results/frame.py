@@ -74,7 +74,7 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
 
 
 def runs(suite: SuiteFolder, plan: Plan, protocol: str | Protocol | None = None) -> pd.DataFrame:
-    """Return what `load_runs` does, of a plan that was read already."""
+    """Return the frame of `load_runs` from an open folder and its plan."""
     folders, statuses = suite.folders(), suite.statuses()
     used = _protocol(protocol, plan, folders.values())
     by = used.id if protocol else None
@@ -113,7 +113,7 @@ def load_trials(folder: str | Path) -> pd.DataFrame:
 
 
 def trials(suite: SuiteFolder, plan: Plan) -> pd.DataFrame:
-    """Return what `load_trials` does, of a plan that was read already."""
+    """Return the frame of `load_trials` from an open folder and its plan."""
     if plan.tuning is None:
         raise UserError(f"{suite.path} holds a suite's results and no study's: it has no trials")
     folders, statuses = suite.folders(), suite.statuses()
@@ -146,7 +146,7 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
 
 
 def curves(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """Return what `load_curves` does, of given folders."""
+    """Return the frame of `load_curves` from run folders."""
     rows = [
         (run.path.name, update, name, float(value))  # 'nan' and 'inf' are stored as text
         for run in folders

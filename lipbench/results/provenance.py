@@ -28,7 +28,7 @@ def of(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Provenance:
     commands: dict[str, None] = {}
     for session in sessions:
         if command := session.get("command"):
-            commands[_shell(list(map(str, command)))] = None
+            commands[_shell(command)] = None
         for package, version in session.get("versions", {}).items():
             versions.setdefault(package, {})[str(version)] = None
     return Provenance(
