@@ -40,11 +40,15 @@ def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ())
     about = precise(results, score)
     found = cells(results, score)
     by_setting = {s: {m: found[m, s] for m in results.methods} for s in results.settings}
-    verdicts = {s: _verdict(results, about, s) for s in results.settings}
+    tables = {
+        each.name: tidy(results.runs, each.name, each.higher_is_better)
+        for each in (about, SCORES[results.primary])
+    }
+    verdicts = {s: _verdict(results, about, tables, s) for s in results.settings}
     columns = [_setting(s, column, about, verdicts[s]) for s, column in by_setting.items()]
     rows = {m: [found[m, s] for s in results.settings] for m in results.methods}
     if "median" in summaries:
-        verdicts["median"] = _verdict(results, about)
+        verdicts["median"] = _verdict(results, about, tables)
     columns += [_summary(t, rows, about, verdicts.get(t, _NO_VERDICT)) for t in summaries]
     shown = [(Shown(m), *[column.shown[m] for column in columns]) for m in results.methods]
     raw = [{"method": m} | {c.title: c.values[m] for c in columns} for m in results.methods]
@@ -73,28 +77,29 @@ def grid(results: Results, score: str, name: str, summaries: Sequence[str] = ())
 _NO_VERDICT = Verdict(())
 
 
-def _verdict(results: Results, about: Score, setting: str | None = None) -> Verdict:
+def _verdict(
+    results: Results, about: Score, tables: Mapping[str, pd.DataFrame], setting: str | None = None
+) -> Verdict:
     """Return who may be called the best at a setting, or over all of them.
 
     By a score that rewards what it should not, only methods that nothing is better than by the
-    primary score.
+    primary score. `tables` are the runs as `tidy` returns them, by both.
     """
-    verdict = _best(results, about, setting)
+
+    def by(score: Score) -> Verdict:
+        table, worst = tables[score.name], worst_possible(score)
+        if setting is None:
+            return overall(table, results.methods, worst)
+        at = table[table["setting"].eq(setting)]
+        return winners(at, results.methods, is_log(score), worst)
+
+    verdict = by(about)
     primary = SCORES[results.primary]
     if not about.rewards or about == primary or not verdict.best:
         return verdict
-    sound = _best(results, primary, setting)
-    both = tuple(method for method in verdict.best if method in sound.best)
-    title = primary.title
-    return Verdict(both, "" if both else f"nobody who is the best is so by {title} too")
-
-
-def _best(results: Results, about: Score, setting: str | None) -> Verdict:
-    table = tidy(results.runs, about.name, about.higher_is_better)
-    worst = worst_possible(about)
-    if setting is None:
-        return overall(table, results.methods, worst)
-    return winners(table[table["setting"] == setting], results.methods, is_log(about), worst)
+    sound = by(primary).best
+    both = tuple(method for method in verdict.best if method in sound)
+    return Verdict(both, "" if both else f"nobody who is the best is so by {primary.title} too")
 
 
 def worst_possible(about: Score) -> float:

@@ -15,6 +15,9 @@ from lipbench.results.cells import Cell, cells, floor
 from ._draw import INCHES_A_LETTER, WIDTH, paper, plain, score_axis, tint
 
 _BARS_IN_A_ROW = 36
+_DOTS = (
+    2000  # in a figure; more are drawn as pixels: a browser draws each as an element of its own
+)
 
 
 class Bars(Exhibit):
@@ -55,7 +58,8 @@ def _bars(results: Results, score: str, found: Mapping[tuple[str, str], Cell]) -
         methods = results.methods[row * per_row : (row + 1) * per_row]
         for i, method in enumerate(methods):
             cells_of = {s: found[method, s] for s in results.settings}
-            _group(axes, i, cells_of, pens(results.methods)[method].colour)
+            colour = pens(results.methods)[method].colour
+            _group(axes, i, cells_of, colour, rasterized=len(shown) > _DOTS)
         axes.set_xlim(-0.55, per_row - 0.45)
         axes.set_ylabel(plain(about.title))
         _ticks(axes, results, methods, 90 if upright else 0)
@@ -90,7 +94,9 @@ def _limits(values: Sequence[float], log: bool) -> tuple[float, float]:
     return (low - margin if low < 0 else 0.0), high + margin
 
 
-def _group(axes: Axes, x: int, row: Mapping[str, Cell], colour: str) -> None:
+def _group(
+    axes: Axes, x: int, row: Mapping[str, Cell], colour: str, rasterized: bool = False
+) -> None:
     """Draw one method's bars, a lighter one for each further setting."""
     width = 0.86 / len(row)
     for i, cell in enumerate(row.values()):
@@ -123,7 +129,10 @@ def _group(axes: Axes, x: int, row: Mapping[str, Cell], colour: str) -> None:
             _words(axes, centre, words)
         if cell.runs > 1:
             seeds = [centre] * len(cell.finite)
-            axes.plot(seeds, cell.finite, "o", color="#222222", markersize=2, markeredgewidth=0)
+            (dots,) = axes.plot(
+                seeds, cell.finite, "o", color="#222222", markersize=2, markeredgewidth=0
+            )
+            dots.set_rasterized(rasterized)
 
 
 def _words(axes: Axes, x: float, words: str) -> None:

@@ -16,6 +16,7 @@ from lipbench.results import Results
 
 from ._draw import LARGEST, WIDTH, groups, legend, paper, plain, score_axis
 
+_PLACE = ["setting", "method", "outcome"]
 _POINTS = 80  # drawn in a curve; the median of the updates between them
 _TRAINING = {
     "loss_d": "D's loss",
@@ -34,7 +35,8 @@ class Curves(Exhibit):
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
         curves = results.curves.astype({"update": float, "value": float})
-        curves = curves.merge(results.runs[["run_id", "method", "setting", "outcome"]])
+        curves = curves.merge(results.runs[["run_id", *_PLACE]])
+        curves = curves.astype(dict.fromkeys(("run_id", *_PLACE), "category"))
         for score in results.protocol.selection.scores:
             of_score = curves[
                 (curves["name"] == f"{score}_selection") & (curves["value"].abs() < LARGEST)
@@ -63,12 +65,13 @@ def _of(methods: tuple[str, ...], curves: pd.DataFrame) -> pd.DataFrame:
 
 def _score(results: Results, score: str, curves: pd.DataFrame, number: str) -> Figure:
     about = SCORES[score]
-    curves = _thinned(curves)
+    thinned = _thinned(curves)
+    lines = _lines(thinned)
     columns = min(3, len(results.settings))
     rows = math.ceil(len(results.settings) / columns)
     drawing = paper(0.5 + 1.9 * rows, WIDTH if columns > 1 else 4.6)
     grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    score_axis(grid[0, 0], about, curves["value"])
+    score_axis(grid[0, 0], about, thinned["value"])
     for i, axes in enumerate(grid.flat):
         if i >= len(results.settings):
             axes.set_visible(False)
@@ -76,19 +79,19 @@ def _score(results: Results, score: str, curves: pd.DataFrame, number: str) -> F
         setting = results.settings[i]
         axes.set_title(plain(setting), fontweight="bold")
         axes.grid()
-        _lines(axes, results, curves[curves["setting"] == setting])
+        _draw(axes, results, setting, lines, thinned)
         axes.tick_params(labelbottom=i + columns >= len(results.settings), labelleft=True)
         if i + columns >= len(results.settings):
             axes.set_xlabel("generator updates")
     for axes in grid[:, 0]:
         axes.set_ylabel(plain(about.title))
-    legend(drawing, results, _present(results, curves))
+    legend(drawing, results, _present(results, thinned))
     note = (
         "These scores choose the best checkpoint: other latents and other real images than those "
         "of the tables."
     )
     caption = f"Learning curves at each setting: {about.title}."
-    return Figure(f"learning_{score}{number}", caption, drawing, (_told_of_lines(curves), note))
+    return Figure(f"learning_{score}{number}", caption, drawing, (_told_of_lines(thinned), note))
 
 
 def _told_of_lines(curves: pd.DataFrame) -> str:
@@ -106,10 +109,11 @@ def _training(results: Results, curves: dict[str, pd.DataFrame], number: str) ->
     grid = drawing.subplots(len(curves), columns, sharex=True, sharey="row", squeeze=False)
     for row, (name, of_name) in zip(grid, curves.items(), strict=True):
         thinned = _thinned(of_name)
+        lines = _lines(thinned)
         low, high = of_name["value"].quantile([0.005, 0.995]) if len(of_name) else (0.0, 1.0)
         for axes, setting in zip(row, results.settings, strict=True):
             axes.grid()
-            _lines(axes, results, thinned[thinned["setting"] == setting])
+            _draw(axes, results, setting, lines, thinned)
         if max(-low, high) > 50:
             row[0].set_yscale("symlog", linthresh=1)
         margin = 0.08 * (high - low) or 1.0
@@ -142,22 +146,31 @@ def _present(results: Results, curves: pd.DataFrame) -> list[str]:
 def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
     """Return each run's curve with at most _POINTS points, numbered by `bin`: medians."""
     updates, place = np.unique(curves["update"], return_inverse=True)
-    bins = pd.Series(place * min(_POINTS, len(updates)) // len(updates), curves.index, name="bin")
-    keys = [curves["setting"], curves["method"], curves["run_id"], curves["outcome"], bins]
-    return curves[["update", "value"]].groupby(keys).median().reset_index()
+    bins = place * min(_POINTS, len(updates)) // max(1, len(updates))
+    runs = curves.assign(bin=bins).groupby([*_PLACE, "run_id", "bin"], observed=True)
+    return runs[["update", "value"]].median().reset_index()
 
 
-def _lines(axes: Axes, results: Results, curves: pd.DataFrame) -> None:
+def _lines(thinned: pd.DataFrame) -> pd.DataFrame:
+    """Return what is drawn of each method at each setting: medians over seeds, and the ranges."""
+    points = thinned.groupby(["setting", "method", "bin"], observed=True)
+    numbers = points["value"].agg(["median", "min", "max"])
+    return numbers.assign(update=points["update"].median()).reset_index()
+
+
+def _draw(
+    axes: Axes, results: Results, setting: str, lines: pd.DataFrame, thinned: pd.DataFrame
+) -> None:
     """Draw each method's median over seeds, the range as a band, and where runs diverged."""
-    for method in _present(results, curves):
+    diverged = thinned[thinned["setting"].eq(setting) & thinned["outcome"].eq("diverged")]
+    ends = diverged.drop_duplicates(["method", "run_id"], keep="last")
+    lines = lines[lines["setting"].eq(setting)]
+    for method in _present(results, lines):
         pen = pens(results.methods)[method]
-        runs = curves[curves["method"] == method]
-        bins = runs.groupby("bin")
-        x, median = bins["update"].median(), bins["value"].median()
-        axes.plot(x, median, color=pen.colour, linestyle=pen.dash)
-        if runs["run_id"].nunique() > 1:
-            low, high = bins["value"].min(), bins["value"].max()
-            axes.fill_between(x, low, high, color=pen.colour, alpha=0.15, linewidth=0)
-        diverged = runs[runs["outcome"] == "diverged"]
-        ends = diverged.drop_duplicates("run_id", keep="last")
-        axes.plot(ends["update"], ends["value"], "x", color=pen.colour, markersize=5)
+        own = lines[lines["method"].eq(method)]
+        axes.plot(own["update"], own["median"], color=pen.colour, linestyle=pen.dash)
+        if (own["min"] < own["max"]).any():
+            band = own["update"], own["min"], own["max"]
+            axes.fill_between(*band, color=pen.colour, alpha=0.15, linewidth=0)
+        lost = ends[ends["method"].eq(method)]
+        axes.plot(lost["update"], lost["value"], "x", color=pen.colour, markersize=5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import multiprocessing
 import sys
 import threading
@@ -12,16 +11,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lipbench.errors import UserError
-from lipbench.reporting import booktabs, markdown, paper, svg
+from lipbench.reporting import booktabs, files, markdown, paper, svg
 from lipbench.reporting.exhibit import Exhibit, Figure, Omitted, Sentences, Shown, Table
 from lipbench.reporting.style import RC
 from lipbench.results.results import Results
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass
@@ -91,11 +87,11 @@ def section(exhibit: Exhibit, results: Results) -> Section:
 
 
 def _add(
-    made: Section, result: Table | Figure, entry: dict[str, Any], files: dict[str, bytes]
+    made: Section, result: Table | Figure, entry: dict[str, Any], written: dict[str, bytes]
 ) -> None:
-    if clash := made.files.keys() & files.keys():
+    if clash := made.files.keys() & written.keys():
         raise ValueError(f"{made.title}: a second result writes {sorted(clash)}")
-    made.files |= files
+    made.files |= written
     common = {
         "kind": type(result).__name__,
         "caption": result.caption,
@@ -122,8 +118,7 @@ def _table(table: Table) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Picture]:
     drawing = figure.drawing
-    png = io.BytesIO()
-    drawing.savefig(png, format="png", metadata={"Software": None})
+    pixels = files.png(drawing)
     engine = drawing.get_layout_engine()
     drawing.set_layout_engine("none")  # it is laid out now
     vector = svg.svg(drawing, figure.name)
@@ -136,18 +131,12 @@ def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Pic
     stem = f"figures/{figure.name}"
     if figure.column:
         paper.at_column_width(drawing, engine)
-    pdf = _pdf(drawing)
-    files = {f"{stem}.png": png.getvalue(), f"{stem}.svg": vector.encode(), f"{stem}.pdf": pdf}
+    pdf = files.pdf(drawing)
+    written = {f"{stem}.png": pixels, f"{stem}.svg": vector.encode(), f"{stem}.pdf": pdf}
     if figure.raw is not None:
-        files[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
+        written[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
     size = map(float, drawing.get_size_inches())
-    return entry, files, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
-
-
-def _pdf(drawing: Drawing) -> bytes:
-    content = io.BytesIO()
-    drawing.savefig(content, format="pdf", metadata={"CreationDate": None})
-    return content.getvalue()
+    return entry, written, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
 
 
 @contextmanager

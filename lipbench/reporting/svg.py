@@ -7,11 +7,12 @@ screen readers read. Black and grey become `currentColor`, and white the page's 
 
 from __future__ import annotations
 
-import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from lipbench.reporting import files
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -45,11 +46,10 @@ def svg(drawing: Drawing, prefix: str) -> str:
     for artist in _tagged(drawing):
         artist.set_gid(f"{_TAG}{len(tags)}")
         tags.append(artist.lipbench_tag)
-    content = io.BytesIO()
-    drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format")))
+    content = files.svg(drawing)
     for artist in _tagged(drawing):
         artist.set_gid(_TAG)
-    root = ET.fromstring(content.getvalue())
+    root = ET.fromstring(content)
     for name in ("metadata", "title"):
         for element in root.findall(f"{{{_SVG}}}{name}"):
             root.remove(element)

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -99,26 +99,53 @@ def cells(results: Results, score: str) -> dict[tuple[str, str], Cell]:
     higher_is_better = SCORES[score].higher_is_better
     empty = Cell(higher_is_better=higher_is_better)
     found = {(m, s): empty for m in results.methods for s in results.settings}
-    for (method, setting), runs in results.runs.groupby(["method", "setting"], sort=False):
-        runs = runs.sort_values("seed")
-        completed = runs[runs["outcome"] == "completed"]
-        known = numbers(completed, score).dropna()
+    for place, runs in _places(results, score).items():
+        completed = [run for run in runs if run.outcome == "completed"]
+        known = [run for run in completed if not math.isnan(run.score)]
+        diverged = sum(run.outcome == "diverged" for run in runs)
+        undefined = sum(run.scored and math.isnan(run.score) for run in completed)
         # Infinity in the good direction is no good score: it is none that can be computed.
-        values = tuple(v if math.isfinite(v) else empty.worst_possible for v in known)
-        lost = completed.loc[known.index, "collapsed"] if "collapsed" in completed else known * 0
-        diverged = int((runs["outcome"] == "diverged").sum())
-        scored = completed[results.protocol.primary].notna()  # whatever is ranked by
-        undefined = int((scored & completed[score].isna()).sum())
-        found[str(method), str(setting)] = Cell(
-            values=values,
-            collapsed=tuple(not pd.isna(c) and bool(c) for c in lost),
+        found[place] = Cell(
+            values=tuple(
+                r.score if math.isfinite(r.score) else empty.worst_possible for r in known
+            ),
+            collapsed=tuple(run.collapsed for run in known),
             diverged=diverged,
-            missing=len(runs) - len(values) - diverged - undefined,
+            missing=len(runs) - len(known) - diverged - undefined,
             undefined=undefined,
-            seeds=frozenset(int(seed) for seed in runs["seed"]),
+            seeds=frozenset(run.seed for run in runs),
             higher_is_better=higher_is_better,
-            run_ids=tuple(map(str, runs["run_id"])),
+            run_ids=tuple(run.run_id for run in runs),
         )
+    return found
+
+
+class _Run(NamedTuple):
+    """What a cell asks of a run."""
+
+    run_id: str
+    seed: int
+    outcome: str
+    score: float
+    scored: bool  # by the protocol's primary score, whatever is ranked by
+    collapsed: bool
+
+
+def _places(results: Results, score: str) -> dict[tuple[str, str], list[_Run]]:
+    """Return the runs of each method and setting that has some, in the order of their seeds."""
+    runs = results.runs.sort_values("seed", kind="stable")
+    lost = runs["collapsed"] if "collapsed" in runs else pd.Series(False, runs.index)
+    columns = (
+        runs["run_id"].astype(str),
+        runs["seed"].astype(int),
+        runs["outcome"],
+        numbers(runs, score),
+        numbers(runs, results.protocol.primary).notna(),
+        lost.fillna(False).astype(bool),
+    )
+    found: dict[tuple[str, str], list[_Run]] = {}
+    for method, setting, *known in zip(runs["method"], runs["setting"], *columns, strict=True):
+        found.setdefault((method, setting), []).append(_Run(*known))
     return found
 
 

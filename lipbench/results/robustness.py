@@ -14,7 +14,6 @@ from lipbench.results.results import Results
 from lipbench.stats import Interval, Profile, area, interquartile_mean, profile, stratified, tidy
 from lipbench.stats import robustness as summarised
 from lipbench.stats.summaries import quantile
-from lipbench.stats.tidy import matrix
 
 _LEVELS = 200  # of a profile
 
@@ -114,7 +113,9 @@ def by_robustness(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
 
 
 def _strata(table: pd.DataFrame, method: str) -> list[np.ndarray]:
-    return [row.dropna().to_numpy() for _, row in matrix(table, method).iterrows()]
+    """Return the known losses of each of a method's settings, in the order of the table."""
+    own = table[table["method"].eq(method)]
+    return [losses.dropna().to_numpy() for _, losses in own.groupby("setting", sort=False)["loss"]]
 
 
 def _seed(method: str) -> int:

@@ -34,14 +34,6 @@ def tidy(runs: pd.DataFrame, score: str, higher_is_better: bool) -> pd.DataFrame
     return table.reset_index(drop=True)
 
 
-def matrix(table: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return a method's losses, settings by seeds; NaN where there is none."""
-    own = table[table["method"].eq(method)]
-    return own.pivot_table(
-        index="setting", columns="seed", values="loss", aggfunc="first", dropna=False, sort=False
-    )
-
-
 def seeds_of(table: pd.DataFrame) -> int:
     """Return with how many seeds the least repeated method has results; 0 without any."""
     ended = table[table["ended"]]

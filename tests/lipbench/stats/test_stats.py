@@ -9,7 +9,6 @@ from scipy import stats as scipy_stats
 
 from lipbench import stats
 from lipbench.stats import summaries
-from lipbench.stats.tidy import matrix
 
 INF = math.inf
 
@@ -298,14 +297,6 @@ def test_students_interval_is_scipys():
 def test_infinities_go_through_an_interval():
     found = stats.stratified(stats.interquartile_mean, [[1.0, 2.0, INF], [1.0, 2.0, INF]], 0)
     assert 1 <= found.low < found.high == INF
-
-
-def test_a_matrix_has_settings_by_seeds(made):
-    table = made({("SN", "B"): [1.0, "failed"], ("SN", "A"): [3.0, "diverged"]})
-    found = matrix(table, "SN")
-    assert found.index.tolist() == ["B", "A"]
-    assert found.to_numpy().tolist()[1] == [3.0, INF]
-    assert math.isnan(found.to_numpy()[0, 1])
 
 
 @pytest.mark.parametrize(("settings", "seeds"), [(1, 3), (1, 5), (3, 3), (3, 5)])
