@@ -60,7 +60,7 @@ def show_grid(
         table.add_row(method, *(columns[setting][method] for setting in shown))
     show(table)
     if any(_BEST in columns[setting][method] for setting in shown for method in rows):
-        say(f"{_BEST} the best at its setting")
+        say(f"{_BEST} the best median at its setting; `lipbench report` says if it is by chance")
     if left := len(methods) - len(rows):
         say(f"{counted(left, 'more method')} {are(left)} not shown: these "
             "have the best medians over settings")  # fmt: skip
@@ -90,11 +90,11 @@ def show_confirmed(folder: Path, plan: Plan) -> None:
     show(table)
 
 
-def called_best(column: Mapping[str, Cell], about: Score) -> set[str]:
-    """Return the methods of one setting that may be called the best; often there is none.
+def best_medians(column: Mapping[str, Cell], about: Score) -> set[str]:
+    """Return the methods with the best median at one setting; often there is none.
 
-    All rules on that are here: cells that are incomplete or of other seeds have no winner, and
-    neither have medians that are printed as the same.
+    Cells that are incomplete or of other seeds cannot be compared, nor can medians that are
+    printed as the same. Whether a difference is called at 95%, `stats.winners` says.
     """
     planned = {method: cell for method, cell in column.items() if cell.runs}
     if len(planned) < 2 or not balanced(planned.values()):
@@ -124,7 +124,7 @@ def _results(
 
 
 def _column(column: Mapping[str, Cell], about: Score, usual: int) -> dict[str, str]:
-    best = called_best(column, about)
+    best = best_medians(column, about)
     return {
         method: _entry(cell, about, usual) + (_BEST if method in best else "")
         for method, cell in column.items()

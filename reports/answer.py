@@ -44,11 +44,13 @@ def _caveats(results: Results) -> Iterator[str]:
         )
     )
     data = ", ".join(map(str, runs["dataset"].unique()))
-    told = f"{size} on {data}, {updates:,} generator updates"
+    fewest = int(runs["planned_updates"].min())
+    told = f"{size} on {data}, {_range(fewest, updates)} generator updates"
     if updates < _PAPERS_UPDATES:
+        share = f"{'at most ' if fewest < updates else ''}{_share(updates)}"
         told += (
-            f": {_share(updates)} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018), too short "
-            "to rank methods as they do"
+            f": {share} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018), too short to rank "
+            "methods as they do"
         )
     yield f"{told}."
     lost = runs["outcome"].value_counts()
@@ -68,6 +70,10 @@ def _caveats(results: Results) -> Iterator[str]:
             f"{few} cannot tell a method's effect from chance: no interval and no winner is "
             f"given, which takes {FEWEST_SEEDS}."
         )
+
+
+def _range(low: int, high: int) -> str:
+    return f"{high:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _share(updates: int) -> str:

@@ -154,7 +154,7 @@ def _thinned(curves: pd.DataFrame) -> pd.DataFrame:
 def _lines(thinned: pd.DataFrame) -> pd.DataFrame:
     """Return what is drawn of each method at each setting: medians over seeds, and the ranges."""
     points = thinned.groupby(["setting", "method", "bin"], observed=True)
-    numbers = points["value"].agg(["median", "min", "max"])
+    numbers = points["value"].agg(["median", "min", "max", "size"])
     return numbers.assign(update=points["update"].median()).reset_index()
 
 
@@ -169,7 +169,7 @@ def _draw(
         pen = pens(results.methods)[method]
         own = lines[lines["method"].eq(method)]
         axes.plot(own["update"], own["median"], color=pen.colour, linestyle=pen.dash)
-        if (own["min"] < own["max"]).any():
+        if own["size"].max() > 1:
             band = own["update"], own["min"], own["max"]
             axes.fill_between(*band, color=pen.colour, alpha=0.15, linewidth=0)
         lost = ends[ends["method"].eq(method)]

@@ -152,7 +152,8 @@ def _remarks(folders: Mapping[str, Results]) -> Iterator[str]:
     for column, called in _SAME.items():
         if told := _differing({n: _values(each, column) for n, each in folders.items()}):
             yield f"They differ in {called}, so not in methods alone: {told}."
-    if told := _differing({n: ", ".join(each.revisions) for n, each in folders.items()}):
+    code = {n: [revision[:12] for revision in each.revisions] for n, each in folders.items()}
+    if told := _differing({name: ", ".join(revisions) for name, revisions in code.items()}):
         yield f"Revisions of lipbench: {told}."
 
 

@@ -49,7 +49,7 @@ def winners(
     or where scores say nothing: all are equal, or the best is `worst`, the end of the range.
     """
     wide = _wide(table, methods, ["seed"])
-    if reason := _not_comparable(wide):
+    if reason := _not_comparable(wide, table):
         return Verdict((), reason)
     sound = wide.loc[:, np.isfinite(wide.to_numpy()).all(axis=0)]
     if sound.shape[1] < 1:
@@ -73,7 +73,7 @@ def overall(table: pd.DataFrame, methods: Sequence[str], worst: float = math.inf
     where `winners` gives none.
     """
     wide = _wide(table, methods, ["setting", "seed"])
-    if reason := _not_comparable(wide):
+    if reason := _not_comparable(wide, table):
         return Verdict((), reason)
     medians = {method: quantile(wide[method], 0.5) for method in methods}
     first = min(methods, key=lambda method: (medians[method], quantile(wide[method], 0.75)))
@@ -96,16 +96,21 @@ def _wide(table: pd.DataFrame, methods: Sequence[str], blocks: list[str]) -> pd.
     return wide.loc[wide.index.isin(planned.index)]
 
 
-def _not_comparable(wide: pd.DataFrame) -> str:
+def _not_comparable(wide: pd.DataFrame, table: pd.DataFrame) -> str:
     """Return why losses, blocks by methods, have no winner; empty where they may have one."""
     seeds = wide.index.get_level_values("seed").nunique()
     if wide.shape[1] < 2:
         return "there is one method"
-    missing = int(wide.isna().to_numpy().sum())
+    known = table.groupby("method")["loss"].count()  # NaN is no value
+    planned = table.groupby("method").size()
+    missing = int((planned - known).sum())
     if missing:
         return (
-            f"{counted(missing, 'run')} of {wide.size:,} {'is' if missing == 1 else 'are'} missing"
+            f"{counted(missing, 'run')} of {planned.sum():,} {'is' if missing == 1 else 'are'} "
+            "missing"
         )
+    if wide.isna().to_numpy().any():
+        return "not every method has the same settings and seeds"
     if seeds < FEWEST_SEEDS:
         few = "one seed" if seeds == 1 else f"{seeds} seeds"
         return f"{few} cannot tell a difference from chance"

@@ -9,7 +9,7 @@ import pytest
 from lipbench import score_table
 from lipbench.protocols import SCORES
 from lipbench.results.cells import Cell
-from lipbench.score_table import MOST_METHODS, called_best, show_grid
+from lipbench.score_table import MOST_METHODS, best_medians, show_grid
 
 FD = SCORES["fd_digits"]
 MODES = SCORES["modes_covered_digits"]
@@ -46,21 +46,21 @@ def test_an_entry_is_the_median_with_what_it_hides_and_the_best_is_marked(lines)
         "SN      120.00*               90.00 (1 diverged)",
         "WC      210.00                50.00 (1 of 3 seeds)",
         "WN      260.00 (1 collapsed)  -",
-        "* the best at its setting",
+        "* the best median at its setting; `lipbench report` says if it is by chance",
     ]
 
 
 def test_no_best_is_called_of_cells_that_cannot_be_compared():
     good, other = cell(100, 110, 120), cell(200, 210, 220)
-    assert called_best({"a": good, "b": other}, FD) == {"a"}
-    assert called_best({"a": good, "b": cell(90, missing=2)}, FD) == set()
-    assert called_best({"a": good, "b": Cell((200, 210, 220), seeds=frozenset({3, 4, 5}))}, FD) \
+    assert best_medians({"a": good, "b": other}, FD) == {"a"}
+    assert best_medians({"a": good, "b": cell(90, missing=2)}, FD) == set()
+    assert best_medians({"a": good, "b": Cell((200, 210, 220), seeds=frozenset({3, 4, 5}))}, FD) \
         == set()  # fmt: skip
-    assert called_best({"a": good}, FD) == set()
-    assert called_best({"a": good, "b": good}, FD) == set()
-    assert called_best({"a": cell(diverged=3), "b": cell(diverged=3)}, FD) == set()
+    assert best_medians({"a": good}, FD) == set()
+    assert best_medians({"a": good, "b": good}, FD) == set()
+    assert best_medians({"a": cell(diverged=3), "b": cell(diverged=3)}, FD) == set()
     lost = cell(1, 2, 3, collapsed=(True, True, True))
-    assert called_best({"a": good, "b": lost, "c": other}, FD) == {"a"}
+    assert best_medians({"a": good, "b": lost, "c": other}, FD) == {"a"}
 
 
 def test_a_higher_score_is_better_where_the_score_says_so(lines):

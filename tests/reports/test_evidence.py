@@ -323,6 +323,19 @@ def test_what_folders_differ_in_is_said_first(sketch, three, exhibit):
     )
     (answer,) = exhibit("answer").show(both)
     assert answer.texts[:2] == both.remarks
+    size = (
+        "6 methods x 2 settings x 2 seeds on digits, 2,000 to 4,000 generator updates: at most 4%"
+    )
+    assert answer.texts[2].startswith(size)
+
+
+def test_places_that_a_folder_does_not_have_are_not_missing_runs(three, exhibit):
+    runs = three.runs[three.runs["setting"].eq("A")]
+    fewer = type(three)(**{**vars(three), "runs": runs, "settings": ("A",)})
+    (answer,) = exhibit("answer").show(joined({"all": three, "fewer": fewer}))
+    told = " ".join(answer.texts)
+    assert "not every method has the same settings and seeds" in told
+    assert "missing" not in told
 
 
 def test_a_setting_of_other_values_is_another_setting(three):
