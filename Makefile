@@ -22,8 +22,8 @@ test: lint
 
 # The tests that kill, damage and fuzz, with 20 times as many random cases as `make test` has.
 soak: setup
-	$(BIN)/python -m pytest -q -s --soak 20 tests/lipbench/test_fuzz.py \
-	  tests/lipbench/test_damage.py tests/lipbench/test_checkpoints.py tests/lipbench/test_cli.py \
+	$(BIN)/python -m pytest -q -s --soak 20 tests/lipbench/cli \
+	  tests/lipbench/runs \
 	  -k "fuzz or damage or checkpoints or killed"
 
 lint: setup

@@ -20,11 +20,13 @@ import torch
 from torch.nn.utils import parametrizations
 
 from benchmarks.train_step import BATCH, spec, textbook_step
-from lipbench import clock, cost, resolve, training
-from lipbench.cost import Case
+from lipbench.cost import side_by_side, timing
+from lipbench.cost.side_by_side import Case
 from lipbench.data import Split
+from lipbench.planning import resolve
+from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec
 from lipbench.plugins import Registry
-from lipbench.spec import LossSpec, MethodSpec, RunSpec
+from lipbench.training import loop
 
 
 def case(name: str, registry: Registry, width: float, precision: str) -> Case:
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", help="[default: all that are installed]")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", default="float32", choices=training.DTYPES)
+    parser.add_argument("--precision", default="float32", choices=loop.DTYPES)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
@@ -60,11 +62,11 @@ def main() -> None:
         case(name, registry, given.width, given.precision)
         for name in dict.fromkeys(["none", *chosen])
     ]
-    rows = cost.rows(list(cost.measure(cases, registry, device, given.rounds)))
+    rows = side_by_side.rows(list(side_by_side.measure(cases, registry, device, given.rounds)))
     print(
         f"{device}, {given.threads} threads, width {given.width:g}, {given.precision}, "
         f"batches of {BATCH}, {given.rounds} rounds; "
-        f"none: {1e3 * median(rows[0].seconds_per_100_updates) / cost.UPDATES:.0f} ms"
+        f"none: {1e3 * median(rows[0].seconds_per_100_updates) / side_by_side.UPDATES:.0f} ms"
     )
     for row in sorted(rows, key=lambda row: row.ratio):
         least, most = min(row.ratio_to_none), max(row.ratio_to_none)
@@ -82,8 +84,8 @@ def compare_with_torch(
 
     def step(name: str) -> Callable[[], object]:
         run: RunSpec = case(name, registry, width, "float32").run
-        state = training.build(run, resolve.instances(run, registry), data)
-        return functools.partial(next, training.train(run, data, state))
+        state = loop.build(run, resolve.instances(run, registry), data)
+        return functools.partial(next, loop.train(run, data, state))
 
     loops = {
         "lipbench": (step("none"), step("spectral_norm")),
@@ -92,13 +94,13 @@ def compare_with_torch(
             textbook_step(data, width, textbook_spectral_norm),
         ),
     }
-    times = clock.interleaved(
+    times = timing.interleaved(
         [step for pair in loops.values() for step in pair], device, 2 * rounds
     )
-    for loop, (plain, normalized) in zip(loops, (times[:2], times[2:]), strict=True):
+    for whose, (plain, normalized) in zip(loops, (times[:2], times[2:]), strict=True):
         added = median(b - a for a, b in zip(plain, normalized, strict=True))
         share = added / median(plain)
-        print(f"  spectral norm adds {1e3 * added:6.1f} ms ({share:.1%}) to {loop}'s update")
+        print(f"  spectral norm adds {1e3 * added:6.1f} ms ({share:.1%}) to {whose}'s update")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from lipbench.executors import CPU_ENVIRONMENT
+from lipbench.engines.local import CPU_ENVIRONMENT
 
 SUITE = """
 dataset: digits

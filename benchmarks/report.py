@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from lipbench import paths, resolve, suite
+from lipbench import paths
+from lipbench.planning import resolve, suite
 from lipbench.plugins import Registry
-from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
 METHODS = (
     "none", "spectral_norm", "wgan_gp", "weight_clipping", "weight_norm", "batch_norm",

@@ -21,10 +21,10 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from lipbench import training
 from lipbench.data import Split
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, initialise
-from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.training import loop
 
 BATCH = 64
 UPDATES = 100_000  # more than any benchmark does
@@ -52,7 +52,7 @@ def spec(width: float, precision: str) -> RunSpec:
 def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], object]:
     """Return a function that does one update with lipbench's loop."""
     run = spec(width, precision)
-    updates = training.train(run, data, training.build(run, [], data))
+    updates = loop.train(run, data, loop.build(run, [], data))
     return lambda: next(updates)
 
 
@@ -124,25 +124,25 @@ def main() -> None:
     images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
     data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
     peaks = {
-        name: peak_flops(dtype or torch.float32, device) for name, dtype in training.DTYPES.items()
+        name: peak_flops(dtype or torch.float32, device) for name, dtype in loop.DTYPES.items()
     }
     print(f"{device}, {given.threads} threads; peak: ", end="")
     print(", ".join(f"{name} {flops / 1e9:.0f} GFLOP/s" for name, flops in peaks.items()))
     for width in given.widths:
         steps = {
             "textbook": textbook_step(data, width),
-            **{name: lipbench_step(data, width, name) for name in training.DTYPES},
+            **{name: lipbench_step(data, width, name) for name in loop.DTYPES},
         }
         with FlopCounterMode(display=False) as counter:
             steps["float32"]()
         times: dict[str, list[float]] = {name: [] for name in steps}
         for step in steps.values():
             seconds(step, device, 2)  # warm-up
-        peaks = dict.fromkeys(training.DTYPES, 0.0)  # the best seen, between the rounds
+        peaks = dict.fromkeys(loop.DTYPES, 0.0)  # the best seen, between the rounds
         for _ in range(given.rounds):
             for name, step in steps.items():
                 times[name].append(seconds(step, device, given.repeats))
-            for name, dtype in training.DTYPES.items():
+            for name, dtype in loop.DTYPES.items():
                 peaks[name] = max(peaks[name], peak_flops(dtype or torch.float32, device))
         print(
             f"{device}, {given.threads} threads, width {width:g}; matrix products reach ", end=""

@@ -1,6 +1,6 @@
 """Run the command line as `python -m lipbench`."""
 
-from lipbench.cli import main
+from lipbench.cli.main import main
 
 if __name__ == "__main__":
     main()

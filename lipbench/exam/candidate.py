@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lipbench import data, paths, streams, training
+from lipbench import data, paths, streams
 from lipbench.method import Batch, Method
 from lipbench.networks import LATENT_DIM
-from lipbench.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
-from lipbench.training import TrainState
+from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.training import loop
+from lipbench.training.loop import TrainState
 
 UPDATES = 4
 LATE = 5_000  # an update by which whatever starts late has started
@@ -70,13 +71,13 @@ class Candidate:
 
     def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
         """Return the state before the first update."""
-        return training.build(spec or self.spec(), [self.method] if with_method else [], digits())
+        return loop.build(spec or self.spec(), [self.method] if with_method else [], digits())
 
     def train(
         self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
     ) -> TrainState:
         """Train a state for some updates, and return it."""
-        steps = training.train(spec or self.spec(), digits(), state)
+        steps = loop.train(spec or self.spec(), digits(), state)
         for _ in itertools.islice(steps, updates):
             pass
         return state
@@ -89,7 +90,7 @@ class Candidate:
 
     def images(self, count: int = BATCH) -> Tensor:
         """Return real images (count, 3, 16, 16)."""
-        return training.real_batch(digits(), count, 0, "exam")
+        return loop.real_batch(digits(), count, 0, "exam")
 
     def batch(self, state: TrainState, step: int = 0) -> Batch:
         """Return a batch of real and generated images, with D's logits of them."""
@@ -120,5 +121,5 @@ def samples(state: TrainState) -> Tensor:
 def seeded(*networks: nn.Module) -> Iterator[None]:
     """Seed what hooks draw from, and compute the networks' weights once."""
     torch.manual_seed(0)
-    with training.computed(*networks):
+    with loop.computed(*networks):
         yield

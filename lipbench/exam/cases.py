@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipbench import lipschitz, process_state, training
 from lipbench.audit.rest import at_rest
+from lipbench.exam import bounds
 from lipbench.exam.candidate import (
     AGGRESSIVE,
     BATCH,
@@ -30,8 +30,10 @@ from lipbench.exam.candidate import (
 from lipbench.losses import LOSSES
 from lipbench.method import Batch, Discriminator, Generator, Method, Trait
 from lipbench.networks import LATENT_DIM
-from lipbench.spec import RunSpec
-from lipbench.training import TrainState
+from lipbench.planning.spec import RunSpec
+from lipbench.runs import process_state
+from lipbench.training import loop
+from lipbench.training.loop import TrainState
 from lipbench.words import counted
 
 Case = Callable[[Candidate], str]
@@ -296,7 +298,7 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
     if "generator_loss" not in method.hooks():
         return "it leaves G's loss alone"
     errors: list[float] = []
-    state = training.build(candidate.spec(), [_probe(errors), method], digits())
+    state = loop.build(candidate.spec(), [_probe(errors), method], digits())
     candidate.train(state)
     _require(
         max(errors) == 0,
@@ -331,7 +333,7 @@ def its_averaged_generator_is_at_rest(candidate: Candidate) -> str:
     found = _computed_weights(state.sampler)
     if not found:
         return "G's weights are trained as they are"
-    expected = _computed_weights(training.settled(state.sampler))
+    expected = _computed_weights(loop.settled(state.sampler))
     errors = {
         name: ((weight - expected[name]).norm() / expected[name].norm()).item()
         for name, weight in found.items()
@@ -429,9 +431,9 @@ def _check_claims(
     images = torch.cat([candidate.images(), samples(state)])
     settled = _settled(candidate, state.discriminator)
     for claim in candidate.method.claims:
-        moving = max(value for _, value in lipschitz.measured(claim, state.discriminator, images))
+        moving = max(value for _, value in bounds.measured(claim, state.discriminator, images))
         lags = with_lag and moving > claim.bound * (1 + claim.tolerance)
-        values = dict(lipschitz.measured(claim, settled, images))
+        values = dict(bounds.measured(claim, settled, images))
         layer = max(values, key=lambda name: values[name])
         lag = f" ({moving:.4g})" if lags else ""
         said.append(f"{claim.quantity} {values[layer]:.4g}{lag} of {claim.bound:g}")
@@ -445,13 +447,13 @@ def _check_claims(
 
 def _settled(candidate: Candidate, discriminator: Discriminator) -> Discriminator:
     """Return a copy whose projections are done, and whose power iterations have converged."""
-    settled = training.settled(discriminator)
+    settled = loop.settled(discriminator)
     step = getattr(candidate.method, "every", 1) - 1  # one at which a projection acts
     with torch.no_grad():
-        training.until_still(
+        loop.until_still(
             lambda: candidate.method.project(settled, step), lambda: settled.state_dict().values()
         )
-    return training.settled(settled)
+    return loop.settled(settled)
 
 
 def _alike(candidate: Candidate, spec: RunSpec) -> TrainState:

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipbench import clock, training
+from lipbench.cost import timing
 from lipbench.exam.candidate import Candidate, digits, seeded
 from lipbench.method import Method
-from lipbench.training import TrainState
+from lipbench.training import loop
+from lipbench.training.loop import TrainState
 
 _ROUNDS = 5
 
@@ -34,9 +35,9 @@ def cost(method: Method) -> Cost:
     candidate = Candidate(method)
     spec = candidate.spec()
     states = [candidate.build(with_method=with_method) for with_method in (True, False)]
-    steps = [training.train(spec, digits(), state) for state in states]
+    steps = [loop.train(spec, digits(), state) for state in states]
     calls = [functools.partial(next, step) for step in steps]
-    times = clock.interleaved(calls, torch.device("cpu"), _ROUNDS)
+    times = timing.interleaved(calls, torch.device("cpu"), _ROUNDS)
     with_it, without = map(statistics.median, times)
     held, least = (
         _bytes_held(candidate, state, with_method)

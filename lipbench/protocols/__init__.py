@@ -2,8 +2,8 @@
 
 from lipbench.protocols.own import custom, find, protocol
 from lipbench.protocols.record import Protocol, RecordError, Selection, Sizes, Use, from_json
+from lipbench.protocols.scores import SCORES, Score
 from lipbench.protocols.shipped import FITTED, PROTOCOLS, check
-from lipbench.scores import SCORES, Score
 
 __all__ = [
     "FITTED", "PROTOCOLS", "SCORES", "Protocol", "RecordError", "Score", "Selection", "Sizes",

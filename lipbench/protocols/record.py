@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lipbench.errors import UserError, unknown
-from lipbench.scores import ABOUT, SCORES, SPACES
+from lipbench.protocols.scores import ABOUT, SCORES, SPACES
 
 Keys = tuple[str | int, ...]
 

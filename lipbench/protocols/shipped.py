@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lipbench.errors import UserError
 from lipbench.protocols.record import Protocol, Selection, Sizes, Use
-from lipbench.scores import DIGITS_SHA256, EFFNETLITE0_SHA256, INCEPTION_SHA256
+from lipbench.protocols.scores import DIGITS_SHA256, EFFNETLITE0_SHA256, INCEPTION_SHA256
 
 _INCEPTION = (
     "torch-fidelity's Inception of 2015-12-05: gray repeated to 3 channels, TensorFlow 1's "

@@ -50,7 +50,7 @@ SPLITS = {  # how the train and the test split came about, a sentence each
     "digits": "The images, of 8 × 8 pixels, were enlarged bilinearly. A third of each class, "
     "drawn once for all runs, is the test split.",
 }
-MEASURES = {  # of `lipbench.scores.ABOUT`
+MEASURES = {  # of `lipbench.protocols.scores.ABOUT`
     "frechet_distance": ("heusel2017",),
     "kernel_distance": ("binkowski2018",),
     "classifier_score": ("salimans2016improved",),
@@ -64,7 +64,7 @@ MEASURES = {  # of `lipbench.scores.ABOUT`
     "parzen": ("goodfellow2014", "theis2016"),
     "mmd": ("gretton2012",),
 }
-SPACES = {  # of `lipbench.scores.SPACES`
+SPACES = {  # of `lipbench.protocols.scores.SPACES`
     "inception": ("szegedy2016", "obukhov2020"),
     "effnetlite0": ("tan2019",),
     "digits": (),

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipbench import records
-from lipbench.store import RunFolder, SuiteFolder
+from lipbench.runs import records
+from lipbench.runs.store import RunFolder, SuiteFolder
 
 _COLUMNS = ["run_id", "update", "layer", "name", "value"]
 _OF_LAYERS = (

@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench import protocols, records
+from lipbench import protocols
 from lipbench.errors import UserError, unknown
-from lipbench.plan import Plan, PlannedRun
+from lipbench.planning.plan import Plan, PlannedRun
+from lipbench.planning.spec import RunSpec
 from lipbench.protocols import PROTOCOLS, SCORES, Protocol
-from lipbench.records import Damaged, Rows
-from lipbench.spec import RunSpec
-from lipbench.store import RunFolder, Status, SuiteFolder, checked
+from lipbench.runs import records
+from lipbench.runs.records import Damaged, Rows
+from lipbench.runs.store import RunFolder, Status, SuiteFolder, checked
 from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning
 

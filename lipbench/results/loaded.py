@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import checkpoints, records
 from lipbench.errors import UserError
 from lipbench.paths import cache_root
-from lipbench.spec import RunSpec
-from lipbench.store import SERIES, RunFolder, Status, SuiteFolder
+from lipbench.planning.spec import RunSpec
+from lipbench.runs import checkpoints, records
+from lipbench.runs.store import SERIES, RunFolder, Status, SuiteFolder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lipbench.trained import Trained
+    from lipbench.runs.restore import Trained
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ class LoadedRun:
     def _trained(self) -> Trained:
         import torch
 
-        from lipbench import process_state
-        from lipbench.revisit import restore
-        from lipbench.run import Resources
-        from lipbench.trained import find
+        from lipbench.runs import process_state
+        from lipbench.runs.finished import reopen
+        from lipbench.runs.restore import find
+        from lipbench.runs.run import Resources
 
         if not checkpoints.exists(self.folder):
             raise UserError(f"{self.folder} has no checkpoint yet, so no networks")
         (found,) = find([self.folder])
         with process_state.kept():
-            return restore(found, Resources(torch.device("cpu")), cache_root())
+            return reopen(found, Resources(torch.device("cpu")), cache_root())
 
 
 def load_run(folder: str | Path) -> LoadedRun:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench.data import DatasetInfo
-from lipbench.plan import Plan
+from lipbench.planning.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from lipbench import cached, streams
 from lipbench.data import Dataset, Split
 from lipbench.protocols import SCORES, Protocol
-from lipbench.scores import ABOUT
+from lipbench.protocols.scores import ABOUT
 from lipbench.scoring.bank import BANK_VERSION, Bank
 from lipbench.scoring.features import Extractor, Features, Report, pixels, silent
 from lipbench.scoring.measures import MEASURES, Real

@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lipbench import locks
-from lipbench.plan import Plan
-from lipbench.store import SuiteFolder
+from lipbench.planning.plan import Plan
+from lipbench.runs import locks
+from lipbench.runs.store import SuiteFolder
 from lipbench.urls import local_file
 
 if TYPE_CHECKING:

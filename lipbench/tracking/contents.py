@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lipbench.plan import Plan, PlannedRun
+from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
-from lipbench.store import RESULTS, RunFolder, Status
+from lipbench.runs.store import RESULTS, RunFolder, Status
 
 _AUDITED = ("lower_bound", "upper_bound", "upper_bound_kernel", "tightness", "overfitting_gap")
 _NO_METRICS = ("collapsed", "best_update")  # of the final scores: a flag, and where a score is of

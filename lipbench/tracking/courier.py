@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 
-from lipbench.plan import Plan
-from lipbench.store import SuiteFolder
+from lipbench.planning.plan import Plan
+from lipbench.runs.store import SuiteFolder
 from lipbench.tracking.mirror import Mirror
 from lipbench.urls import masked
 

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import checkpoints, locks
-from lipbench.plan import Plan, PlannedRun
-from lipbench.store import RESULTS, RunFolder, Status, SuiteFolder
+from lipbench.planning.plan import Plan, PlannedRun
+from lipbench.runs import checkpoints, locks
+from lipbench.runs.store import RESULTS, RunFolder, Status, SuiteFolder
 from lipbench.tracking import connection, contents, parents
 from lipbench.tracking.connection import HASH_TAG
 from lipbench.tracking.contents import Point, milliseconds

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lipbench.plan import Plan, PlannedRun
+from lipbench.planning.plan import Plan, PlannedRun
+from lipbench.planning.spec import digest
 from lipbench.results import frame
-from lipbench.spec import digest
-from lipbench.store import RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.tracking.contents import Point, flatten, milliseconds
 from lipbench.tuning import objectives
 from lipbench.tuning.record import Objective, Tuning

@@ -13,9 +13,9 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from lipbench import plan
 from lipbench.errors import UserError
-from lipbench.plan import PlannedRun
+from lipbench.planning import plan
+from lipbench.planning.plan import PlannedRun
 from lipbench.tuning import samplers
 from lipbench.tuning.distributions import suggest
 from lipbench.tuning.space import Candidate, walk

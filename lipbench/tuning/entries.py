@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from lipbench.schema import (
+from lipbench.planning.schema import (
     Integer,
     Named,
     NotEmpty,

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from lipbench.errors import UserError
-from lipbench.plan import Plan, PlannedRun
+from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.tuning.record import Tuning
 from lipbench.tuning.study import Study, differences
 from lipbench.yamlmarks import Document

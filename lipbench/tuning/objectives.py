@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.protocols import SCORES, Protocol
-from lipbench.store import RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.tuning.entries import ObjectiveEntry
 from lipbench.tuning.record import Objective
 
 if TYPE_CHECKING:
-    from lipbench.resolve import Resolved
+    from lipbench.planning.resolve import Resolved
 
 _WORST_COST = 1e12  # of a diverged trial, in any unit: above every cost; our choice
 _WORST_BOUND = 1e9  # of a diverged trial, or one without a bound; our choice

@@ -14,8 +14,8 @@ from typing import Any
 import optuna
 
 from lipbench.errors import Mark, UserError, shortened, unknown
-from lipbench.resolve import Resolved
-from lipbench.schema import Named
+from lipbench.planning.resolve import Resolved
+from lipbench.planning.schema import Named
 from lipbench.tuning.record import Objective, Parameter
 from lipbench.words import counted
 

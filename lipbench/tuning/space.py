@@ -12,8 +12,7 @@ from typing import Any, Literal
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.losses import LOSSES
 from lipbench.method import Method
-from lipbench.plugins import Registry
-from lipbench.resolve import (
+from lipbench.planning.resolve import (
     Choice,
     Resolved,
     base_setting,
@@ -22,8 +21,9 @@ from lipbench.resolve import (
     checked,
     instance,
 )
-from lipbench.spec import LossSpec, MethodSpec, RunSpec, Setting
-from lipbench.suite import SettingEntry
+from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec, Setting
+from lipbench.planning.suite import SettingEntry
+from lipbench.plugins import Registry
 from lipbench.tuning.entries import ChoicesEntry, RangeEntry, SearchEntry
 from lipbench.tuning.presets import PRESETS
 from lipbench.tuning.record import Parameter, Value

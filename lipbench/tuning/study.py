@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lipbench import resolve, yamlmarks
-from lipbench.clock import WARM_UP_UPDATES
+from lipbench import yamlmarks
+from lipbench.cost.timing import WARM_UP_UPDATES
 from lipbench.errors import UserError
-from lipbench.plan import Plan
+from lipbench.planning import resolve
+from lipbench.planning.plan import Plan
+from lipbench.planning.suite import Suite
 from lipbench.plugins import Registry
-from lipbench.suite import Suite
 from lipbench.tuning import samplers
 from lipbench.tuning.objectives import objectives
 from lipbench.tuning.record import Tuning

@@ -14,13 +14,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lipbench import records
-from lipbench.claims import Claim
 from lipbench.errors import UserError
-from lipbench.plan import PlannedRun
-from lipbench.records import Damaged
-from lipbench.run import Task
-from lipbench.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
+from lipbench.planning.plan import PlannedRun
+from lipbench.runs import records
+from lipbench.runs.holds import Claim
+from lipbench.runs.records import Damaged
+from lipbench.runs.run import Task
+from lipbench.runs.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives, storage
 from lipbench.tuning.arm import OVER, Arm
 from lipbench.tuning.storage import Broken

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from lipbench import resolve, suite, sweep
-from lipbench.plan import Plan
+from lipbench.planning import resolve, suite
+from lipbench.planning.plan import Plan
 from lipbench.plugins import Registry
-from lipbench.run import Resources, Task, run
-from lipbench.store import Status, SuiteFolder
+from lipbench.runs import sweep
+from lipbench.runs.run import Resources, Task, run
+from lipbench.runs.store import Status, SuiteFolder
 
 TINY = """
 name: tiny

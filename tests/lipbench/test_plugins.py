@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from lipbench import resolve
 from lipbench.errors import UserError
 from lipbench.method import Method
+from lipbench.planning import resolve
 from lipbench.plugins import RESERVED, Registry
 
 GOOD = '''

@@ -19,9 +19,9 @@ from mlflow.entities import Run, RunData, RunInfo
 from mlflow.store.tracking.rest_store import RestStore
 
 import lipbench
-from lipbench.plan import Trial
+from lipbench.planning.plan import Trial
 from lipbench.results.frame import load_runs
-from lipbench.store import Status, SuiteFolder
+from lipbench.runs.store import Status, SuiteFolder
 from lipbench.tracking import Mirror, connection, contents
 from lipbench.tracking.contents import flatten
 from lipbench.tuning.record import Objective, Parameter, Tuning
@@ -271,7 +271,7 @@ def test_a_trial_that_the_study_has_got_since_is_looked_up(study, uri):
 MIRRORING = """
 import sys
 from pathlib import Path
-from lipbench.store import SuiteFolder
+from lipbench.runs.store import SuiteFolder
 from lipbench.tracking import Mirror
 import mlflow.store.tracking.sqlalchemy_store
 uri, path, *hashes = sys.argv[1:]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench import cards, exam
+from lipbench import exam
+from lipbench.cli import cards
 from lipbench.method import Method
 from lipbench.plugins import Registry
 

@@ -13,9 +13,9 @@ from scipy import linalg
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipbench import lipschitz
 from lipbench.discriminators import input_shapes, matrix, original
 from lipbench.errors import UserError
+from lipbench.exam import bounds
 from lipbench.networks import Discriminator, StandardDiscriminator
 
 # Methods that bound each layer's norm by 1 whatever the weights are.
@@ -84,7 +84,7 @@ def sigma(weight: Tensor) -> float:
 
 def operator_norms(discriminator: Discriminator) -> Iterator[float]:
     for layer, shape in input_shapes(discriminator).items():
-        yield lipschitz.sigma_operator(layer, shape)
+        yield bounds.sigma_operator(layer, shape)
 
 
 @pytest.mark.parametrize(("name", "fields"), CERTIFIED)
@@ -118,7 +118,7 @@ def test_a_whole_discriminator_of_them_is_1_lipschitz(make, name):
     a, b = draw(2, 8, 1, 16, 16)
     change = (discriminator(a) - discriminator(b)).abs()
     assert (change <= (a - b).flatten(1).norm(dim=1) * (1 + 1e-5)).all()
-    assert lipschitz.input_gradient(discriminator, a) <= 1 + 1e-5
+    assert bounds.input_gradient(discriminator, a) <= 1 + 1e-5
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_fft_norm_is_that_on_the_torus_of_the_padded_input(
     padding = min(1, side - stride)  # a shift on the torus changes no norm
     expected = sigma(circular(draw(outputs, inputs, side, side), stride, torus, padding))
     assert math.isclose(divisor, expected, rel_tol=1e-5)
-    bound = lipschitz.sigma_operator(wrapped.body.conv, torch.Size((inputs, size, size)))
+    bound = bounds.sigma_operator(wrapped.body.conv, torch.Size((inputs, size, size)))
     assert bound <= 1 + 1e-12  # rounding, in double precision
 
 
@@ -468,4 +468,4 @@ def test_group_sort_goes_with_orthonormal_weights(make):
     torch.manual_seed(0)
     discriminator = StandardDiscriminator(16, 1, 0.125, activation=make("group_sort").activation)
     wrapped = make("bjorck").wrap(discriminator)
-    assert lipschitz.input_gradient(wrapped, draw(4, 1, 16, 16)) <= 1
+    assert bounds.input_gradient(wrapped, draw(4, 1, 16, 16)) <= 1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from lipbench.discriminators import Around, convolutions, matrix, original
-from lipbench.lipschitz import sigma_kernel
+from lipbench.exam.bounds import sigma_kernel
 from lipbench.networks import (
     LATENT_DIM,
     Discriminator,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lipbench.protocols import SCORES
+from lipbench.protocols.scores import SPACES
 from lipbench.reporting import terms
 from lipbench.reporting.citations import Citations
 from lipbench.reporting.latex import breakable
@@ -14,7 +15,6 @@ from lipbench.reporting.prose.phrases import INLINE, duration, ended, seeds
 from lipbench.reporting.terms import Term
 from lipbench.results.cells import floor, numbers
 from lipbench.results.results import Results
-from lipbench.scores import SPACES
 from lipbench.stats.intervals import DRAWS, LEVEL
 from lipbench.stats.tidy import FEWEST_SEEDS
 from lipbench.words import counted, listed

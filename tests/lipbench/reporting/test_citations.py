@@ -10,9 +10,9 @@ from lipbench.losses import LOSSES
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plugins import Registry
 from lipbench.protocols import FITTED, PROTOCOLS, Sizes, custom, protocol
+from lipbench.protocols.scores import ABOUT, SPACES
 from lipbench.reporting import citations, terms
 from lipbench.reporting.citations import Citations
-from lipbench.scores import ABOUT, SPACES
 
 NEEDED = {  # by BibTeX's plain style
     "inproceedings": {"author", "title", "booktitle", "year"},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lipbench.data import Dataset
-from lipbench.scores import DIGITS_SHA256
+from lipbench.protocols.scores import DIGITS_SHA256
 from lipbench.scoring import digits as classifier
 from lipbench.scoring import weights
 from lipbench.scoring.features import extract

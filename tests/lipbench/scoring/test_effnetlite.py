@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lipbench.errors import UserError
 from lipbench.protocols import protocol
-from lipbench.scores import EFFNETLITE0_SHA256
+from lipbench.protocols.scores import EFFNETLITE0_SHA256
 from lipbench.scoring import effnetlite, extractors, weights
 from lipbench.scoring.effnetlite import EfficientNetLite0
 from lipbench.scoring.features import extract

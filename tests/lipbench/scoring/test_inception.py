@@ -19,10 +19,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
     FeatureExtractorInceptionV3,
 )
 
-from lipbench import scores
 from lipbench.errors import UserError
-from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol, record
-from lipbench.scores import INCEPTION_SHA256, SPACES
+from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol, record, scores
+from lipbench.protocols.scores import INCEPTION_SHA256, SPACES
 from lipbench.scoring import extractors, inception, prepare, weights
 from lipbench.scoring.features import extract
 

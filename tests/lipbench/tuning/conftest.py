@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from lipbench import suite, sweep
+from lipbench.planning import suite
 from lipbench.plugins import Registry
-from lipbench.run import Task
-from lipbench.store import RunFolder, Status, SuiteFolder
+from lipbench.runs import sweep
+from lipbench.runs.run import Task
+from lipbench.runs.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning.storage import locate
 from lipbench.tuning.study import Study, study
 from lipbench.tuning.tuner import Tuner

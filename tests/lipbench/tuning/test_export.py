@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench import resolve, suite, yamlmarks
+from lipbench import yamlmarks
 from lipbench.errors import UserError
+from lipbench.planning import resolve, suite
 from lipbench.plugins import Registry
 from lipbench.results.frame import load_runs, load_trials
 from lipbench.tuning import export

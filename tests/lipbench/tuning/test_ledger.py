@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench.ledger import Ledger
+from lipbench.runs.ledger import Ledger
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipbench.errors import UserError
-from lipbench.store import RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.tuning.objectives import intermediate, seconds, values
 
 

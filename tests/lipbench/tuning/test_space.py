@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lipbench import resolve, suite
 from lipbench.errors import UserError
+from lipbench.planning import resolve, suite
 from lipbench.plugins import Registry
 from lipbench.tuning.space import candidates, walk
 

@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 from lipbench.results.frame import load_runs, load_trials
-from lipbench.store import SuiteFolder
+from lipbench.runs.store import SuiteFolder
 
 pytestmark = pytest.mark.slow
 

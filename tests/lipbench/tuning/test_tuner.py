@@ -13,7 +13,7 @@ import pytest
 
 from lipbench.errors import UserError
 from lipbench.results.frame import load_runs, load_trials
-from lipbench.store import RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.tuning.samplers import PRUNERS, SAMPLERS
 
 

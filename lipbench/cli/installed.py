@@ -1,0 +1,190 @@
+"""What is installed besides methods: suites, protocols and losses, as data. Imports no torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lipbench.errors import UserError, unknown
+from lipbench.losses import LOSSES, Loss
+from lipbench.parameterized import Hyperparameter, hyperparameters
+from lipbench.planning.suite import PRESETS, Suite, installed, read
+from lipbench.protocols import FITTED, PROTOCOLS, Protocol, Sizes
+from lipbench.words import counted
+
+T = TypeVar("T")
+
+_CIFAR10 = Sizes(train=50_000, test=10_000)
+
+
+@dataclass(frozen=True)
+class SuiteCard:
+    """What `lipbench suites NAME` shows."""
+
+    name: str
+    origin: str
+    path: str
+    kind: str  # "suite" or "study"
+    description: str
+    dataset: str
+    protocol: str
+    updates: int  # of G, of each run
+    methods: int
+    settings: int  # 0: a study searches them
+    seeds: int
+    runs: int | None  # None: a study's budget decides
+    size: str  # the numbers above in words
+    about: str  # the comment that the file begins with
+
+    @property
+    def question(self) -> str:
+        """Return the comment's first sentence, or else the description."""
+        first = self.about.partition("\n")[0]
+        return first.partition("?")[0] + "?" if "?" in first else self.description
+
+
+@dataclass(frozen=True)
+class ProtocolCard:
+    """What `lipbench protocols NAME` shows."""
+
+    name: str
+    id: str
+    source: str
+    extractor: str
+    dataset: str  # the only one that it scores, or "any"
+    scores: tuple[str, ...]  # the one that ranks first
+    n_real: int | None  # None: the dataset's sizes decide
+    n_fake: int | None
+    sets: int
+    record: str  # the whole record as a sentence
+
+
+@dataclass(frozen=True)
+class LossCard:
+    """What `lipbench losses NAME` shows."""
+
+    name: str
+    description: str
+    source: str
+    hyperparameters: tuple[Hyperparameter, ...]
+
+
+def suites() -> list[SuiteCard]:
+    """Return the installed suites and studies by name. Raises UserError for one with a mistake."""
+    return [_suite(name, *file) for name, file in sorted(installed().items())]
+
+
+def suite(name: str) -> SuiteCard:
+    """Return one installed suite or study. Raises UserError for a name that there is not."""
+    return _suite(name, *_found("suite", name, installed()))
+
+
+def protocols() -> list[ProtocolCard]:
+    """Return the protocols that lipbench ships, by name."""
+    return [protocol(name) for name in sorted({*PROTOCOLS, *FITTED})]
+
+
+def protocol(name: str) -> ProtocolCard:
+    """Return one shipped protocol. Raises UserError for a name that there is not."""
+    if name in FITTED:
+        return _protocol(name, FITTED[name](_CIFAR10), fitted=True)
+    return _protocol(name, _found("protocol", name, PROTOCOLS, FITTED), fitted=False)
+
+
+def losses() -> list[LossCard]:
+    """Return the losses, in the order of `LOSSES`."""
+    return [_loss(name, cls) for name, cls in LOSSES.items()]
+
+
+def loss(name: str) -> LossCard:
+    """Return one loss. Raises UserError for a name that there is not."""
+    return _loss(name, _found("loss", name, LOSSES))
+
+
+def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] = ()) -> T:
+    """Return what has a name. Raises UserError, with the near name, where nothing has it."""
+    if name not in known:
+        raise UserError(unknown(kind, name, {*known, *others}))
+    return known[name]
+
+
+def _suite(name: str, origin: str, path: Path) -> SuiteCard:
+    asked, _ = read(path, [])
+    combinations = sum(entry.size() for entry in asked.methods)
+    settings = 0 if asked.tune else _settings(asked)
+    runs = None if asked.tune else combinations * settings * len(asked.seeds)
+    return SuiteCard(
+        name,
+        origin,
+        str(path),
+        "study" if asked.tune else "suite",
+        asked.description,
+        asked.dataset.name,
+        asked.protocol if isinstance(asked.protocol, str) else str(asked.protocol.get("name")),
+        asked.budget.generator_updates,
+        combinations,
+        settings,
+        len(asked.seeds),
+        runs,
+        _size(asked, combinations, settings),
+        _comment(path),
+    )
+
+
+def _settings(asked: Suite) -> int:
+    """Return how many settings each method of a suite runs at."""
+    named = [name for name in asked.settings or [] if isinstance(name, str)]
+    presets = sum(len(PRESETS.get(name, (name,))) for name in named)
+    return presets + len(asked.settings or []) - len(named)
+
+
+def _size(asked: Suite, combinations: int, settings: int) -> str:
+    parts = [counted(combinations, "method")]
+    if asked.tune:
+        budget, again = asked.tune.budget, asked.tune.confirm
+        unit = budget.kind.removesuffix("s").replace("_", " ")
+        parts.append(counted(budget.amount, unit))
+        if len(asked.seeds) > 1:
+            parts.append(counted(len(asked.seeds), "seed"))
+        confirmed = again.configurations * len(again.seeds)
+        return f"{' x '.join(parts)}, then {counted(confirmed, 'run')} each to confirm"
+    runs = combinations * settings * len(asked.seeds)
+    parts += [counted(settings, "setting"), counted(len(asked.seeds), "seed")]
+    return f"{' x '.join(parts)} = {counted(runs, 'run')}"
+
+
+def _comment(path: Path) -> str:
+    """Return the comment at a file's start, without its marks."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(lines)
+
+
+def _protocol(name: str, protocol: Protocol, fitted: bool) -> ProtocolCard:
+    """Return a protocol's card; `fitted` says that a dataset's sizes decide its counts."""
+    others = [score for score in protocol.scores if score != protocol.primary]
+    return ProtocolCard(
+        name,
+        name if fitted else protocol.id,
+        protocol.source,
+        protocol.extractor,
+        protocol.dataset or "any",
+        (protocol.primary, *others),
+        None if fitted else protocol.n_real,
+        None if fitted else protocol.n_fake,
+        protocol.sets,
+        f"With the sizes of CIFAR-10, for example: {protocol.sentence()}"
+        if fitted
+        else protocol.sentence(),
+    )
+
+
+def _loss(name: str, cls: type[Loss]) -> LossCard:
+    description = inspect.cleandoc(cls.__doc__ or "")
+    return LossCard(name, description, cls.source, tuple(hyperparameters(cls)))

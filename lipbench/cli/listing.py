@@ -1,0 +1,113 @@
+"""Print what is installed: lists, and one thing's card. Part of `cli`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import TypeVar
+
+from lipbench.cli import installed
+from lipbench.cli.installed import LossCard, ProtocolCard, SuiteCard
+from lipbench.cli.printing import say, show, show_facts, table_of
+from lipbench.words import counted
+
+Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard)
+
+
+def suites(name: str | None, as_json: bool) -> None:
+    """Print the installed suites and studies, or one with the question that it asks."""
+    _print(name, as_json, installed.suites, installed.suite, _list_suites, _show_suite)
+
+
+def protocols(name: str | None, as_json: bool) -> None:
+    """Print the protocols that lipbench ships, or one's whole record."""
+    _print(name, as_json, installed.protocols, installed.protocol, _list_protocols, _show_protocol)
+
+
+def losses(name: str | None, as_json: bool) -> None:
+    """Print the losses, or one with its parameters and its source."""
+    _print(name, as_json, installed.losses, installed.loss, _list_losses, _show_loss)
+
+
+def _print(
+    name: str | None,
+    as_json: bool,
+    every: Callable[[], list[Card]],
+    one: Callable[[str], Card],
+    list_: Callable[[Iterable[Card]], None],
+    show_one: Callable[[Card], None],
+) -> None:
+    if name:
+        card = one(name)
+        print(json.dumps(asdict(card), indent=1)) if as_json else show_one(card)
+    elif as_json:
+        print(json.dumps([asdict(card) for card in every()], indent=1))
+    else:
+        list_(every())
+
+
+def _list_suites(cards: Iterable[SuiteCard]) -> None:
+    table = table_of("suite", "command", "dataset", "size", "question")
+    for card in cards:
+        table.add_row(card.name, _command(card), card.dataset, card.size, card.question)
+    show(table)
+
+
+def _command(card: SuiteCard) -> str:
+    return "tune" if card.kind == "study" else "run"
+
+
+def _show_suite(card: SuiteCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.about}\n")
+    show_facts(
+        {
+            "size": [card.size],
+            "each run": [f"{counted(card.updates, 'update')} of G on {card.dataset}"],
+            "protocol": [card.protocol],
+            "start it": [f"lipbench {_command(card)} {card.name}"],
+        }
+    )
+
+
+def _list_protocols(cards: Iterable[ProtocolCard]) -> None:
+    table = table_of("protocol", "features", "real", "generated", "sets", "scores")
+    for card in cards:
+        counts = ["dataset's" if n is None else f"{n:,}" for n in (card.n_real, card.n_fake)]
+        table.add_row(card.id, card.extractor, *counts, str(card.sets), ", ".join(card.scores))
+    show(table)
+
+
+def _show_protocol(card: ProtocolCard) -> None:
+    counts = ["the dataset's" if n is None else f"{n:,}" for n in (card.n_real, card.n_fake)]
+    sets = counted(card.sets, "set")
+    show_facts(
+        {
+            "protocol": [card.id],
+            "source": [card.source],
+            "datasets": [card.dataset],
+            "features": [card.extractor],
+            "images": [f"real {counts[0]}, generated {counts[1]}, in up to {sets}"],
+            "scores": [", ".join(card.scores)],
+            "ranks by": [card.scores[0]],
+            "whole record": [card.record],
+        }
+    )
+
+
+def _list_losses(cards: Iterable[LossCard]) -> None:
+    table = table_of("loss", "parameters", "what it is")
+    for card in cards:
+        names = ", ".join(field.name for field in card.hyperparameters)
+        table.add_row(card.name, names, card.description.partition("\n")[0])
+    show(table)
+
+
+def _show_loss(card: LossCard) -> None:
+    say(f"{card.name}\n\n{card.description}\n")
+    show_facts(
+        {
+            "parameters": [str(field) for field in card.hyperparameters] or ["none"],
+            "source": [card.source],
+        }
+    )

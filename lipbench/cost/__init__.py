@@ -1,0 +1,1 @@
+"""What training takes: seconds, memory, energy, parameters."""

@@ -1,0 +1,1 @@
+"""Who does runs: processes of this machine."""

@@ -1,0 +1,124 @@
+"""A plan: the list of a suite's runs, every value resolved. A plain value, stored as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lipbench import data, protocols
+from lipbench.planning import spec
+from lipbench.planning.spec import RunSpec
+from lipbench.planning.suite import Intervals
+from lipbench.protocols import Protocol
+from lipbench.runs import records
+from lipbench.tuning import record
+from lipbench.tuning.record import Tuning
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which trial of a study a run is, or confirms: with other seeds, once the search is over."""
+
+    repeat: int  # the study's seed
+    number: int  # from 0, in each method and repeat
+    params: dict[str, Any]  # what was searched, by `Parameter.name`
+    confirms: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a plan: what is run, and the labels that tables and legends give it."""
+
+    spec: RunSpec
+    method: str
+    setting: str
+    trial: Trial | None = None  # of a study
+
+    @property
+    def id(self) -> str:
+        """Return the name of the run's folder; its last part, the spec's hash, is its identity."""
+        methods = "+".join(method.name for method in self.spec.methods)
+        setting = re.sub(r"[^A-Za-z0-9.]+", "_", self.setting)
+        return f"{methods}-{setting}-s{self.spec.seed}-{self.spec.hash}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite's runs, and what running them needs besides their specs.
+
+    Two cells of a table can be one run (a recipe that is also a setting of the suite): it is
+    listed twice, under its two labels, with one spec.
+    """
+
+    name: str
+    description: str
+    runs: tuple[PlannedRun, ...]
+    dataset: data.DatasetInfo
+    dataset_path: Path | None
+    protocol: Protocol
+    intervals: Intervals
+    plugins: tuple[Path, ...] = ()
+    tuning: Tuning | None = None  # of a study: its runs are those of its ledger
+
+    @property
+    def unique(self) -> list[PlannedRun]:
+        """Return each run once, under its first labels."""
+        return unique(self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "runs": [run_to_json(run) for run in self.runs],
+            "dataset": asdict(self.dataset),
+            "dataset_path": str(self.dataset_path) if self.dataset_path else None,
+            "protocol": asdict(self.protocol),
+            "intervals": self.intervals.model_dump(),
+            "plugins": [str(path) for path in self.plugins],
+            "tuning": self.tuning.to_json() if self.tuning else None,
+        }
+
+
+def run_to_json(run: PlannedRun) -> dict[str, Any]:
+    """Return a planned run as plain JSON values."""
+    fields = {"id": run.id, "method": run.method, "setting": run.setting}
+    trial = {"trial": asdict(run.trial)} if run.trial else {}
+    return {**fields, "spec": run.spec.to_json(), **trial}
+
+
+def run_from_json(stored: Any) -> PlannedRun:
+    """Return a stored planned run; see `records.interpreted` for where it is not one."""
+    records.check(stored, records.PlannedRun)
+    trial = Trial(**stored["trial"]) if stored.get("trial") else None
+    return PlannedRun(spec.from_json(stored["spec"]), stored["method"], stored["setting"], trial)
+
+
+def unique(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Return each of some runs once, under its first labels."""
+    found: dict[str, PlannedRun] = {}
+    for run in runs:
+        found.setdefault(run.spec.hash, run)
+    return list(found.values())
+
+
+def from_json(fields: Any) -> Plan:
+    """Return a stored plan; see `records.interpreted` for where it is not one."""
+    records.check(fields, records.Plan)
+    info = fields["dataset"]
+    return Plan(
+        fields["name"],
+        fields["description"],
+        tuple(run_from_json(run) for run in fields["runs"]),
+        data.DatasetInfo(
+            **{**info, "classes": tuple(info["classes"]), "notes": tuple(info.get("notes", ()))}
+        ),
+        Path(fields["dataset_path"]) if fields["dataset_path"] else None,
+        protocols.from_json(fields["protocol"]),
+        Intervals(**fields["intervals"]),
+        tuple(map(Path, fields["plugins"])),
+        record.from_json(fields["tuning"]) if fields.get("tuning") else None,
+    )

@@ -1,0 +1,276 @@
+"""A suite: the question that a YAML file asks, checked against a strict schema."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from lipbench import plugins, yamlmarks
+from lipbench.errors import UserError, shortened, unknown
+from lipbench.planning.schema import (
+    Named,
+    NotEmpty,
+    OneOrMore,
+    PositiveInteger,
+    Probability,
+    Seed,
+    Strict,
+    different,
+    name_and_params,
+)
+from lipbench.planning.spec import Setting
+from lipbench.tuning.entries import ChoicesEntry, RangeEntry, TuneEntry
+
+# Miyato et al. 2018, Table 1: (lr, beta1, beta2, n_dis).
+MIYATO2018 = {
+    "A": Setting(1e-4, 0.5, 0.9, 5),
+    "B": Setting(1e-4, 0.5, 0.999, 1),
+    "C": Setting(2e-4, 0.5, 0.999, 1),
+    "D": Setting(1e-3, 0.5, 0.9, 5),
+    "E": Setting(1e-3, 0.5, 0.999, 5),
+    "F": Setting(1e-3, 0.9, 0.999, 5),
+}
+PRESETS = {"miyato2018": tuple(MIYATO2018)}
+RECIPE = "recipe"
+
+
+def _named(value: Any) -> Any:
+    """Take `dataset: digits` for `dataset: {name: digits}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+class DatasetEntry(Strict):
+    """A dataset: its source, where the source needs one its path, the side of its images."""
+
+    name: str
+    path: str | None = None
+    image_size: PositiveInteger | None = None
+
+
+class ArchitectureEntry(Strict):
+    """An architecture, and the factor on all of its channel counts."""
+
+    name: str = "standard_cnn"
+    width: Annotated[float, Ge(0.01), Le(64)] = 1.0
+
+
+OptionalLoss = Annotated[Named, BeforeValidator(name_and_params)] | None
+
+
+class AdamEntry(Strict):
+    """An Adam setting written out."""
+
+    lr: Annotated[float, Gt(0)]
+    beta1: Probability
+    beta2: Probability
+    n_dis: PositiveInteger
+
+
+class SettingEntry(AdamEntry):
+    """One of a suite's settings, which can have a name."""
+
+    name: str | None = None
+
+
+_FORM = Discriminator(lambda value: "written out" if isinstance(value, dict) else "name")
+# A preset's name, one of its settings' names, `recipe`, or a setting written out.
+AnySetting = Annotated[
+    Annotated[SettingEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
+]
+# One setting's name, or a setting written out.
+OneSetting = Annotated[
+    Annotated[AdamEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
+]
+
+
+class BudgetEntry(Strict):
+    """How long each run trains. The paper trains for 100,000 updates of G, and states no batch
+    size: 64 is its authors' code's."""
+
+    generator_updates: Annotated[PositiveInteger, Le(100_000_000)]
+    batch_size: Annotated[PositiveInteger, Le(65_536)] = 64
+    generator_batch_size: Annotated[PositiveInteger, Le(65_536)] = 64
+    schedule: Literal["constant", "linear"] = "constant"
+
+
+class Intervals(Strict):
+    """How often, in updates of G, something is done besides at the end."""
+
+    metrics: PositiveInteger = 100
+    score: PositiveInteger | None = None
+    samples: PositiveInteger | None = None
+    audit: PositiveInteger | None = None
+    checkpoint: PositiveInteger = 1000
+
+
+class MethodEntry(Strict):
+    """One method or a combination, with the hyperparameters that the suite sets.
+
+    Its own setting stands in for its recipe, its own loss for the suite's. A key beside `methods`
+    is one of `plugins.RESERVED`, since it stands among methods' names in a file.
+    """
+
+    methods: dict[str, dict[str, Any]]
+    label: str | None = None
+    setting: OneSetting | None = None
+    loss: OptionalLoss = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forms(cls, value: Any) -> Any:
+        """Take `a + b`, and `{a: {field: value}, b: {}, label: L}`."""
+        if isinstance(value, str):
+            names = [name.strip() for name in value.split("+")]
+            if len(set(names)) < len(names) or "" in names:
+                raise ValueError("a combination names different methods, with a + between each")
+            return {"methods": {name: {} for name in names}}
+        if isinstance(value, dict):
+            reserved = plugins.RESERVED["methods"]
+            named = {k: {} if v is None else v for k, v in value.items() if k not in reserved}
+            own = {key: value[key] for key in reserved if value.get(key) is not None}
+            return {"methods": named, **own}
+        return value
+
+    def size(self) -> int:
+        """Return how many points `grid` has, without making them."""
+        values = [value for fields in self.methods.values() for value in fields.values()]
+        return math.prod(len(value) for value in values if isinstance(value, list))
+
+    def grid(self) -> list[dict[str, dict[str, Any]]]:
+        """Return one dictionary of hyperparameters for each point of the lists' product."""
+        axes = [
+            [(method, field, point) for point in (value if isinstance(value, list) else [value])]
+            for method, fields in self.methods.items()
+            for field, value in fields.items()
+        ]
+        points = []
+        for chosen in itertools.product(*axes):
+            point: dict[str, dict[str, Any]] = {method: {} for method in self.methods}
+            for method, field, value in chosen:
+                point[method][field] = value
+            points.append(point)
+        return points
+
+
+class Suite(Strict):
+    """Everything a suite file says; `plan` resolves it to runs."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=64)] = "suite"
+    description: str = ""
+    dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
+    architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
+    initialisation: str = "normal_0.02"
+    loss: OptionalLoss = None
+    methods: Annotated[list[MethodEntry], OneOrMore, NotEmpty]
+    settings: Annotated[list[AnySetting], OneOrMore, NotEmpty] | None = None
+    seeds: Annotated[list[Seed], OneOrMore, NotEmpty, AfterValidator(different)] = Field(
+        default_factory=lambda: [0]
+    )
+    budget: BudgetEntry
+    protocol: str | dict[str, Any]  # a name, a YAML file, or a record of the user's own
+    intervals: Intervals = Intervals()
+    precision: Literal["float32", "bfloat16"] = "float32"
+    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    allow: Annotated[list[str], OneOrMore] = Field(default_factory=list)
+    tune: TuneEntry | None = None  # then the file is a study's
+
+
+def find(given: str) -> Path:
+    """Return the file of a suite: a path, or the name of one that is installed."""
+    path = Path(given)
+    if path.is_file():
+        return path
+    shipped = installed()
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UserError(f"no suite file {given}; installed suites: {', '.join(sorted(shipped))}")
+    if given not in shipped:
+        raise UserError(unknown("suite", given, shipped))
+    return shipped[given][1]
+
+
+def installed() -> dict[str, tuple[str, Path]]:
+    """Return who brings each installed suite, and its file, by its name."""
+    return {
+        file.stem: (origin, file)
+        for origin, _, folder in plugins.package_folders("lipbench.suites")
+        for file in sorted(folder.glob("*.yaml"))
+    }
+
+
+def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]:
+    """Return a suite after `--set` assignments, and where each of its values was written.
+
+    Raises UserError for the first value that does not fit the schema.
+    """
+    document = yamlmarks.read(path)
+    if not isinstance(document.data, dict):
+        raise UserError("a suite is a mapping: dataset, methods, settings, ...", document.mark(()))
+    for assignment in assignments:
+        document.set(assignment)
+    try:
+        suite = Suite.model_validate(document.data)
+    except ValidationError as error:
+        complaints = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        raise _user_error(complaints[0], document) from error
+    if "tune" in suite.model_fields_set and suite.tune is None:
+        raise UserError("tune is empty; it needs search and budget", document.mark(("tune",)))
+    if "name" not in suite.model_fields_set:
+        suite = suite.model_copy(update={"name": path.stem})
+    return suite, document
+
+
+def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:
+    """Return pydantic's first complaint as one line that names file, line, value and choices."""
+    # Pydantic's location also names the branches of unions, which the file does not hold.
+    path: list[str | int] = []
+    value: Any = document.data
+    for step in error["loc"]:
+        inside = isinstance(value, dict) and step in value
+        if inside or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            value = value[step]
+            path.append(step)
+    where = ".".join(shortened(str(step))[1:-1] for step in path) or "suite"
+    mark = document.mark(tuple(path))
+    if error["type"] == "extra_forbidden":
+        return UserError(unknown("key", where, _siblings(error["loc"], path)), mark)
+    if error["type"] == "missing":
+        return UserError(f"{where} needs {error['loc'][-1]!r}", mark)
+    expected = error["msg"].removeprefix("Value error, ")
+    expected = expected[0].lower() + expected[1:]
+    if error["type"] == "model_type":
+        expected = "it should be a mapping of names to values"
+    return UserError(f"{where}: got {shortened(value)}; {expected}", mark)
+
+
+def _siblings(location: tuple[int | str, ...], path: list[str | int]) -> list[str]:
+    """Return the keys that may stand where an unknown one does."""
+    model: type[BaseModel] = Suite
+    for step in path[:-1]:
+        if isinstance(step, str) and step in model.model_fields:
+            model = _models(model.model_fields[step].annotation)[0]
+        elif isinstance(step, str):  # of `tune.search`, whose keys are parameters
+            model = ChoicesEntry if "choices" in location else RangeEntry
+    prefix = ".".join(str(step) for step in path[:-1])
+    return [f"{prefix}.{name}" if prefix else name for name in model.model_fields]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]

@@ -1,0 +1,94 @@
+"""Do something with runs that are trained: score them again, audit them, draw from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lipbench.runs import process_state, restore
+from lipbench import streams
+from lipbench.errors import UserError
+from lipbench.networks import LATENT_DIM
+from lipbench.plugins import Registry
+from lipbench.protocols import Protocol
+from lipbench.runs.run import Resources
+from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
+from lipbench.runs.restore import Found, Trained
+
+
+@process_state.kept()
+def evaluate(
+    run: Found,
+    protocol: Protocol | None,
+    checkpoints: Sequence[str],
+    resources: Resources,
+    cache: Path,
+    weights: Path | None,
+) -> list[tuple[Protocol, ScoreRecord]]:
+    """Score a run under a protocol, by default its suite's, and keep that in its folder.
+
+    It is what the run itself would have scored: the same latents. Raises UserError for a dataset
+    that the protocol cannot score, a checkpoint that is not there, and images that are not finite.
+    """
+    used, plan = protocol or run.plan.protocol, run.plan
+    restored = reopen(run, resources, cache)
+    generators = [(name, *restored.sampler(name)) for name in checkpoints]
+    scorer = resources.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
+    records = []
+    for checkpoint, generator, update in generators:
+        try:
+            record = scorer.score(
+                generator.to(resources.device),
+                latent_dim=LATENT_DIM,
+                seed=restored.spec.seed,
+                update=update,
+                checkpoint="best" if checkpoint == "best" else "last",
+            )
+        except (NonFiniteImages, NonFiniteFeatures) as error:
+            raise UserError(f"update {update:,} cannot be scored: {error}") from error
+        # With what the run had reached: a best one is that of so much training.
+        row = record.to_json() | {"record": asdict(used), "reached": restored.state.update}
+        run.folder.put("evals", row, ("protocol", "checkpoint"))
+        records.append((used, record))
+    return records
+
+
+@process_state.kept()
+def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[str, Any]:
+    """Audit a run's discriminator at its last update, and keep that in its folder.
+
+    Raises UserError for one that is not finite.
+    """
+    restored = reopen(run, resources, cache)
+    data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    row = restore.audit_row(restored.spec, restored.state, data, images)
+    run.folder.put("audits", row, ("update",))
+    return row
+
+
+@process_state.kept()
+def sample(
+    run: Found, checkpoint: str, count: int, seed: int, resources: Resources, cache: Path
+) -> tuple[Tensor, int]:
+    """Return images that a run's generator draws, uint8 (N, C, H, W), and of which update.
+
+    The latents are those of the run's own sample grids where the seed is the run's.
+    """
+    generator, update = reopen(run, resources, cache).sampler(checkpoint)
+    latents = streams.latents(count, LATENT_DIM, seed, "samples")
+    frozen = sampling.frozen(generator).to(resources.device)
+    return sampling.sample(frozen, latents, resources.device).cpu(), update
+
+
+def reopen(run: Found, resources: Resources, cache: Path) -> Trained:
+    """Return a run's networks and optimizers as its newest checkpoint has them.
+
+    Raises UserError for a checkpoint that is damaged, or of other networks.
+    """
+    data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    registry = Registry("methods", run.plan.plugins)
+    return restore.restore(run.folder.spec(), run.folder, registry, data.train)

@@ -1,0 +1,125 @@
+"""Tell which run folder is which run: the spec inside decides, and its hash ends the name."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lipbench.runs import records
+from lipbench.planning import spec
+from lipbench.runs.records import Damaged
+from lipbench.planning.spec import RunSpec
+
+_HASH = re.compile(r"[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The folders of one suite's results."""
+
+    runs: dict[str, Path]  # by the hash of their specs
+    others: dict[Path, str]  # that count as no run, with a sentence that says why
+
+
+class Inventory:
+    """Lists run folders again and again; a spec is read again only where its file has changed."""
+
+    def __init__(self, folder: Path, planned: Callable[[], Mapping[str, RunSpec]]) -> None:
+        """Take the folder of run folders, and what returns the planned specs by hash.
+
+        Those are asked for only where a folder's name and its spec differ, since older versions
+        renamed folders and left the spec as it was.
+        """
+        self._folder, self._planned = folder, planned
+        self._judged: dict[str, tuple[tuple[int, int, int], str | None]] = {}
+
+    def list(self) -> Listing:
+        """Return the folders as they are now."""
+        try:
+            with os.scandir(self._folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return Listing({}, {})
+        runs: dict[str, Path] = {}
+        others: dict[Path, str] = {}
+        planned = functools.cache(self._planned)
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir():
+                continue
+            path, hash_ = Path(entry.path), entry.name.rpartition("-")[2]
+            reason = self._reason(path, hash_, planned)
+            if reason is None and hash_ in runs:
+                runs[hash_], copy = sorted((runs[hash_], path), key=_oddness)
+                others[copy] = f"{copy}: the same run as {runs[hash_].name}, which counts"
+            elif reason is None:
+                runs[hash_] = path
+            elif reason:
+                others[path] = f"{path}: {reason}"
+        return Listing(runs, others)
+
+    def _reason(
+        self, path: Path, hash_: str, planned: Callable[[], Mapping[str, RunSpec]]
+    ) -> str | None:
+        """Return None for a folder that is the run of its name, else why not, '' for no run."""
+        try:
+            stat = os.stat(path / "spec.json")
+        except OSError:  # of a run that has not begun, or of something else
+            return None if _HASH.fullmatch(hash_) else ""
+        mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if self._judged.get(path.name, (None,))[0] != mark:
+            self._judged[path.name] = (mark, _difference(path, hash_, planned))
+        return self._judged[path.name][1]
+
+
+def _difference(
+    path: Path, hash_: str, planned: Callable[[], Mapping[str, RunSpec]]
+) -> str | None:
+    """Return how the spec in a folder differs from the folder's name, or None.
+
+    A spec that cannot be read says nothing: then the name counts.
+    """
+    plain = _plain(path)
+    if plain is None:
+        return None
+    inside = spec.digest(plain)
+    if inside == hash_:
+        return None
+    try:
+        upgraded = spec.from_json(plain).hash
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if upgraded == hash_ or (hash_ in planned() and spec.fits(plain, planned()[hash_])):
+        return None
+    return f"its spec.json is of the run {_text(plain)}-{upgraded}; it does not count"
+
+
+def _plain(path: Path) -> dict[str, Any] | None:
+    """Return the spec in a folder as plain JSON values, or None where it cannot be read."""
+    try:
+        plain = json.loads(records.content(path / "spec.json") or b"")
+    except (OSError, ValueError, RecursionError, Damaged):
+        return None
+    return plain if isinstance(plain, dict) and "methods" in plain else None
+
+
+def _text(plain: Mapping[str, Any]) -> str:
+    """Return a spec's methods and seed, as far as they can be read."""
+    try:
+        text = "+".join(method["name"] for method in plain["methods"]) + f"-s{plain['seed']}"
+    except (KeyError, TypeError):
+        return "?"
+    return text if re.fullmatch(r"[\w+-]{1,200}", text) else "?"
+
+
+def _oddness(path: Path) -> tuple[bool, str]:
+    """Return what sorts the folder of a run before copies of it: its name is as lipbench gave."""
+    plain = _plain(path) or {}
+    methods, _, seed = _text(plain).rpartition("-")
+    named = path.name.startswith(f"{methods}-") and f"-{seed}-" in path.name
+    return not named, path.name

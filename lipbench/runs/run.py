@@ -1,0 +1,402 @@
+"""Run one spec, whole: train, score, draw samples, keep the run folder."""
+
+from __future__ import annotations
+
+import functools
+import math
+import platform
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from lipbench.runs import checkpoints, estimates, pictures, restore
+from lipbench import data, machine, streams
+from lipbench.cost import parameters
+from lipbench.training import loop
+from lipbench.cost.timing import WARM_UP_UPDATES, Clock
+from lipbench.data import Dataset, DatasetInfo
+from lipbench.errors import STORAGE_ERRORS, UserError
+from lipbench.networks import LATENT_DIM
+from lipbench.planning.plan import PlannedRun
+from lipbench.plugins import Registry
+from lipbench.protocols import SCORES, Protocol
+from lipbench.scoring import (
+    NonFiniteFeatures,
+    NonFiniteImages,
+    Report,
+    Scorer,
+    ScoreRecord,
+    sampling,
+    silent,
+)
+from lipbench.planning.spec import RunSpec
+from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
+from lipbench.planning.suite import Intervals
+from lipbench.training.loop import TrainState
+from lipbench.urls import without_password
+
+SAMPLES = 100  # in a grid
+_CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to do and where; everything in it can cross to another process."""
+
+    run: PlannedRun
+    folder: Path
+    dataset: DatasetInfo
+    dataset_path: Path | None
+    protocol: Protocol
+    intervals: Intervals
+    plugins: tuple[Path, ...]
+    provenance: dict[str, Any]
+    cache: Path
+    weights: Path | None  # of Inception
+    consults: bool = False  # whether to ask, after each selection, if the run is worth going on
+
+
+class Resources:
+    """What a process keeps from one run to the next: data on the device, feature extractors."""
+
+    def __init__(self, device: torch.device, report: Report = silent) -> None:
+        """Keep what runs need on a device; `report` hears of features that are extracted."""
+        self.device, self._report = device, report
+        # float32 means float32: by default cuDNN's convolutions would compute in TF32.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
+        self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
+
+    def dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
+        """Return a dataset on the device."""
+        return self._dataset(info, path, cache)
+
+    def scorer(
+        self,
+        protocol: Protocol,
+        info: DatasetInfo,
+        path: Path | None,
+        cache: Path,
+        weights: Path | None,
+    ) -> Scorer:
+        """Return a scorer of a protocol, with its real images' features."""
+        return self._scorer(protocol, info, path, cache, weights)
+
+    def _load_dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
+        return data.load(info, path, cache, self.device)
+
+    def _make_scorer(
+        self,
+        protocol: Protocol,
+        info: DatasetInfo,
+        path: Path | None,
+        cache: Path,
+        weights: Path | None,
+    ) -> Scorer:
+        dataset = self._dataset(info, path, cache)
+        return Scorer(protocol, dataset, self.device, cache, weights, self._report)
+
+
+def limit_threads() -> None:
+    """Let torch compute on no more cores than a container's quota has: it counts all of them."""
+    if torch.get_num_threads() > machine.cores():
+        torch.set_num_threads(machine.cores())
+
+
+Notify = Callable[[str, dict[str, Any]], bool]
+
+
+def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
+    """Do a run, or what is left of it, and return how it ended.
+
+    `notify` gets when training begins, progress, scores and remarks on what was repaired; when it
+    returns False at the scores of a selection, the run ends as pruned. `stop` is asked after each
+    update, and when it says so the run is checkpointed and left as interrupted. Raises UserError
+    where the disk refuses: that stops a sweep, any other failure is this run's outcome.
+    """
+    folder = RunFolder(task.folder)
+    try:
+        status = _attempt(task, folder, resources, notify, stop)
+        folder.set_status(status)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {error.filename or folder.path}: {error.strerror}. "
+            "What was finished is untouched; the same command resumes"
+        ) from error
+    return status
+
+
+def _attempt(
+    task: Task, folder: RunFolder, resources: Resources, notify: Notify, stop: Callable[[], bool]
+) -> Status:
+    """Return the status that the work ends with; failures become one, with their cause."""
+    work = None
+    streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
+    try:
+        registry = Registry("methods", task.plugins)
+        folder.open(task.run.spec, _session(task, registry, resources.device))
+        work = _Work(task, folder, resources, registry, notify)
+        status = work.finish(stop)
+        if status.outcome in RESULTS:
+            checkpoints.settle(task.folder)
+        return status
+    except UserError as error:
+        return replace(folder.status(), outcome="failed", cause=str(error))
+    except BaseException as error:  # a hook's sys.exit() too: no signal is raised in a worker
+        if _is_storage_error(error, task):
+            raise
+        outcome, cause = _diagnose(error, work.state if work else None)
+        if outcome == "failed":
+            folder.write_error(traceback.format_exc())
+            cause = f"{cause} (traceback in error.txt)"
+        status = work.status(outcome) if work else folder.status()
+        return replace(status, outcome=outcome, cause=cause)
+
+
+def _is_storage_error(error: BaseException, task: Task) -> bool:
+    """Return whether the disk refused lipbench's own files, and not something of a plugin's."""
+    if not isinstance(error, OSError) or error.errno not in STORAGE_ERRORS:
+        return False
+    if not error.filename:
+        return True  # of an open file, which a plugin has no business with
+    path = Path(error.filename).absolute()
+    return any(path.is_relative_to(root.absolute()) for root in (task.folder, task.cache))
+
+
+def _diagnose(error: BaseException, state: TrainState | None) -> tuple[str, str]:
+    """Return the outcome and the cause that an error stands for.
+
+    Training that is not finite can also show as an error, of a decomposition for example.
+    """
+    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OOM in cause:
+        return "out_of_memory", str(error).splitlines()[0]
+    if state and isinstance(error, (NonFiniteImages, NonFiniteFeatures)):
+        return "diverged", f"{error} after update {state.update}"
+    no_decomposition = isinstance(error, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
+    if state and (no_decomposition or not state.is_finite()):
+        return "diverged", f"{cause} at update {state.update + 1}"
+    return "failed", cause
+
+
+class _Work:
+    """One run under way."""
+
+    def __init__(
+        self,
+        task: Task,
+        folder: RunFolder,
+        resources: Resources,
+        registry: Registry,
+        notify: Notify,
+    ) -> None:
+        self.task, self.folder, self.resources, self.notify = task, folder, resources, notify
+        self.spec: RunSpec = task.run.spec
+        self.dataset = resources.dataset(task.dataset, task.dataset_path, task.cache)
+        restored, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
+        self._remark(remarks)
+        self.state: TrainState = restored.state
+        self.best = restored.best
+        images = estimates.work(task.run) / self.spec.budget.generator_updates
+        self.clock = Clock(restored.cost, resources.device, images)
+        self.extra_parameters = parameters.extra(self.spec, self.state)
+
+    def status(self, outcome: str, cause: str | None = None) -> Status:
+        """Return the run's status at the update that it has reached."""
+        cost = {**self.clock.cost(), "extra_parameters": self.extra_parameters}
+        return Status(outcome, cause, self.state.update, cost=cost)
+
+    def finish(self, stop: Callable[[], bool]) -> Status:
+        """Train to the end of the budget, then draw samples and score."""
+        total, intervals = self.spec.budget.generator_updates, self.task.intervals
+        lap_start = self.state.update
+        heartbeat = 0.0
+        self.folder.set_status(self.status("running"))
+        if intervals.audit and self.state.update == 0:
+            self._audit()
+        self.notify("began", {"update": self.state.update})
+        self.clock.restart()
+        for snapshot in loop.train(self.spec, self.dataset.train, self.state):
+            update, stopped = snapshot.update, stop()
+            due = functools.partial(_due, update, total)
+            wanted = {name: due(getattr(intervals, name)) for name in Intervals.model_fields}
+            warmed_up = not self.clock.is_warm and update - lap_start == WARM_UP_UPDATES
+            if any(wanted.values()) or stopped or warmed_up:
+                self.clock.lap(update - lap_start)
+                lap_start = update
+                if wanted["metrics"] and (cause := self._record_metrics()):
+                    return self.status("diverged", cause)
+                if wanted["score"] and intervals.score and not self._select():
+                    return self.status("pruned", f"unpromising at update {update:,}")
+                if wanted["audit"] and intervals.audit:
+                    self._audit()
+                if wanted["samples"] and update < total:
+                    self._draw_samples()
+                if wanted["checkpoint"] or stopped:
+                    self._checkpoint()
+                if stopped and update < total:
+                    return self.status("interrupted")
+                self.clock.restart()
+            if time.monotonic() - heartbeat > HEARTBEAT_SECONDS:
+                heartbeat = time.monotonic()
+                self.folder.set_status(self.status("running"))
+            self.notify("progress", {"update": update, "total": total})
+        if stop():  # scoring can take longer than training, and the checkpoint is there
+            return self.status("interrupted")
+        self._draw_samples()
+        if not any(row["checkpoint"] == "last" for row in self.folder.rows("scores")):
+            self._score()
+        return self.status("completed")
+
+    def _record_metrics(self) -> str | None:
+        """Append the means since the last row; return why training has diverged, if it has."""
+        meter = self.state.meter
+        row = {"update": self.state.update, **meter.read()}
+        self.folder.append("metrics", row)
+        if (first := int(meter.first_non_finite)) < 0:
+            return None
+        names = [name for name in loop.METRICS if not abs(row[name]) < float("inf")]
+        return f"{', '.join(names)} not finite at update {first}"
+
+    def _select(self) -> bool:
+        """Measure what chooses the best checkpoint, and keep this generator if it is that.
+
+        Returns whether the run shall go on.
+        """
+        state = self.state
+        with self.clock.scoring():
+            scorer = self._scorer()
+            record = scorer.select(
+                state.sampler, latent_dim=LATENT_DIM, seed=self.spec.seed, update=state.update
+            )
+        primary = scorer.protocol.primary
+        score = record.scores[primary]
+        sign = 1 if SCORES[primary].higher_is_better else -1
+        better = self.best is None or sign * score > sign * self.best.score
+        if better and math.isfinite(score):
+            weights = {name: value.clone() for name, value in state.sampler.state_dict().items()}
+            self.best = restore.Best(state.update, score, weights)
+        return self._keep(record)
+
+    def _score(self) -> None:
+        """Measure what is reported: the last generator, and the best where one was chosen."""
+        last = self.state.update
+        with self.clock.scoring():
+            scorer = self._scorer()
+            score = functools.partial(scorer.score, latent_dim=LATENT_DIM, seed=self.spec.seed)
+            record = score(self.state.sampler, update=last)
+            best = None
+            if self.best and self.best.update == last:
+                best = replace(record, checkpoint="best", seconds=0.0)
+            elif self.best:
+                generator = restore.with_weights(self.state.sampler, self.best.generator)
+                best = score(generator, update=self.best.update, checkpoint="best")
+        # The last one's row is written last: where it is, all are.
+        if best:
+            self.folder.put("scores", best.to_json(), ("checkpoint",))
+        self._keep(record)
+
+    def _scorer(self) -> Scorer:
+        task = self.task
+        return self.resources.scorer(
+            task.protocol, task.dataset, task.dataset_path, task.cache, task.weights
+        )
+
+    def _keep(self, record: ScoreRecord) -> bool:
+        self.folder.append("scores", record.to_json())
+        facts = {"update": record.update, "checkpoint": record.checkpoint}
+        return self.notify("scored", {**facts, "scores": record.scores})
+
+    def _audit(self) -> None:
+        try:
+            with self.clock.auditing():
+                row = restore.audit_row(self.spec, self.state, self.dataset, restore.AUDIT_IMAGES)
+        except UserError:  # D or G is not finite: how the run ends is for its training to tell
+            return
+        self.folder.put("audits", row, ("update",))
+
+    def _draw_samples(self) -> None:
+        grid = sample_grid(self.state.sampler, self.spec.seed, self.resources.device)
+        self.folder.save_sample(self.state.update, grid)
+
+    def _checkpoint(self) -> None:
+        best = self.best.to_state() if self.best else None
+        state = {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
+        self._remark(self.folder.save_checkpoint(state, self.spec))
+
+    def _remark(self, remarks: Sequence[str]) -> None:
+        """Say what was repaired, in the manifest and to whoever watches."""
+        for remark in remarks:
+            self.folder.note(remark)
+            self.notify("remarked", {"remark": remark})
+
+
+def _due(update: int, total: int, interval: int | None) -> bool:
+    return update == total or bool(interval and update % interval == 0)
+
+
+def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> Image.Image:
+    """Return images of fixed latents of the seed, the same for every method, as one picture."""
+    latents = streams.latents(SAMPLES, LATENT_DIM, seed, "samples")
+    return pictures.grid(sampling.sample(sampling.frozen(generator), latents, device).cpu())
+
+
+def provenance() -> dict[str, Any]:
+    """Return what is the same for all runs that a command starts: versions, revision, machine."""
+    packages = ("lipbench", "torch", "torchvision", "torch-fidelity", "numpy", "scikit-learn")
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in packages},
+        },
+        "revision": _git_revision(),
+        "command": [without_password(argument) for argument in sys.argv],
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Return the commit of lipbench's own checkout, marked where files differ from it."""
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # else it is a repository around ours
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:
+    """Return what the manifest says of this start of a run."""
+    return {
+        **task.provenance,
+        "started": time.time(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
+        "method_sources": {m.name: registry[m.name].source_hash for m in task.run.spec.methods},
+    }

@@ -1,0 +1,658 @@
+"""The run folder, which is the source of truth: everything else is made from it.
+
+<runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
+               cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
+               trials.jsonl (of a study)           evals.jsonl
+               optuna.journal                      checkpoint.pt  checkpoint.previous.pt
+                                                   samples/*.png
+
+Files that begin with a dot, and claims/, are locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipbench import atomic
+from lipbench.runs import checkpoints, holds, locks, records
+from lipbench.planning import plan, spec
+from lipbench.runs.holds import Claim
+from lipbench.errors import UserError
+from lipbench.runs.inventory import Inventory
+from lipbench.runs.ledger import Ledger
+from lipbench.runs.locks import NoLocks
+from lipbench.planning.plan import Plan, PlannedRun
+from lipbench.runs.records import Damaged, Rows
+from lipbench.planning.spec import RunSpec
+from lipbench.urls import without_password
+from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Outcomes; resumed only if asked.
+ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
+RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
+_OUTCOMES = (*ENDED, "queued", "running", "interrupted", "damaged")
+HEARTBEAT_SECONDS = 5.0
+_LOCK_ATTEMPTS = 10
+_LOCK_PAUSE = 0.1  # seconds
+_IDENTITY = re.compile(rb"[0-9a-f]{32}")
+SERIES = ("metrics", "scores", "audits")  # what training appends, and a resumed run writes again
+_LATER = ("scores", "audits")  # of which rows can follow the checkpoint of their update
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands: an outcome of ENDED, or queued, running, interrupted, damaged.
+
+    A run is damaged where its files do not say how it stands; the cause names the file.
+    """
+
+    outcome: str = "queued"
+    cause: str | None = None
+    update: int = 0
+    heartbeat: float = 0.0
+    cost: dict[str, float] = field(default_factory=dict)  # see `lipbench.results.frame.load_runs`
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing is left to do, unless somebody asks for a retry."""
+        return self.outcome in ENDED
+
+
+_STATUS = tuple(entry.name for entry in fields(Status))
+_FILES = ("spec.json", "manifest.json", "status.json", "error.txt")
+# What a run's folder has, and whether that is a folder too.
+_ENTRIES = {
+    **dict.fromkeys([*_FILES, *(f"{name}.jsonl" for name in records.SERIES)], False),
+    "samples": True,
+}
+
+
+def default_tracking_uri(runs_dir: Path) -> str:
+    """Return the MLflow store of a folder of results."""
+    return f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+
+
+class RunFolder:
+    """One run's files. Lines are appended; everything else is replaced in one step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._series: dict[str, str] = {}  # the text of each at the last checkpoint
+
+    def open(self, run: RunSpec, session: Mapping[str, Any]) -> None:
+        """Create the folder, or take it up again; note who works on it, with what."""
+        mended = self.mend(run) if self.path.exists() else []
+        (self.path / "samples").mkdir(parents=True, exist_ok=True)
+        (self.path / "error.txt").unlink(missing_ok=True)
+        for folder in (self.path, self.path / "samples"):
+            atomic.remove_leftovers(folder)
+        self.set_spec(run)
+        noted = {"remarks": mended} if mended else {}
+        sessions = [*self.sessions(), {**session, **noted}]
+        self._write_json("manifest.json", {"sessions": sessions})
+
+    def set_spec(self, run: RunSpec) -> None:
+        """Replace the run's spec."""
+        self._write_json("spec.json", run.to_json())
+
+    def spec(self) -> RunSpec:
+        """Return the run's spec, upgraded to this schema."""
+        path = self.path / "spec.json"
+        stored = records.read(path, records.Record)
+        if stored is None:
+            raise Damaged(path, "it is missing")
+        return records.interpreted(path, stored, spec.from_json)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return, for each time that the run was started, what it ran on and with."""
+        manifest = records.read(self.path / "manifest.json", records.Manifest)
+        return list(manifest["sessions"]) if manifest else []
+
+    def status(self) -> Status:
+        """Return how the run stands, by its own account; damaged where that cannot be read."""
+        try:
+            return self._stored_status()
+        except Damaged as damage:
+            return Status("damaged", damage.brief)
+
+    def _stored_status(self) -> Status:
+        path = self.path / "status.json"
+        stored = records.read(path, records.Status)
+        if stored is None:
+            return Status()
+        if stored["outcome"] not in _OUTCOMES:
+            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}")
+        return Status(**{name: stored[name] for name in _STATUS if name in stored})
+
+    def write_error(self, text: str) -> None:
+        """Write a failed run's traceback to error.txt."""
+        atomic.replace_text(self.path / "error.txt", text)
+
+    def set_status(self, status: Status) -> None:
+        """Replace the status, stamping it with the time."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        fields = {**asdict(status), "heartbeat": time.time()}
+        if status.outcome in RESULTS:  # what has ended loses no row unnoticed
+            fields["rows"] = {name: _count(self.path / f"{name}.jsonl") for name in SERIES}
+        self._write_json("status.json", fields)
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a row to `<name>.jsonl`."""
+        with (self.path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(row)) + "\n")
+
+    def put(self, name: str, row: Mapping[str, Any], keys: Sequence[str]) -> None:
+        """Put a row into `<name>.jsonl`, in place of those with the same values of these keys.
+
+        Rows stay in the order of their updates.
+        """
+        row = json.loads(json.dumps(_finite(row)))
+        others = [r for r in self.rows(name) if any(r.get(key) != row[key] for key in keys)]
+        rows = sorted([*others, row], key=lambda r: r["update"])
+        text = _lines(rows)
+        atomic.replace_text(self.path / f"{name}.jsonl", text)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of `<name>.jsonl`; a last line cut short by a crash is not one.
+
+        Raises Damaged for any other line that is no row.
+        """
+        found = self.readable(name)
+        for damage in found.damage:
+            raise damage
+        return found.rows
+
+    def readable(self, name: str) -> Rows:
+        """Return the rows of `<name>.jsonl` that can be read, and the damage there is."""
+        return records.rows(self.path / f"{name}.jsonl", records.SERIES[name])
+
+    def mend(self, run: RunSpec) -> list[str]:
+        """Put what cannot be read out of the run's way; return a line on each file.
+
+        Nothing is deleted: a damaged file gets another name. The spec is written anew, and rows
+        that can be read stay. A run whose result they were is then to be done again, from its last
+        checkpoint.
+        """
+        lines = []
+        for name, is_folder in _ENTRIES.items():
+            path = self.path / name
+            if path.is_dir() != is_folder and (path.exists() or path.is_symlink()):
+                fault = "is no folder" if is_folder else "is a folder"
+                lines.append(f"{path} {fault}; it is kept as {records.put_aside(path).name}")
+        readers: dict[str, Callable[[], object]] = {
+            "spec.json": self.spec,
+            "manifest.json": self.sessions,
+            "status.json": self._stored_status,
+        }
+        for name, read in readers.items():
+            try:
+                read()
+            except Damaged as damage:
+                path = self.path / name
+                kept = f"; it is kept as {records.put_aside(path).name}" if path.exists() else ""
+                lines.append(f"{damage}{kept}")
+                if name == "spec.json":
+                    self._write_json(name, run.to_json())
+        return lines + self.mend_rows(run.budget.generator_updates)
+
+    def mend_rows(self, updates: int) -> list[str]:
+        """Put files with rows that cannot be read aside, as `mend` does.
+
+        Of a run that has ended, metrics are passed over: they are long, and no result rests on
+        them. `updates` are those of its budget: a completed run has scores of them.
+        """
+        ended = self.status().outcome in RESULTS
+        names = [name for name in records.SERIES if not (ended and name == "metrics")]
+        lines = [line for name in names for line in self._mend_series(name)]
+        status = self.status()
+        now = checked(status, self.readable("scores"), updates)
+        if now.outcome != status.outcome:
+            self.set_status(replace(status, outcome="interrupted"))
+            lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
+        return lines + self._restore_lost()
+
+    def _restore_lost(self) -> list[str]:
+        """Give a run that has ended the rows back that it has lost since; return a line on each.
+
+        They are in its checkpoint; a loss that is not is told once.
+        """
+        status = self.status()
+        stored = records.read(self.path / "status.json", records.Record) or {}
+        stated = stored.get("rows")
+        if status.outcome not in RESULTS or not isinstance(stated, dict):
+            return []
+        paths = {name: self.path / f"{name}.jsonl" for name in SERIES}
+        lost = {
+            name: stated[name] - _count(path)
+            for name, path in paths.items()
+            if isinstance(stated.get(name), int) and _count(path) < stated[name]
+        }
+        if not lost:
+            return []
+        try:
+            series = (self.load_checkpoint() or {}).get("series") or {}
+        except UserError:
+            series = {}
+        lines = []
+        for name, number in lost.items():
+            if name in series:
+                text = _joined(series[name], _text(paths[name]), status.update)
+                atomic.replace_text(paths[name], text)
+            left = max(0, stated[name] - _count(paths[name]))
+            back = f"{number - left} of them restored from the checkpoint"
+            rows = f"{number} row{'' if number == 1 else 's'} missing"
+            lines.append(f"{paths[name]}: {rows}, {back}")
+        self.set_status(replace(status))
+        return lines
+
+    def _mend_series(self, name: str) -> list[str]:
+        found = self.readable(name)
+        if not found.damage:
+            return []
+        path = self.path / f"{name}.jsonl"
+        aside = records.put_aside(path)
+        atomic.replace_text(path, _lines(found.rows))
+        status = self.status()
+        if name in SERIES and status.outcome in RESULTS:
+            self.set_status(replace(status, outcome="interrupted", cause=None))
+        others = len(found.damage) - 1
+        more = f", and {counted(others, 'more line')}" if others else ""
+        return [f"{found.damage[0]}{more}; the file is kept as {aside.name}, its other rows stay"]
+
+    def note(self, remark: str) -> None:
+        """Add a remark to the manifest's last session: something that was repaired."""
+        *earlier, last = self.sessions()
+        noted = {**last, "remarks": [*last.get("remarks", []), remark]}
+        self._write_json("manifest.json", {"sessions": [*earlier, noted]})
+
+    def go_back(self, update: int, stored: Mapping[str, str] | None) -> list[str]:
+        """Make the rows those of an update, which a resumed run goes on from; -1 for none.
+
+        `stored` is the text of each series in the checkpoint (None: an older one, without). Rows
+        after the update are dropped, for the run writes them again; rows that were lost, doubled
+        or moved since are as they were. Returns a sentence for each file that had lost rows.
+        """
+        if stored is None:
+            self._cut(update)
+            return []
+        remarks = []
+        for name in SERIES:
+            present, then = _text(self.path / f"{name}.jsonl"), stored[name]
+            kept = _joined(then, present, update) if name in _LATER else then
+            remarks += self._restore(name, present, then, kept)
+        return remarks
+
+    def _restore(self, name: str, present: str, then: str, kept: str) -> list[str]:
+        """Replace a series by `kept`; return a sentence where rows of `then` were not present."""
+        path = self.path / f"{name}.jsonl"
+        if kept != present:
+            atomic.replace_text(path, kept)
+        self._series[name] = kept
+        lost = len(set(then.splitlines()) - set(present.splitlines()))
+        return (
+            [f"{counted(lost, 'row')} missing from {path.name}: restored from the checkpoint"]
+            if lost
+            else []
+        )
+
+    def _cut(self, update: int) -> None:
+        """Drop the rows after an update."""
+        for name in SERIES:
+            rows = self.rows(name)
+            kept = [row for row in rows if row["update"] <= update]
+            text = _lines(kept)
+            if rows or (self.path / f"{name}.jsonl").exists():
+                atomic.replace_text(self.path / f"{name}.jsonl", text)
+
+    def save_checkpoint(self, state: Mapping[str, Any], run: RunSpec) -> list[str]:
+        """Write a run's checkpoint, with the rows so far in it; the one before it is kept.
+
+        Returns a sentence for each file that has lost rows since the checkpoint before it; they
+        are restored.
+        """
+        remarks = []
+        for name in SERIES:
+            present, then = _text(self.path / f"{name}.jsonl"), self._series.get(name, "")
+            whole = set(then.splitlines()) <= set(present.splitlines())
+            kept = present if whole else _joined(then, present, state["training"]["update"])
+            remarks += self._restore(name, present, then, kept)
+        checkpoints.save(self.path, {**state, "series": dict(self._series)}, run)
+        return remarks
+
+    def load_checkpoint(self, run: RunSpec | None = None) -> dict[str, Any] | None:
+        """Return the newest checkpoint, or None; raise UserError for a damaged one.
+
+        `run` is the spec that it must be of: by default the folder's.
+        """
+        return checkpoints.load(self.path, run or self.spec())
+
+    def save_sample(self, update: int, image: Image) -> None:
+        """Write a grid of samples as samples/<update>.png."""
+        path = self.path / "samples" / f"{update:08d}.png"
+        atomic.replace(path, lambda file: image.save(file, format="PNG"))
+
+    def samples(self) -> list[Path]:
+        """Return the sample grids, oldest first."""
+        return sorted(path for path in (self.path / "samples").glob("*.png") if path.is_file())
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        atomic.replace_text(self.path / name, json.dumps(value, indent=1) + "\n")
+
+
+class SuiteFolder:
+    """A suite's results: its plan and one folder a run, found by the hash of their specs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._inventory = Inventory(path / "runs", self._planned)
+
+    def plan(self) -> Plan:
+        """Return the newest plan; raise UserError where the folder has none, or a damaged one.
+
+        Of a study, lines of its ledger that cannot be read are left out with a warning.
+        """
+        path = self.path / "plan.json"
+        try:
+            fields = records.read(path, records.Record)
+            stored = None if fields is None else records.interpreted(path, fields, plan.from_json)
+        except Damaged as damage:
+            raise Damaged(
+                path,
+                damage.reason,
+                fault="damaged, or of a newer lipbench",
+                advice="; `lipbench run` of its suite, or `lipbench tune` of its study, writes it "
+                "anew",
+            ) from damage
+        if stored is None:
+            raise UserError(
+                f"{self.path} is not a suite's results: it has no plan.json; "
+                "`lipbench run SUITE` makes them, of a study `lipbench tune`"
+            )
+        if not stored.tuning:
+            return stored
+        ledger = self.ledger()
+        runs = ledger.runs()
+        records.warn(ledger.damage)
+        return replace(stored, runs=runs)
+
+    def ledger(self) -> Ledger:
+        """Return the trials of a study."""
+        return Ledger(self.path / "trials.jsonl")
+
+    def save_plan(self, given: Plan, tracking_uri: str) -> None:
+        """Replace the plan, and where it is mirrored. Runs of an earlier one stay.
+
+        Raises UserError where a study would replace a suite, or the other way round.
+        """
+        self.check_kind(given)
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
+        tracking = json.dumps({"uri": without_password(tracking_uri)}) + "\n"
+        atomic.replace_text(self.path / "tracking.json", tracking)
+
+    def check_kind(self, given: Plan) -> None:
+        """Raise UserError where a study's results are here and a suite is given, or vice versa."""
+        wanted = "a study's" if given.tuning else "a suite's"
+        here = self._kind()
+        if here not in (None, wanted):
+            raise UserError(
+                f"{self.path} holds {here} results, not {wanted}; give this one another name: "
+                "--set name=NAME"
+            )
+
+    def _kind(self) -> str | None:
+        """Return whose results are here; where the plan cannot be read, a ledger is a study's."""
+        try:
+            stored = records.read(self.path / "plan.json", records.Plan)
+        except Damaged:
+            if self.ledger().path.exists():
+                return "a study's"
+            return "a suite's" if self.folders() else None
+        if stored is None:
+            return None
+        return "a study's" if stored.get("tuning") else "a suite's"
+
+    def mend(self) -> list[str]:
+        """Put a damaged plan, and other files of the suite, aside; return a line on each.
+
+        Whoever calls this writes a new plan. Nothing is deleted.
+        """
+        lines = []
+        readers: dict[str, Callable[[], object]] = {
+            "plan.json": self.plan,
+            "tracking.json": self.tracking_uri,
+            "cost.json": self.cost,
+        }
+        for name, read in readers.items():
+            try:
+                read()
+            except Damaged as damage:
+                aside = records.put_aside(self.path / name)
+                lines.append(f"{damage.path} was damaged ({damage.reason}): kept as {aside.name}")
+            except UserError:  # there is none yet
+                continue
+        return [*lines, *self.ledger().mend()]
+
+    def tracking_uri(self) -> str:
+        """Return where `lipbench run` mirrored these results, or would by default.
+
+        A password is not kept: `urls.is_masked` says whether there was one.
+        """
+        stored = records.read(self.path / "tracking.json", records.Tracking)
+        return str(stored["uri"]) if stored else default_tracking_uri(self.path.parent)
+
+    def cost(self) -> dict[str, Any] | None:
+        """Return what `lipbench cost` measured last, or None; see `lipbench.cost.report`."""
+        return records.read(self.path / "cost.json", records.Cost)
+
+    def save_cost(self, cost: Mapping[str, Any]) -> None:
+        """Replace cost.json, what the suite's methods cost side by side."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic.replace_text(self.path / "cost.json", json.dumps(cost, indent=1) + "\n")
+
+    def folders(self) -> dict[str, RunFolder]:
+        """Return every run's folder by its spec's hash, which its name ends with."""
+        return {hash_: RunFolder(path) for hash_, path in self._inventory.list().runs.items()}
+
+    def uncounted(self) -> dict[Path, str]:
+        """Return the folders among the runs' that count as no run, and one line on each."""
+        return self._inventory.list().others
+
+    def _planned(self) -> dict[str, RunSpec]:
+        """Return the specs of the stored plan by their hash; none where it cannot be read."""
+        try:
+            return {run.spec.hash: run.spec for run in self.plan().runs}
+        except UserError:
+            return {}
+
+    def statuses(self) -> dict[str, Status]:
+        """Return how every run stands, by hash: running only if a process works on it.
+
+        Where the file system has no locks that cannot be known, and a run is as it says.
+        """
+        statuses = {hash_: folder.status() for hash_, folder in self.folders().items()}
+        if self.is_locked() is not False:
+            return statuses
+        return {
+            hash_: replace(status, outcome="interrupted")
+            if status.outcome == "running" and not holds.is_claimed(self._claim(hash_))
+            else status
+            for hash_, status in statuses.items()
+        }
+
+    def new_folder(self, run: PlannedRun) -> RunFolder:
+        """Return where a run that has no folder yet goes."""
+        return RunFolder(self.path / "runs" / run.id)
+
+    def take_over(self, folder: RunFolder, run: PlannedRun) -> None:
+        """Give a run's folder the name and the spec that the run has now."""
+        folder = RunFolder(folder.path.rename(self.new_folder(run).path))
+        folder.set_spec(run.spec)
+
+    def set_aside(self, folder: RunFolder) -> Path:
+        """Move a run's folder out of the way and return its new path; nothing is deleted."""
+        target = self.path / "replaced" / f"{folder.path.name}.{time.time_ns()}"
+        target.parent.mkdir(exist_ok=True)
+        return folder.path.rename(target)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[str | None]:
+        """Hold this folder for one process; a lock ends with its process, however that ends.
+
+        Yields what the user should know: without locks, two commands cannot be kept apart.
+        """
+        with contextlib.ExitStack() as stack:
+            remark = None
+            try:
+                stack.enter_context(self._lock(shared=False))
+            except NoLocks as error:
+                remark = f"{error}: never start a second command on these results meanwhile"
+            self._settle()
+            yield remark
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[bool]:
+        """Hold this folder for processes that claim each run that they work on.
+
+        Yields whether this is the first of them. Raises UserError where the file system has no
+        locks, without which processes cannot share a study.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                alone = stack.enter_context(self._lock(shared=True))
+            except NoLocks as error:
+                raise UserError(
+                    f"{error}, and a study needs them; give a folder on another one: --runs-dir"
+                ) from error
+            yield alone
+
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Wait for, and hold, the right to decide which run comes next."""
+        with locks.held(self.path / ".deciding"):
+            yield
+
+    def identity(self) -> str:
+        """Return what tells these results from all others, made at the first time."""
+        path = self.path / "identity"
+        stored = records.content(path)
+        if stored is None:
+            atomic.replace_text(path, uuid.uuid4().hex)
+            return path.read_text()
+        if not _IDENTITY.fullmatch(stored):
+            raise Damaged(path, "it should be 32 hexadecimal digits")
+        return stored.decode()
+
+    def claim(self, hash_: str) -> Claim | None:
+        """Return the claim to a run, or None where another process works on it."""
+        return holds.claim(self._claim(hash_))
+
+    def _claim(self, hash_: str) -> Path:
+        return self.path / "claims" / hash_
+
+    @contextlib.contextmanager
+    def _lock(self, shared: bool) -> Iterator[bool]:
+        """Hold the folder's lock, and yield whether nobody else held it when it was got."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        for _ in range(_LOCK_ATTEMPTS):  # `lipbench status` holds it for an instant
+            if file := locks.acquire(self.path / ".lock"):
+                alone = True
+                if shared:
+                    locks.share(file)
+                break
+            if shared and (file := locks.acquire(self.path / ".lock", shared=True)):
+                alone = False
+                break
+            time.sleep(_LOCK_PAUSE)
+        else:
+            raise UserError(f"another lipbench process works on {self.path}; let it end")
+        atomic.remove_leftovers(self.path)
+        with file:
+            yield alone
+
+    def _settle(self) -> None:
+        """Call interrupted what says that it runs: nothing does when the lock was just got."""
+        for folder in self.folders().values():
+            status = folder.status()
+            if status.outcome == "running":
+                folder.set_status(replace(status, outcome="interrupted"))
+
+    def is_locked(self) -> bool | None:
+        """Return whether a process works on this folder now; None where there are no locks."""
+        return locks.is_held(self.path / ".lock")
+
+
+def checked(status: Status, found: Rows, updates: int | None = None) -> Status:
+    """Return a run's status, or a damaged one where the rows that it rests on cannot be read.
+
+    With the `updates` of the budget, a completed run without scores of them is damaged too.
+    """
+    if found.damage:
+        return replace(status, outcome="damaged", cause=found.damage[0].brief)
+    if updates is not None and status.outcome == "completed" and not _is_scored(found, updates):
+        cause = f"scores.jsonl has no scores of update {updates:,}"
+        return replace(status, outcome="damaged", cause=cause)
+    return status
+
+
+def _is_scored(found: Rows, updates: int) -> bool:
+    return any(row["checkpoint"] == "last" and row["update"] == updates for row in found.rows)
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value that is JSON: nan and inf as strings, which float() reads back."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(path: Path) -> str:
+    """Return a file's text, or none where there is no file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _count(path: Path) -> int:
+    """Return how many lines a file has; none where it cannot be read."""
+    try:
+        return (records.content(path) or b"").count(b"\n")
+    except (OSError, Damaged):
+        return 0
+
+
+def _joined(then: str, present: str, update: int) -> str:
+    """Return the lines of a checkpoint, and those of other rows up to its update, made since.
+
+    Those are the scores at the end of the budget, and what `lipbench audit` measured.
+    """
+    rows: dict[tuple[int, str], str] = {}
+    for line in (*then.splitlines(), *present.splitlines()):
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            row = json.loads(line)
+            if (of := int(row["update"])) <= update:
+                rows.setdefault((of, str(row.get("checkpoint"))), line)
+    ordered = sorted(rows.items(), key=lambda item: item[0][0])
+    return "".join(f"{line}\n" for _, line in ordered)

@@ -1,0 +1,223 @@
+"""Decide what is left to do of a plan, given the results that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lipbench import atomic, data, scoring
+from lipbench.planning import resolve
+from lipbench.errors import UserError
+from lipbench.runs.estimates import in_order
+from lipbench.planning.plan import Plan, PlannedRun, unique
+from lipbench.plugins import Registry
+from lipbench.runs.run import Task, limit_threads, provenance
+from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.words import were
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user asks to be done again."""
+
+    retry_failed: bool = False
+    rerun_changed: bool = False
+    keep_changed: bool = False
+
+
+def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
+    """Rename run folders to the ids that their runs have now; return those.
+
+    An upgraded spec, or one whose method gained a field since, is the same run; and a folder that
+    somebody renamed is still the run of the spec in it.
+    """
+    planned = {run.spec.hash: run for run in plan.runs}
+    folders, uncounted = suite.folders(), suite.uncounted()
+    adopted = []
+    unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
+    for folder in [*unplanned, *map(RunFolder, uncounted)]:
+        try:
+            spec = resolve.complete(folder.spec(), registry)
+        except UserError:  # of a method that is not here, or of a newer lipbench: left alone
+            continue
+        if spec.hash not in planned or spec.hash in folders:
+            continue
+        place = suite.new_folder(planned[spec.hash])
+        if place.path == folder.path or not place.path.exists():
+            suite.take_over(folder, planned[spec.hash])
+            folders[spec.hash] = place
+            adopted.append(planned[spec.hash].id)
+    return adopted
+
+
+def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
+    """Set aside the folders that stand in a run's place and are not that run.
+
+    Returns a line on each folder that counts as no run; the others stay where they are.
+    """
+    lines = []
+    places = {suite.new_folder(run).path for run in runs}
+    for path, reason in suite.uncounted().items():
+        if path in places:
+            suite.set_aside(RunFolder(path))
+            reason = f"{reason}, and is moved to {suite.path / 'replaced'}"
+        lines.append(reason)
+    return lines
+
+
+def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, claimed: bool = False) -> list[str]:
+    """Put the damaged files of runs aside, each under another name; return a line on each.
+
+    See `RunFolder.mend`. Where runs are `claimed`, those of other processes are left alone.
+    """
+    lines = []
+    folders = suite.folders()
+    for run in unique(runs):
+        folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        if not folder.path.exists():
+            continue
+        claim = suite.claim(run.spec.hash) if claimed else None
+        if claimed and claim is None:
+            continue
+        if folder.path.is_dir():
+            lines += folder.mend(run.spec)
+        else:
+            lines.append(f"{folder.path} is no folder; it is kept as {suite.set_aside(folder)}")
+        if claim:
+            claim.release()
+    return lines
+
+
+def changed(
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry
+) -> list[tuple[RunFolder, str]]:
+    """Return the runs made, or begun, by other code of their method than there is now."""
+    folders = suite.folders()
+    found = []
+    for run in runs:
+        folder = folders.get(run.spec.hash)
+        sessions = folder.sessions() if folder else []
+        if folder is None or not sessions:
+            continue
+        for name, source in sessions[-1].get("method_sources", {}).items():
+            if registry[name].source_hash != source:
+                found.append((folder, str(registry[name].path)))
+                break
+    return found
+
+
+def tasks(
+    plan: Plan,
+    runs: Sequence[PlannedRun],
+    suite: SuiteFolder,
+    registry: Registry,
+    choices: Choices,
+    cache: Path,
+    weights: Path | None,
+) -> list[Task]:
+    """Return what is left to do of some runs of a plan, in the order of `outlook.in_order`.
+
+    Raises UserError where methods' code has changed since and the user has not chosen.
+    """
+    runs = unique(runs)
+    _settle_changes(changed(runs, suite, registry), suite, choices)
+    folders = suite.folders()
+    made_with = provenance()
+    left = []
+    for run in runs:
+        folder = folders.get(run.spec.hash) or suite.new_folder(run)
+        outcome = folder.status().outcome
+        retried = choices.retry_failed and outcome not in RESULTS
+        if outcome in ENDED and not retried:
+            continue
+        left.append(task(plan, run, folder, made_with, cache, weights))
+    by_hash = {task.run.spec.hash: task for task in left}
+    return [by_hash[run.spec.hash] for run in in_order([task.run for task in left])]
+
+
+def task(
+    plan: Plan,
+    run: PlannedRun,
+    folder: RunFolder,
+    made_with: dict[str, Any],
+    cache: Path,
+    weights: Path | None,
+) -> Task:
+    """Return one run of a plan as a task, with paths that hold in any folder."""
+    return Task(
+        run,
+        folder.path.absolute(),
+        plan.dataset,
+        plan.dataset_path,
+        plan.protocol,
+        plan.intervals,
+        plan.plugins,
+        made_with,
+        cache.absolute(),
+        weights and weights.absolute(),
+    )
+
+
+def prepare(
+    plan: Plan,
+    cache: Path,
+    weights: Path | None,
+    device: str,
+    report: scoring.Report = scoring.silent,
+) -> tuple[str, ...]:
+    """Make once, before any worker needs them: weights, dataset and real images' features.
+
+    `report` hears how far the features are. Returns the notes on the dataset that the plan has
+    not. Raises UserError where the weights or the dataset are missing or cannot be read, or the
+    dataset's splits share pictures.
+    """
+    for folder in cache.glob("*/"):
+        atomic.remove_leftovers(folder)
+    limit_threads()
+    scoring.prepare(plan.protocol, cache, weights)
+    on = torch.device(device)
+    dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
+    scorer = scoring.Scorer(plan.protocol, dataset, on, cache, weights, report)
+    if plan.intervals.score:
+        scorer.prepare_selection()
+    return tuple(note for note in dataset.notes if note not in plan.dataset.notes)
+
+
+def check_unchanged(
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry, keep_changed: bool
+) -> None:
+    """Raise UserError where a study's runs were made by other code of their method than now."""
+    found = changed(runs, suite, registry)
+    if found and not keep_changed:
+        raise UserError(
+            f"{_files(found)} changed since {_made(found)}; --keep-changed goes on with "
+            f"{'it' if len(found) == 1 else 'them'}, --set name=NAME begins a study anew"
+        )
+
+
+def _settle_changes(
+    found: list[tuple[RunFolder, str]], suite: SuiteFolder, choices: Choices
+) -> None:
+    if not found or choices.keep_changed:
+        return
+    if choices.rerun_changed:
+        for folder, _ in found:
+            suite.set_aside(folder)
+        return
+    raise UserError(
+        f"{_files(found)} changed since {_made(found)} (the first is "
+        f"{found[0][0].path.name}); --rerun-changed makes them anew, --keep-changed keeps them"
+    )
+
+
+def _files(found: list[tuple[RunFolder, str]]) -> str:
+    return ", ".join(sorted({path for _, path in found}))
+
+
+def _made(found: list[tuple[RunFolder, str]]) -> str:
+    """Return how many runs were made before, as the end of a sentence."""
+    return f"{len(found):,} of these runs {were(len(found))} made"

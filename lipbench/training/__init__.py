@@ -1,0 +1,1 @@
+"""Training: the networks, initialised and wrapped, and the loop of updates."""

@@ -1,0 +1,356 @@
+"""Train one GAN. This loop is the only place that calls a method's hooks."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lipbench import streams
+from lipbench.audit.rest import undisturbed
+from lipbench.data import Split
+from lipbench.losses import LOSSES, Loss
+from lipbench.method import Batch, Method, Trait
+from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
+from lipbench.planning.spec import RunSpec
+
+Kind = TypeVar("Kind")
+Module = TypeVar("Module", bound=nn.Module)
+
+SCHEDULES: dict[str, Callable[[float], float]] = {  # progress in [0, 1) to a factor on the lr
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+}
+
+DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
+
+ROUNDS_TO_REST = 200  # of power iterations and projections, at most: our choice
+
+METRICS = ("loss_d", "penalty", "real_logit", "fake_logit", "loss_g")
+
+
+class Meter:
+    """Sums of the training metrics, kept on the device: a step never waits for the host."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(len(METRICS), dtype=torch.float64, device=device)
+        self.first_non_finite = torch.tensor(-1, device=device)
+        self.count = 0
+
+    def add(self, update: int, values: Tensor) -> None:
+        """Add one update's metrics, a tensor of shape (5,), and note the first not finite."""
+        self.sums += values
+        self.count += 1
+        bad = ~values.isfinite().all() & (self.first_non_finite < 0)
+        self.first_non_finite = torch.where(bad, update, self.first_non_finite)
+
+    def read(self) -> dict[str, float]:
+        """Return the means since the last reading (this waits for the device)."""
+        means = (self.sums / self.count).tolist()
+        self.sums.zero_()
+        self.count = 0
+        return dict(zip(METRICS, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        return {"sums": self.sums, "first": self.first_non_finite, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.sums.copy_(state["sums"])
+        self.first_non_finite.copy_(state["first"])
+        self.count = state["count"]
+
+
+@dataclass
+class TrainState:
+    """Everything that training changes: two networks, two optimizers, a meter, the update."""
+
+    methods: Sequence[Method]
+    generator: Generator
+    discriminator: Discriminator
+    optimizer_g: torch.optim.Optimizer
+    optimizer_d: torch.optim.Optimizer
+    average: AveragedModel | None
+    meter: Meter
+    update: int = 0
+
+    @property
+    def sampler(self) -> nn.Module:
+        """Return the generator to score: the moving average where a suite asks for one.
+
+        The average is of parameters; buffers are the live generator's. So the buffers that belong
+        to a parametrization (a power iteration's vectors) are computed anew, in a copy: whatever
+        the parametrization promises holds for the averaged weights too. The copy is a function of
+        the state in a checkpoint. The other buffers, such as the running statistics of batch
+        normalization, stay the live generator's.
+        """
+        return settled(self.average.module) if self.average else self.generator
+
+    def is_finite(self) -> bool:
+        """Return whether all weights, and all metrics so far, are finite."""
+        weights = itertools.chain(self.generator.parameters(), self.discriminator.parameters())
+        return int(self.meter.first_non_finite) < 0 and all(
+            bool(weight.isfinite().all()) for weight in weights
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors and numbers, for a checkpoint."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "update": self.update}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint; raises where it is of other networks."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.update = state["update"]
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "optimizer_g": self.optimizer_g,
+            "optimizer_d": self.optimizer_d,
+            "meter": self.meter,
+        }
+        return {**parts, "average": self.average} if self.average else parts
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Training after an update. The state is live: copy what must not change."""
+
+    update: int
+    state: TrainState
+
+
+def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
+    """Return the state before the first update, on the device of the data.
+
+    Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
+    """
+    device = data.images.device
+    architecture = ARCHITECTURES[spec.architecture]
+    shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
+
+    torch.manual_seed(streams.derive(spec.seed, "method", "build"))
+    generator = architecture.generator(*shape)
+    discriminator = architecture.discriminator(*shape, **hidden_layers(methods))
+    for network, name in ((generator, "generator"), (discriminator, "discriminator")):
+        initialise(network, spec.initialisation, spec.seed, name)
+        network.autocast_dtype = DTYPES[spec.precision]
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Those that compute weights come last, so that they reach the layers that others add.
+    for method in sorted(methods, key=lambda method: Trait.REPARAMETRIZES in method.traits):
+        discriminator = _returned(method, "wrap", method.wrap(discriminator), Discriminator)
+        generator = _returned(
+            method, "wrap_generator", method.wrap_generator(generator), Generator
+        )
+    discriminator.to(device)
+    generator.to(device)
+    if preparing := [method for method in methods if "prepare" in method.hooks()]:
+        reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
+        for method in preparing:
+            with torch.no_grad(), computed(discriminator):  # anew: the last one may have moved D
+                method.prepare(discriminator, reference)
+    setting = spec.setting
+    optimizer_g, optimizer_d = (
+        torch.optim.Adam(
+            network.parameters(), setting.lr, (setting.beta1, setting.beta2), fused=True
+        )
+        for network in (generator, discriminator)
+    )
+    average = None
+    if spec.ema_decay is not None:
+        average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
+    return TrainState(
+        methods, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
+    )
+
+
+def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kind:
+    """Return what a hook gave. Raises TypeError where it is of another kind."""
+    if not isinstance(value, kind):
+        returned = type(value).__name__
+        raise TypeError(
+            f"{type(method).__name__}.{hook} returned {returned}, not a {kind.__name__}"
+        )
+    return value
+
+
+def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what the methods put into D's hidden layers: all their norms, one's activation."""
+    chosen: dict[str, Callable[[int], nn.Module]] = {}
+    norms = [method.norm for method in methods if "norm" in method.hooks()]
+    if norms:
+        chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)
+    for method in methods:
+        if "activation" in method.hooks():
+            chosen.setdefault("activation", method.activation)
+    return chosen
+
+
+def _in_sequence(layers: Sequence[Callable[[int], nn.Module]]) -> Callable[[int], nn.Module]:
+    return lambda channels: nn.Sequential(*(layer(channels) for layer in layers))
+
+
+def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:
+    """Return `count` real images (B, C, H, W) in [-1, 1], drawn with replacement."""
+    draw = streams.generator(seed, stream, *index)
+    chosen = torch.randint(len(data), (count,), generator=draw)
+    return to_unit_range(data.images[chosen.to(data.images.device, non_blocking=True)])
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Return uint8 images (B, H, W, C) as floats (B, C, H, W) in [-1, 1], channels last."""
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
+    """Train from `state.update` to the end of the budget, yielding after each update of G.
+
+    One update is `n_dis` updates of D, each with a new real batch (drawn with replacement) and
+    new latents, and then one of G with new latents. Real and generated images pass through D
+    apart from each other. Reparametrized weights are computed once for each update of D or G, in
+    float32. Only G's batch statistics move in D's updates, none of its weights.
+    """
+    budget, seed, device = spec.budget, spec.seed, data.images.device
+    generator, discriminator, methods = state.generator, state.discriminator, state.methods
+    loss: Loss = LOSSES[spec.loss.name](**spec.loss.params)
+    trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
+    groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
+
+    def latents(count: int, *index: int | str) -> Tensor:
+        drawn = streams.latents(count, LATENT_DIM, seed, "latents", *index)
+        return drawn.to(device, non_blocking=True)
+
+    generator.train()
+    discriminator.train()
+    for update in range(state.update, budget.generator_updates):
+        progress = update / budget.generator_updates
+        for group in groups:
+            group["lr"] = spec.setting.lr * SCHEDULES[budget.schedule](progress)
+
+        measured = []
+        for inner in range(spec.setting.n_dis):
+            step = update * spec.setting.n_dis + inner
+            torch.manual_seed(streams.derive(seed, "method", update, inner))
+            with torch.no_grad(), computed(generator):
+                fake = generator(latents(budget.batch_size, update, inner))
+            real = real_batch(data, budget.batch_size, seed, "data", update, inner)
+            with computed(discriminator):
+                batch = Batch.of(discriminator, real, fake, step, progress)
+                loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
+                penalties = [method.penalty(discriminator, batch) for method in methods]
+            penalty = sum(penalties, torch.zeros((), device=device))
+            state.optimizer_d.zero_grad()
+            (loss_d + penalty).backward()
+            state.optimizer_d.step()
+            with torch.no_grad():
+                for method in methods:
+                    method.project(discriminator, step)
+            means = (loss_d, penalty, batch.real_logits.mean(), batch.fake_logits.mean())
+            measured.append(torch.stack([mean.detach() for mean in means]))
+
+        torch.manual_seed(streams.derive(seed, "method", update, "generator"))
+        set_requires_grad(trainable, False)
+        with computed(generator, discriminator):
+            fake = generator(latents(budget.generator_batch_size, update, "generator"))
+            fake_logits = discriminator(fake)
+            loss_g = loss.generator(fake_logits)
+            fresh = functools.partial(_without_graph, discriminator, real)
+            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress)
+            for method in methods:
+                loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
+        state.optimizer_g.zero_grad()
+        loss_g.backward()
+        state.optimizer_g.step()
+        set_requires_grad(trainable, True)
+        if state.average:
+            state.average.update_parameters(generator)
+
+        state.meter.add(
+            update + 1, torch.cat([torch.stack(measured).mean(0), loss_g.detach()[None]])
+        )
+        state.update = update + 1
+        yield Snapshot(state.update, state)
+
+
+@contextlib.contextmanager
+def computed(*networks: nn.Module) -> Iterator[None]:
+    """Compute the networks' reparametrized weights once, now, and outside of autocast.
+
+    Autocast would round a power iteration to bfloat16; every access within takes this result.
+    """
+    with parametrize.cached():
+        for network in networks:
+            for module in network.modules():
+                if parametrize.is_parametrized(module):
+                    for name in module.parametrizations:  # type: ignore[union-attr]
+                        getattr(module, name)
+        yield
+
+
+@torch.no_grad()
+def _without_graph(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return a network's output, as constants."""
+    output: Tensor = network(inputs)
+    return output
+
+
+def settled(network: Module) -> Module:
+    """Return a copy in which what parametrizations remember has caught up with the weights.
+
+    Each is evaluated in training mode until its buffers stand still, or `ROUNDS_TO_REST` times.
+    Nothing else moves: no parameter, no running statistics, no random generator. A
+    parametrization without buffers is not evaluated: it holds for any weights.
+    """
+    twin = copy.deepcopy(network)
+    parametrizations = [
+        part
+        for module in twin.modules()
+        if parametrize.is_parametrized(module)
+        for part in module.parametrizations.values()  # type: ignore[operator]
+    ]
+
+    def buffers() -> list[Tensor]:
+        return [buffer for part in parametrizations for buffer in part.buffers()]
+
+    def evaluate() -> None:
+        for part in parametrizations:
+            part()
+
+    if not buffers():
+        return twin
+    modes = [(module, module.training) for part in parametrizations for module in part.modules()]
+    for part in parametrizations:
+        part.train()
+    with undisturbed(buffers()[0].device, seed=0), torch.no_grad():
+        until_still(evaluate, buffers)
+    for module, mode in modes:
+        module.training = mode
+    return twin
+
+
+def until_still(act: Callable[[], None], state: Callable[[], Iterable[Tensor]]) -> None:
+    """Act until it changes no tensor of a state, or `ROUNDS_TO_REST` times."""
+    for _ in range(ROUNDS_TO_REST):
+        before = [tensor.clone() for tensor in state()]
+        act()
+        if all(map(torch.equal, before, state())):
+            return
+
+
+def set_requires_grad(weights: Sequence[nn.Parameter], requires: bool) -> None:
+    """Let a backward pass compute these weights' gradients, or spare it that."""
+    for weight in weights:
+        weight.requires_grad_(requires)

@@ -1,0 +1,139 @@
+"""What is installed besides methods, and what a shell completes of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lipbench.cli import completion, installed
+from lipbench.errors import UserError
+from lipbench.losses import LOSSES
+from lipbench.planning import suite
+from lipbench.protocols import FITTED, PROTOCOLS
+
+
+def test_a_suites_size_is_that_of_its_plan(plan_of):
+    for name in ("quickstart", "methods_digits"):
+        card = installed.suite(name)
+        assert card.runs == len(plan_of(suite.find(name)).runs)
+    assert installed.suite("quickstart").size == "4 methods x 3 settings x 1 seed = 12 runs"
+    assert installed.suite("cifar_grid").runs == 48
+
+
+def test_a_study_says_its_budget_and_its_confirming_runs():
+    card = installed.suite("tune_digits")
+    assert (card.kind, card.runs) == ("study", None)
+    assert card.size == "4 methods x 25 trials, then 3 runs each to confirm"
+
+
+def test_a_suites_question_is_the_first_sentence_of_its_file():
+    assert installed.suite("n_dis").question == (
+        "Does a method gain from more updates of D for each of G?"
+    )
+    assert all(card.question for card in installed.suites())
+
+
+def test_every_protocol_has_a_card_with_its_primary_score_first():
+    cards = {card.name: card for card in installed.protocols()}
+    assert set(cards) == {*PROTOCOLS, *FITTED}
+    for name, protocol in PROTOCOLS.items():
+        assert cards[name].scores[0] == protocol.primary
+        assert set(cards[name].scores) == set(protocol.scores)
+        assert (cards[name].n_real, cards[name].n_fake) == (protocol.n_real, protocol.n_fake)
+    assert cards["offline_small"].n_real is None
+
+
+def test_a_losss_card_has_its_parameters_with_their_ranges():
+    assert [card.name for card in installed.losses()] == list(LOSSES)
+    (field,) = installed.loss("wasserstein").hyperparameters
+    assert str(field) == "drift: float >= 0 | null, default null"
+    assert installed.loss("hinge").hyperparameters == ()
+
+
+@pytest.mark.parametrize("kind", ["suite", "protocol", "loss"])
+def test_a_name_that_is_not_there_is_refused_with_a_near_one(kind):
+    near = {"suite": "quickstart", "protocol": "miyato2018", "loss": "hinge"}[kind]
+    with pytest.raises(UserError, match=f"no {kind} called '{near}x'; did you mean '{near}'"):
+        getattr(installed, kind)(f"{near}x")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder with results, a suite, a method and hidden things."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs/one", "runs/two", "runs/empty", "data", ".git"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("runs/one/plan.json", "runs/two/plan.json", "mine.yaml", "mine.py", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "runs" / "one" / "runs" / "SN-A-s0-1234").mkdir(parents=True)
+    return tmp_path
+
+
+def test_suites_are_completed_by_name_and_by_file(folder):
+    assert completion.suites("q") == ["quickstart"]
+    assert completion.suites("m") == ["methods_digits", "mine.yaml"]
+    assert {"cifar_grid", "data/", "mine.yaml", "runs/"} <= set(completion.suites(""))
+    assert ".git/" not in completion.suites("")
+
+
+def test_results_are_completed_where_there_is_a_plan(folder):
+    assert completion.results("")[:2] == ["runs/one", "runs/two"]
+    assert completion.results("runs/o") == ["runs/one"]
+    assert completion.results("runs/one/runs/S") == ["runs/one/runs/SN-A-s0-1234/"]
+    assert completion.results("nowhere/x") == []
+
+
+def test_methods_protocols_losses_and_plugin_files_are_completed(folder):
+    assert completion.methods("spectral_norm_e") == ["spectral_norm_exact"]
+    assert completion.protocols("off") == ["offline", "offline_small"]
+    assert completion.losses("h") == ["hinge"]
+    assert completion.plugin_files("m") == ["mine.py"]
+
+
+def test_a_broken_installation_completes_nothing(monkeypatch):
+    def broken(group):
+        raise UserError("no package")
+
+    monkeypatch.setattr("lipbench.plugins.package_folders", broken)
+    assert completion.methods("s") == []
+    assert completion.suites("nothing_like_it") == []
+
+
+LISTS = """
+import sys
+from lipbench import cli
+for words in (["suites"], ["suites", "quickstart"], ["protocols"], ["protocols", "offline_small"],
+              ["losses"], ["losses", "wasserstein"], ["losses", "--json"], ["methods"],
+              ["--version"], ["run", "-h"]):
+    sys.argv = ["lipbench", *words]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        assert not ended.code, words
+import os
+os.environ.update(_LIPBENCH_COMPLETE="complete_bash", COMP_WORDS="lipbench status ")
+os.environ["COMP_CWORD"] = "2"
+sys.argv = ["lipbench"]
+try:
+    cli.main()
+except SystemExit as ended:
+    assert not ended.code
+for heavy in ("torch", "pandas", "optuna", "matplotlib"):
+    assert heavy not in sys.modules, heavy
+"""
+
+
+def test_lists_help_and_completion_start_without_torch_and_pandas(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", LISTS], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for part in ("quickstart        run      digits", "Which method survives", "miyato2018@2",
+                 "ranks by         kd_effnetlite0", "parameters       drift: float >= 0 | null",
+                 '"name": "least_squares"', "lipbench 0.1.0", "runs/one\nruns/two"):  # fmt: skip
+        assert part in done.stdout, part
+    start = done.stdout.index("[\n {")
+    assert len(json.JSONDecoder().raw_decode(done.stdout[start:])[0]) == len(LOSSES)
