@@ -35,7 +35,8 @@ import sys, time, torch
 from pathlib import Path
 torch.set_num_threads(int(sys.argv[1]))
 sys.path.insert(0, sys.argv[2])
-from lipbench import data, paths, training
+from lipbench import data, paths
+from lipbench.training import loop as training
 from train_step import spec
 import dataclasses
 run = spec(float(sys.argv[3]), "float32")

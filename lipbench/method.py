@@ -95,7 +95,7 @@ class Requires:
 
 
 class Trait(enum.Enum):
-    """What a method does to D that other methods may not bear; see `lipbench.combinations`."""
+    """What a method does to D that other methods may not bear: `planning.combinations`."""
 
     BATCH_STATISTICS = "an image's logit depends on the other images of its batch"
     INPUT_GRADIENTS = "it differentiates D by its images"
@@ -119,7 +119,7 @@ class Claim:
     (outputs, rest); `sigma_operator`, that of the layer as a linear map of its input, stride and
     padding included; `frobenius_norm` of the weight; `row_norm`, the largest norm of an output's
     weights; `largest_weight`, in magnitude. `input_gradient` is the largest norm of D's gradient
-    by an image. See `lipbench.lipschitz`. A method that projects promises it after projections.
+    by an image. See `lipbench.exam.bounds`. A method that projects promises it after projections.
     """
 
     quantity: Quantity

@@ -22,6 +22,9 @@ KINDS = (
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
 
 
+STOPPED = 130  # the exit code of a command that a signal has stopped
+
+
 class Stopped(BaseException):
     """A signal asked this process to stop.
 

@@ -57,7 +57,7 @@ def test_a_wheel_works_from_any_folder_with_methods_reports_and_suites_inside(tm
     source.mkdir()
     for name in ("lipbench", "methods", "reports", "suites"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(source)]
@@ -70,7 +70,8 @@ def test_a_wheel_works_from_any_folder_with_methods_reports_and_suites_inside(tm
     )
     code = (
         "import lipbench, lipbench_methods, lipbench_reports\n"
-        "from lipbench import reporting, results, suite\n"
+        "from lipbench import reporting, results\n"
+        "from lipbench.planning import suite\n"
         "from lipbench.plugins import Registry\n"
         "from lipbench.scoring import digits\n"
         "print(lipbench.__file__, suite.find('quickstart'))\n"

@@ -1,6 +1,6 @@
-"""Claims: which process works on which run, where several share a folder.
+"""Holds: which process works on which run, where several share a folder.
 
-A claim is a lock on a small file; it ends with its process, however that ends.
+A hold is a lock on a small file; it ends with its process, however that ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ATTEMPTS = 5
 _PAUSE = 0.005
 
 
-class Claim:
+class Hold:
     """One run, held by this process until it is released."""
 
     def __init__(self, path: Path, file: IO[Any]) -> None:
@@ -28,8 +28,8 @@ class Claim:
         self._file.close()
 
 
-def claim(path: Path) -> Claim | None:
-    """Return the claim to what a path stands for, or None where another one holds it."""
+def hold(path: Path) -> Hold | None:
+    """Return the hold on what a path stands for, or None where another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_ATTEMPTS):
         file = locks.acquire(path)
@@ -38,12 +38,12 @@ def claim(path: Path) -> Claim | None:
                 time.sleep(_PAUSE)
             continue
         if _is_there(path, file):
-            return Claim(path, file)
+            return Hold(path, file)
         file.close()  # released, and with that deleted, between the opening and the lock
     return None
 
 
-def is_claimed(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Return whether somebody holds what a path stands for."""
     return bool(locks.is_held(path))
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from lipbench import atomic
 from lipbench.runs import checkpoints, holds, locks, records
 from lipbench.planning import plan, spec
-from lipbench.runs.holds import Claim
+from lipbench.runs.holds import Hold
 from lipbench.errors import UserError
 from lipbench.runs.inventory import Inventory
 from lipbench.runs.ledger import Ledger
@@ -487,7 +487,7 @@ class SuiteFolder:
             return statuses
         return {
             hash_: replace(status, outcome="interrupted")
-            if status.outcome == "running" and not holds.is_claimed(self._claim(hash_))
+            if status.outcome == "running" and not holds.is_held(self._hold_file(hash_))
             else status
             for hash_, status in statuses.items()
         }
@@ -524,7 +524,7 @@ class SuiteFolder:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[bool]:
-        """Hold this folder for processes that claim each run that they work on.
+        """Hold this folder for processes that hold each run that they work on.
 
         Yields whether this is the first of them. Raises UserError where the file system has no
         locks, without which processes cannot share a study.
@@ -555,11 +555,11 @@ class SuiteFolder:
             raise Damaged(path, "it should be 32 hexadecimal digits")
         return stored.decode()
 
-    def claim(self, hash_: str) -> Claim | None:
-        """Return the claim to a run, or None where another process works on it."""
-        return holds.claim(self._claim(hash_))
+    def hold(self, hash_: str) -> Hold | None:
+        """Return the hold on a run, or None where another process works on it."""
+        return holds.hold(self._hold_file(hash_))
 
-    def _claim(self, hash_: str) -> Path:
+    def _hold_file(self, hash_: str) -> Path:
         return self.path / "claims" / hash_
 
     @contextlib.contextmanager

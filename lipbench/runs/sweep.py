@@ -69,10 +69,10 @@ def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
     return lines
 
 
-def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, claimed: bool = False) -> list[str]:
+def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, shared: bool = False) -> list[str]:
     """Put the damaged files of runs aside, each under another name; return a line on each.
 
-    See `RunFolder.mend`. Where runs are `claimed`, those of other processes are left alone.
+    See `RunFolder.mend`. Where they are `shared`, those that other processes hold are left alone.
     """
     lines = []
     folders = suite.folders()
@@ -80,15 +80,15 @@ def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, claimed: bool = False) 
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
         if not folder.path.exists():
             continue
-        claim = suite.claim(run.spec.hash) if claimed else None
-        if claimed and claim is None:
+        hold = suite.hold(run.spec.hash) if shared else None
+        if shared and hold is None:
             continue
         if folder.path.is_dir():
             lines += folder.mend(run.spec)
         else:
             lines.append(f"{folder.path} is no folder; it is kept as {suite.set_aside(folder)}")
-        if claim:
-            claim.release()
+        if hold:
+            hold.release()
     return lines
 
 

@@ -2,7 +2,7 @@
 
 Run folders are the truth. Optuna's storage holds what samplers and pruners need, and says a trial
 is over only when its run is. A trial that says it is running, and whose run no process has
-claimed, was left by a process that ended: whoever finds it goes on with it.
+held, was left by a process that ended: whoever finds it goes on with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lipbench.errors import UserError
 from lipbench.planning.plan import PlannedRun
 from lipbench.runs import records
-from lipbench.runs.holds import Claim
+from lipbench.runs.holds import Hold
 from lipbench.runs.records import Damaged
 from lipbench.runs.run import Task
 from lipbench.runs.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
@@ -39,7 +39,7 @@ MakeTask = Callable[[PlannedRun, RunFolder], Task]
 class _Held:
     """A run that this process works on."""
 
-    claim: Claim
+    hold: Hold
     arm: Arm | None = None  # of a trial; a confirming run has none
     trial: FrozenTrial | None = None
 
@@ -126,12 +126,12 @@ class Tuner:
                     facts = {"outcome": status.outcome, "cause": status.cause}
                     held.arm.note(owner, **facts, **{_ATTEMPTS: attempts})
         del self._held[hash_]
-        held.claim.release()
+        held.hold.release()
 
     def close(self) -> None:
         """Give up every run that this process still holds."""
         for held in self._held.values():
-            held.claim.release()
+            held.hold.release()
         self._held.clear()
 
     def left(self) -> int | None:
@@ -398,8 +398,8 @@ class Tuner:
         hash_ = run.spec.hash
         if hash_ in self._held:
             return None
-        claim = self.folder.claim(hash_)
-        if claim is None:
+        hold = self.folder.hold(hash_)
+        if hold is None:
             self._elsewhere = True
             return None
         folder = self._folder(run)
@@ -407,12 +407,12 @@ class Tuner:
         if status.outcome in RESULTS:
             if arm and trial and not trial.state.is_finished():
                 self._settle(arm, trial, run, folder, status)
-            claim.release()
+            hold.release()
             return None
         if status.outcome in ENDED and self._tried(run, arm, trial) > self._patience(arm, hash_):
-            claim.release()
+            hold.release()
             return None
-        self._held[hash_] = _Held(claim, arm, trial)
+        self._held[hash_] = _Held(hold, arm, trial)
         task = self._make(run, folder)
         return replace(task, consults=arm is not None and self.tuning.prunes)
 

@@ -104,7 +104,7 @@ def test_a_broken_installation_completes_nothing(monkeypatch):
 
 LISTS = """
 import sys
-from lipbench import cli
+from lipbench.cli import main as cli
 for words in (["suites"], ["suites", "quickstart"], ["protocols"], ["protocols", "offline_small"],
               ["losses"], ["losses", "wasserstein"], ["losses", "--json"], ["methods"],
               ["--version"], ["run", "-h"]):

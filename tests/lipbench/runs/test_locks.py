@@ -72,12 +72,12 @@ def test_a_study_is_refused_without_locks(suite, without_locks):
         pass
 
 
-def test_a_claim_and_a_decision_are_refused_without_locks(suite, without_locks):
+def test_a_hold_and_a_decision_are_refused_without_locks(suite, without_locks):
     with pytest.raises(locks.NoLocks):
-        holds.claim(suite.path / "claims" / "run")
+        holds.hold(suite.path / "claims" / "run")
     with pytest.raises(locks.NoLocks), suite.deciding():
         pass
-    assert not holds.is_claimed(suite.path / "claims" / "run")
+    assert not holds.is_held(suite.path / "claims" / "run")
 
 
 def test_what_can_do_without_a_lock_goes_on(suite, without_locks):

@@ -692,7 +692,7 @@ def test_another_folders_study_in_one_storage_is_refused(stage):
         other.tuner()
 
 
-def test_a_storage_that_fails_keeps_the_claim_until_the_process_gives_it_up(stage, monkeypatch):
+def test_a_storage_that_fails_keeps_the_hold_until_the_process_gives_it_up(stage, monkeypatch):
     made = stage("methods=none")
     tuner = made.tuner()
     task = tuner.next()
@@ -704,11 +704,11 @@ def test_a_storage_that_fails_keeps_the_claim_until_the_process_gives_it_up(stag
     monkeypatch.setattr(tuner.arms[0], "tell", away)
     with pytest.raises(UserError, match=r"cannot be used \(it is away\)"):
         tuner.finished(task)
-    assert made.folder.claim(task.run.spec.hash) is None
+    assert made.folder.hold(task.run.spec.hash) is None
     tuner.close()
-    claim = made.folder.claim(task.run.spec.hash)
-    assert claim is not None
-    claim.release()
+    hold = made.folder.hold(task.run.spec.hash)
+    assert hold is not None
+    hold.release()
 
 
 def test_a_journals_unfinished_line_is_cut(stage):

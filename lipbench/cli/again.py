@@ -1,0 +1,174 @@
+"""The commands on what is trained: `eval`, `audit`, `sample`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from lipbench.cli import completion, printing
+from lipbench.cli.given import print_json, protocol_of, resources_on
+from lipbench.cli.options import (
+    Checkpoint,
+    CheckpointOption,
+    Checkpoints,
+    DeviceOption,
+    JsonOption,
+    RunsArgument,
+    WeightsOption,
+)
+from lipbench.cli.printing import say
+from lipbench.errors import UserError
+from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from lipbench.protocols import Protocol
+    from lipbench.runs.restore import Found
+    from lipbench.scoring import ScoreRecord
+
+
+T = TypeVar("T")
+
+
+def eval_(
+    runs: RunsArgument,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="A protocol. Default: each suite's own.",
+            autocompletion=completion.protocols,
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = Checkpoints.LAST,
+    device: DeviceOption = None,
+    inception_weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score trained runs again, under another protocol too; `report --protocol` shows it."""
+    from lipbench import paths
+    from lipbench.runs import finished, restore
+
+    found = restore.find(runs)
+    used = {run.plan.dataset: protocol_of(protocol, run.plan) for run in found} if protocol else {}
+    wanted = ["last", "best"] if checkpoint is Checkpoints.BOTH else [checkpoint.value]
+    resources, cache = resources_on(device), paths.cache_root()
+    rows: list[dict[str, Any]] = []
+
+    def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
+        by = used.get(run.plan.dataset)
+        return finished.evaluate(run, by, wanted, resources, cache, inception_weights)
+
+    with locked(found), printed(rows, as_json):
+        for run, records in each(found, score):
+            for by, record in records:
+                rows.append({"run_id": run.folder.path.name, **record.to_json()})
+                if not as_json:
+                    printing.show_record(run, by, record)
+
+
+def audit(
+    runs: RunsArgument,
+    images: Annotated[
+        int, typer.Option(min=2, help="Training, held-out and generated images, of each.")
+    ] = 256,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the Lipschitz facts of trained discriminators: layers, bounds, gradients, logits."""
+    from lipbench import paths
+    from lipbench.runs import finished, restore
+
+    found = restore.find(runs)
+    resources, cache = resources_on(device), paths.cache_root()
+    rows: list[dict[str, Any]] = []
+    with locked(found), printed(rows, as_json):
+        for run, facts in each(found, lambda r: finished.audit(r, images, resources, cache)):
+            rows.append({"run_id": run.folder.path.name, **facts})
+            if not as_json:
+                printing.show_audit(run, facts)
+
+
+def sample(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.results),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A grid (a .png), or else a folder of single images.")
+    ] = Path("samples.png"),
+    count: Annotated[int, typer.Option(min=1, help="Images.")] = 100,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of latents. Default: the run's.")
+    ] = None,
+    checkpoint: Annotated[Checkpoint, typer.Option(help="Which generator draws.")] = (
+        Checkpoint.LAST
+    ),
+    device: DeviceOption = None,
+) -> None:
+    """Draw images from a trained generator: a grid, or a folder of files."""
+    from lipbench import paths
+    from lipbench.runs import finished, pictures, restore
+
+    if (run / "plan.json").is_file():
+        raise UserError(f"{run} is a suite's results; name one of the runs in {run / 'runs'}")
+    if out.suffix and out.suffix != ".png":
+        raise UserError(f"{out}: a grid is a .png file; a name without a suffix is a folder")
+    found = restore.find([run])
+    chosen = found[0].folder.spec().seed if seed is None else seed
+    images, update = finished.sample(
+        found[0], checkpoint.value, count, chosen, resources_on(device), paths.cache_root()
+    )
+    if out.suffix == ".png":
+        pictures.save(out, pictures.grid(images))
+    else:
+        pictures.save_each(out, images)
+    say(f"{counted(count, 'image')} of update {update:,}: {out}")
+
+
+def each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:
+    """Yield what is made of each run; of several, one that cannot is told of and passed over."""
+    failed = 0
+    for run in found:
+        try:
+            for line in run.folder.mend_rows(run.folder.spec().budget.generator_updates):
+                say(line, error=True)
+            with printing.aside():
+                made = work(run)
+            yield run, made
+        except UserError as error:
+            if len(found) == 1:
+                raise
+            failed += 1
+            say(f"{run.folder.path.name}: {error}", error=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def printed(rows: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
+    """Print rows as JSON in the end, also where some of several runs were passed over."""
+    passed_over = None
+    try:
+        yield
+    except typer.Exit as exit_:
+        passed_over = exit_
+    if as_json:
+        print_json(rows)
+    if passed_over:
+        raise passed_over
+
+
+@contextlib.contextmanager
+def locked(found: Sequence[Found]) -> Iterator[None]:
+    """Hold the results that some runs belong to, so that no `lipbench run` writes there."""
+    from lipbench.runs.store import SuiteFolder
+
+    with contextlib.ExitStack() as stack:
+        for path in sorted({run.folder.path.absolute().parent.parent for run in found}):
+            if remark := stack.enter_context(SuiteFolder(path).locked()):
+                say(remark, error=True)
+        yield

@@ -1,0 +1,62 @@
+"""The commands on what there is: `methods`, `suites`, `protocols`, `losses`."""
+
+from __future__ import annotations
+
+import json
+
+from lipbench.cli import printing
+from lipbench.cli.given import load_own, print_json
+from lipbench.cli.options import (
+    JsonOption,
+    LossName,
+    MethodName,
+    PluginOption,
+    ProtocolName,
+    SuiteName,
+)
+
+
+def methods(
+    name: MethodName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the installed methods and those of your own files, or show one's card."""
+    from lipbench.plugins import Registry
+
+    registry = Registry("methods", plugin or [])
+    load_own(registry)
+    if name:
+        from lipbench.cli import cards
+
+        with printing.aside():
+            card = cards.describe(name, registry)
+        print_json(card) if as_json else printing.show_card(card)
+        return
+    rows = [(found.name, *found.summary, found.origin) for found in registry.by_name()]
+    if as_json:
+        keys = ("name", "label", "summary", "origin")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+    else:
+        printing.show_methods(rows)
+
+
+def suites(name: SuiteName = None, as_json: JsonOption = False) -> None:
+    """List the installed suites and studies with their size, or show one's card."""
+    from lipbench.cli import listing
+
+    listing.suites(name, as_json)
+
+
+def protocols(name: ProtocolName = None, as_json: JsonOption = False) -> None:
+    """List the protocols, which say how scores are computed, or show one's record."""
+    from lipbench.cli import listing
+
+    listing.protocols(name, as_json)
+
+
+def losses(name: LossName = None, as_json: JsonOption = False) -> None:
+    """List the adversarial losses, or show one's parameters and source."""
+    from lipbench.cli import listing
+
+    listing.losses(name, as_json)

@@ -1,0 +1,125 @@
+"""The commands for authors of methods: `check` and `new-method`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lipbench.cli import completion, printing
+from lipbench.cli.given import print_json
+from lipbench.cli.options import (
+    JsonOption,
+    PluginOption,
+)
+from lipbench.cli.printing import say
+from lipbench.errors import Mark, UserError
+
+
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="METHOD",
+            help="By name; if none is named, those of --plugin.",
+            autocompletion=completion.methods,
+        ),
+    ] = None,
+    plugin: PluginOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the traceback of an error.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Examine methods: does each do what it must, and what it claims? Exit code 1 if one fails."""
+    from lipbench.plugins import Registry
+
+    registry = Registry("methods", plugin or [])
+    own = [path.stem for path in registry.files()]
+    chosen = list(registry.plugins) if all_ else names or own
+    if not chosen:
+        raise UserError("name a method to check, or give a --plugin, or --all")
+
+    import torch
+
+    from lipbench import exam
+    from lipbench.cli import cards
+    from lipbench.planning import resolve
+
+    torch.set_num_threads(1)  # as in a worker
+    params = _assigned(set_ or [])
+    results, failed = [], False
+    for name in _apart(chosen, as_json):
+        if "+" in name:
+            raise UserError("methods are examined one by one, not in combinations")
+        method = resolve.instance(name, params, registry)
+        cards.papers(registry[name])
+        lines = []
+        if not as_json:
+            say(f"{name} ({method.label})")
+        for line in exam.examine(method):
+            lines.append(line)
+            if not as_json:
+                printing.show_line(line, verbose)
+        passed = all(line.passed for line in lines)
+        failed = failed or not passed
+        cost = exam.cost(method) if passed else None
+        if not as_json:
+            printing.show_exam(lines, cost)
+        results.append({"method": name, "params": params, "cases": lines, "cost": cost})
+    if as_json:
+        print_json(results)
+    if failed:
+        raise typer.Exit(1)
+
+
+def new_method(
+    name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
+) -> None:
+    """Write a method of your own and its test into the current folder; both run as they are."""
+    import importlib.util
+
+    from lipbench import scaffold
+    from lipbench.plugins import Registry
+
+    if name in Registry("methods").plugins:
+        raise UserError(f"the name {name!r} is taken by an installed method")
+    if name.isidentifier() and importlib.util.find_spec(name):
+        raise UserError(f"the name {name!r} is that of a Python module, which the file would hide")
+    file, test = scaffold.write(name, Path())
+    say(
+        f"{file}: the method, {test}: its tests\n"
+        f"lipbench check --plugin {file}\n"
+        f"pytest {test}\n"
+        f"lipbench run quickstart --plugin {file} --set methods=[none,{name}]"
+    )
+
+
+def _apart(names: Iterable[str], as_json: bool) -> Iterator[str]:
+    """Yield methods to work on, undoing before the next what the work on one has changed."""
+    from lipbench.runs import process_state
+
+    for name in names:
+        with process_state.kept(), printing.aside(as_json):
+            yield name
+
+
+def _assigned(assignments: list[str]) -> dict[str, Any]:
+    """Return hyperparameters from FIELD=VALUE, with values as YAML."""
+    from lipbench.yamlmarks import Document
+
+    document = Document({}, "--set")
+    for assignment in assignments:
+        field, equals, _ = assignment.partition("=")
+        if not equals or "." in field:
+            raise UserError("write FIELD=VALUE", Mark(f"--set {assignment[:80]}"))
+        document.set(assignment)
+    fields: dict[str, Any] = document.data
+    return fields

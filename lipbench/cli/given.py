@@ -1,0 +1,130 @@
+"""What a user names, as values: suites, plans, protocols, folders, devices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipbench.cli import printing
+from lipbench.cli.printing import say
+from lipbench.errors import UserError
+from lipbench.urls import is_masked, masked
+
+if TYPE_CHECKING:
+    from lipbench.planning.plan import Plan, PlannedRun
+    from lipbench.planning.suite import Suite
+    from lipbench.plugins import Registry
+    from lipbench.protocols import Protocol
+    from lipbench.runs.run import Resources
+    from lipbench.runs.store import SuiteFolder
+    from lipbench.tuning.study import Study
+    from lipbench.yamlmarks import Document
+
+
+_MANY_RUNS = 2000  # whose planning takes longer than a moment
+
+
+def read_suite(
+    given: str, set_: list[str] | None, files: list[Path] | None
+) -> tuple[Suite, Document, Registry]:
+    """Return a suite or study as its file says it, and the methods, also from beside the file."""
+    from lipbench.planning import suite as suites
+    from lipbench.plugins import Registry
+
+    path = suites.find(given)
+    suite, document = suites.read(path, set_ or [])
+    beside = sorted((path.parent / "methods").glob("[!_]*.py"))
+    return suite, document, Registry("methods", [*(files or []), *beside])
+
+
+def plan_of(
+    given: str, set_: list[str] | None, only: str, files: list[Path] | None
+) -> tuple[Plan, Registry, list[PlannedRun]]:
+    """Return a suite's plan, its methods (also from beside its file), and the runs asked for."""
+    return planned(read_suite(given, set_, files), only)
+
+
+def planned(
+    read: tuple[Suite, Document, Registry], only: str
+) -> tuple[Plan, Registry, list[PlannedRun]]:
+    from lipbench import paths
+    from lipbench.planning import only as only_
+    from lipbench.planning import resolve
+
+    suite, document, registry = read
+
+    load_own(registry)
+    runs = resolve.count(suite, document)
+    if runs > _MANY_RUNS:
+        say(f"planning {runs:,} runs", error=True)
+    with printing.aside():
+        made = resolve.plan(suite, document, registry, paths.cache_root())
+    return made, registry, only_.chosen(made, only)
+
+
+def study_of(suite: Suite, document: Document, registry: Registry) -> Study:
+    from lipbench import paths
+    from lipbench.tuning.study import study
+
+    load_own(registry)
+    return study(suite, document, registry, paths.cache_root())
+
+
+def load_own(registry: Registry) -> None:
+    """Import the user's own files, so that one with a mistake is told of, used or not."""
+    for plugin in registry.own():
+        from lipbench.method import Method  # imports torch
+        from lipbench.runs import process_state
+
+        with process_state.kept(), printing.aside():
+            plugin.load(Method)
+
+
+def protocol_of(protocol: str, plan: Plan) -> Protocol:
+    """Return the protocol that a user names, for the dataset of a plan."""
+    from lipbench import protocols
+
+    sizes = protocols.Sizes(plan.dataset.n_train, plan.dataset.n_test)
+    return protocols.find(protocol, sizes)
+
+
+def suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
+    from lipbench.runs.store import SuiteFolder
+
+    return SuiteFolder(runs_dir / name)
+
+
+def store_uri(given: str | None, folder: SuiteFolder) -> str:
+    """Return the MLflow store of some results. Raises UserError where its password is missing."""
+    uri = given or folder.tracking_uri()
+    if is_masked(uri):
+        raise UserError(
+            f"{uri}: passwords are not kept; give the whole URI: --tracking-uri URI, or the "
+            "environment variable MLFLOW_TRACKING_URI"
+        )
+    return uri
+
+
+def first_line(error: Exception, uri: str) -> str:
+    return masked(f"{type(error).__name__}: {error}".splitlines()[0], uri)
+
+
+def resources_on(device: str | None) -> Resources:
+    """Return what one process needs to work on one device."""
+    import torch
+
+    from lipbench.cli.display import Steps
+    from lipbench.engines import local
+    from lipbench.runs.run import Resources, limit_threads
+
+    limit_threads()
+    on = torch.device(local.slots(device, 1, 1)[0])
+    return Resources(on, Steps(lambda line: say(line, error=True)))
+
+
+def print_json(value: Any) -> None:
+    """Print dataclasses and what holds them."""
+    import dataclasses
+
+    print(json.dumps(value, indent=1, default=dataclasses.asdict))

@@ -1,0 +1,137 @@
+"""The commands `run` and `plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lipbench.cli import printing
+from lipbench.cli.given import plan_of, planned, read_suite, store_uri, study_of, suite_folder
+from lipbench.cli.options import (
+    DeviceOption,
+    JsonOption,
+    KeepOption,
+    LogCheckpointsOption,
+    OnlyOption,
+    PluginOption,
+    RetryOption,
+    RunsOption,
+    SetOption,
+    SharersOption,
+    SuiteArgument,
+    TrackingOption,
+    WeightsOption,
+    WorkersOption,
+)
+from lipbench.cli.printing import say
+from lipbench.cli.watching import display_of, prepare, seen_at, watch
+from lipbench.signals import STOPPED
+from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from lipbench.planning.plan import Plan
+    from lipbench.runs.store import SuiteFolder
+
+
+def run(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    only: OnlyOption = "",
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    device: DeviceOption = None,
+    workers: WorkersOption = None,
+    runs_per_gpu: SharersOption = 1,
+    inception_weights: WeightsOption = None,
+    tracking_uri: TrackingOption = None,
+    log_checkpoints: LogCheckpointsOption = False,
+    retry_failed: RetryOption = False,
+    rerun_changed: Annotated[
+        bool, typer.Option(help="Make runs of methods whose code has changed anew.")
+    ] = False,
+    keep_changed: KeepOption = False,
+) -> None:
+    """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
+    plan, registry, chosen = plan_of(suite, set_, only, plugin)
+
+    from lipbench import paths
+    from lipbench.engines import local
+    from lipbench.runs import estimates, sweep
+    from lipbench.runs.eta import Forecast
+
+    folder = suite_folder(runs_dir, plan.name)
+    cache = paths.cache_root()
+    devices = local.slots(device, workers, runs_per_gpu)
+    choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
+    with folder.locked() as remark:
+        folder.check_kind(plan)
+        sweep.adopt(plan, folder, registry)
+        mended = folder.mend()
+        uri = store_uri(tracking_uri, folder)
+        mended += [*sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
+        for line in [*([remark] if remark else []), *mended]:
+            say(line, error=True)
+        tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
+        say(_summary(plan, folder, len(tasks)))
+        printing.show_notes(plan.dataset.notes)
+        if tasks:
+            prepare(plan, cache, inception_weights, devices[0])
+        folder.save_plan(plan, uri)
+        forecast = Forecast([t.run for t in tasks], len(devices), estimates.timings(runs_dir))
+        display = display_of(plan, len(tasks), forecast)
+        mirror = (uri, folder, plan, log_checkpoints)
+        outcomes = watch(local.execute(tasks, devices), mirror, display)
+    _conclude(folder, outcomes, len(tasks), uri)
+
+
+def plan(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    only: OnlyOption = "",
+    plugin: PluginOption = None,
+    runs_dir: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a suite would run, or how a study would search, without running it."""
+    read = read_suite(suite, set_, plugin)
+    if read[0].tune:
+        study = study_of(*read)
+        printing.show_study(study.plan, suite_folder(runs_dir, study.plan.name))
+        return
+    made, _, chosen = planned(read, only)
+    if as_json:
+        print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
+        return
+    printing.show_plan(made, chosen, suite_folder(runs_dir, made.name))
+
+
+def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
+    """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
+    from lipbench.cli.score_table import show_scores
+    from lipbench.runs.store import RESULTS
+
+    show_scores(folder.path, folder.plan())
+    good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
+    bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
+    say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at(uri)}")
+    if bad:
+        say(
+            f"{counted(bad, 'run')} failed: `lipbench status {folder.path}` says why, "
+            "--retry-failed tries again",
+            error=True,
+        )
+        raise typer.Exit(1)
+    if good < asked:
+        raise typer.Exit(STOPPED)
+
+
+def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
+    """Return one line on a plan and what of it is done."""
+    from lipbench.runs import estimates
+
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in estimates.counts(plan, folder).items())
+    runs = counted(len(plan.unique), "run")
+    return f"{plan.name}: {runs} ({outcomes}); {to_do} to do in {folder.path}"

@@ -1,0 +1,91 @@
+"""What runs print while they are done."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lipbench.cli import printing
+from lipbench.cli.printing import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lipbench.cli.display import Display
+    from lipbench.engines.local import Event
+    from lipbench.planning.plan import Plan
+    from lipbench.runs.eta import Forecast
+    from lipbench.runs.store import SuiteFolder
+    from lipbench.tuning.tuner import Tuner
+
+
+_WORTH_MIRRORING = ("started", "scored", "finished")
+
+
+def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
+    """Make what all runs need, showing how far that is, and print notes on the dataset."""
+    from lipbench.cli.display import preparing
+    from lipbench.runs import sweep
+
+    with preparing(_console()) as report:
+        notes = sweep.prepare(plan, cache, weights, device, report)
+    printing.show_notes(notes)
+
+
+def display_of(plan: Plan, total: int | None, forecast: Forecast) -> Display:
+    from lipbench.cli.display import Display
+
+    primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
+    return Display(_console(), total, forecast, primary)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    output = printing.Output(sys.stdout)
+    return Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
+
+
+def watch(
+    events: Generator[Event],
+    mirror: tuple[str, SuiteFolder, Plan, bool],
+    display: Display,
+    tuner: Tuner | None = None,
+) -> dict[str, int]:
+    """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
+    from collections import Counter
+
+    from lipbench.tracking import Courier
+
+    uri, folder, *_ = mirror
+    courier = Courier(*mirror)
+    outcomes: Counter[str] = Counter()
+    try:
+        with contextlib.closing(events), display.live():  # whatever happens here ends the workers
+            for event in events:
+                if event.kind == "finished" and event.task:
+                    outcomes[event.facts["outcome"]] += 1
+                    if tuner:
+                        tuner.finished(event.task)
+                        display.expect(tuner.left())
+                display.show(event)
+                if event.kind in _WORTH_MIRRORING and event.task:
+                    courier.send(event.task.run.spec.hash)
+    finally:
+        courier.close()
+    for remark in courier.remarks:
+        say(remark, error=True)
+    if courier.problem:
+        say(
+            f"MLflow at {uri} missed something ({courier.problem}); nothing is lost: "
+            f"`lipbench sync {folder.path}` sends it again",
+            error=True,
+        )
+    return outcomes
+
+
+def seen_at(uri: str) -> str:
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
