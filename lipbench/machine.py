@@ -7,6 +7,7 @@ Linux has. `root` is the file system's root; a test gives another.
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
@@ -24,6 +25,14 @@ def cores(root: Path = ROOT) -> int:
         allotted = float(os.cpu_count() or 1)
     quotas = [_quota(folder) for mount in _cgroups("cpu", root) for folder in mount]
     return max(1, int(min([allotted, *(quota for quota in quotas if quota is not None)])))
+
+
+def processor() -> str:
+    """Return what the CPU is called."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def oom_kills(root: Path = ROOT) -> int | None:

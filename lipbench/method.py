@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import (
@@ -394,3 +394,19 @@ class Projection(Method, abstract=True):
     def project(self, discriminator: Discriminator, step: int) -> None:
         if (step + 1) % self.every == 0:
             self.constrain(discriminator)
+
+
+def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what the methods put into D's hidden layers: all their norms, one's activation."""
+    chosen: dict[str, Callable[[int], nn.Module]] = {}
+    norms = [method.norm for method in methods if "norm" in method.hooks()]
+    if norms:
+        chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)
+    for method in methods:
+        if "activation" in method.hooks():
+            chosen.setdefault("activation", method.activation)
+    return chosen
+
+
+def _in_sequence(layers: Sequence[Callable[[int], nn.Module]]) -> Callable[[int], nn.Module]:
+    return lambda channels: nn.Sequential(*(layer(channels) for layer in layers))

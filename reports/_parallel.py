@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from lipbench.planning.tuning import Objective, Parameter, Tuning, Value
 from lipbench.reporting import Figure, tag
-from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
 from ._draw import WIDTH, paper, plain
 from ._tuning import better, on_log_axis, short_names, stated, written

@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lipbench import words
+from lipbench.planning.tuning import Objective, Parameter, Tuning, Value
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import configuration, counted
-from lipbench.tuning.record import Objective, Parameter, Tuning, Value
 
 from ._audits import LONG, text
 from ._draw import LARGEST, is_log, log_axis

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.planning.tuning import Objective, Tuning
 from lipbench.reporting import Figure, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import leaders
 from lipbench.tuning.analysis import best_trials, configuration, confirmations
-from lipbench.tuning.record import Objective, Tuning
 from lipbench.words import counted
 
 from ._audits import text

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from lipbench.planning.tuning import Objective, Tuning
 from lipbench.reporting import Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import on_front
-from lipbench.tuning.record import Objective, Tuning
 
 from ._draw import groups, legend, log_axis, log_x, plain, tint
 from ._strips import panels

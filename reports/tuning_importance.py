@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from lipbench.planning.tuning import Objective, Tuning
 from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import FEWEST, SHUFFLES, Importance, importance
-from lipbench.tuning.record import Objective, Tuning
 
 from ._draw import groups, plain
 from ._strips import panels

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from lipbench.planning.tuning import Tuning
 from lipbench.reporting import Figure, Omitted, Table
 from lipbench.results import Results
 from lipbench.tuning.analysis import best_of_k, best_so_far, best_trials, over_repeats
-from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
 from ._draw import WIDTH, groups, legend, paper, plain

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.planning.tuning import Tuning
 from lipbench.reporting import Figure, Omitted, Shown, Table
 from lipbench.results import Results
 from lipbench.results.cells import leaders
 from lipbench.tuning.analysis import best_trials, ranking
-from lipbench.tuning.record import Tuning
 
 from ._tuning import COUNTING, NONE_COMPLETED, OfTrials, better, ceiling, resampling, stated
 

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
+from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
 from lipbench.tuning.analysis import best_trials, configuration, counted
-from lipbench.tuning.record import Objective, Parameter, Tuning
 
 from ._draw import LARGEST, WIDTH, groups, paper, plain
 from ._parallel import Row, parallel, place_of, raw_trials, ticks

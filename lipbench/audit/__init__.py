@@ -33,10 +33,10 @@ from lipbench.audit.gradients import (
     require_finite,
     slopes,
 )
-from lipbench.audit.rest import at_rest, baked, in_float64, undisturbed
 from lipbench.audit.saturation import saturation
 from lipbench.errors import UserError
 from lipbench.losses import Loss
+from lipbench.rest import at_rest, baked, in_float64, undisturbed
 
 __all__ = [
     "Distribution",

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 
 from lipbench.audit.facts import Factor, Layer
 from lipbench.audit.layers import has_hooks, is_affine, kind, runs_as, sigma_operator
-from lipbench.audit.rest import has_compute
 from lipbench.audit.rules import RULES, Rule, Step, UnboundedError, declared, layer
+from lipbench.rest import has_compute
 
 _DESCRIPTIONS = ("shape", "dtype", "device", "ndim", "layout")  # what is the same of any image
 _DESCRIBING = ("size", "dim", "numel", "ndimension", "is_floating_point")

@@ -12,7 +12,6 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm, _WeightNorm
 
 from lipbench.audit.facts import Layer
-from lipbench.audit.rest import at_rest, baked
 from lipbench.audit.singular_values import (
     circular_spectrum,
     effective_rank,
@@ -23,6 +22,7 @@ from lipbench.audit.singular_values import (
 )
 from lipbench.errors import UserError
 from lipbench.operators import MatrixNorm
+from lipbench.rest import at_rest, baked
 
 _AFFINE = (
     nn.Linear,

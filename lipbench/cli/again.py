@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from lipbench.cli import completion, printing
-from lipbench.cli.given import print_json, protocol_of, resources_on
+from lipbench.cli.given import print_json, protocol_of, workplace_on
 from lipbench.cli.options import (
     Checkpoint,
     CheckpointOption,
@@ -55,12 +55,12 @@ def eval_(
     found = restore.find(runs)
     used = {run.plan.dataset: protocol_of(protocol, run.plan) for run in found} if protocol else {}
     wanted = ["last", "best"] if checkpoint is Checkpoints.BOTH else [checkpoint.value]
-    resources, cache = resources_on(device), paths.cache_root()
+    workplace, cache = workplace_on(device), paths.cache_root()
     rows: list[dict[str, Any]] = []
 
     def score(run: Found) -> list[tuple[Protocol, ScoreRecord]]:
         by = used.get(run.plan.dataset)
-        return finished.evaluate(run, by, wanted, resources, cache, inception_weights)
+        return finished.evaluate(run, by, wanted, workplace, cache, inception_weights)
 
     with locked(found), printed(rows, as_json):
         for run, records in each(found, score):
@@ -83,10 +83,10 @@ def audit(
     from lipbench.runs import finished, restore
 
     found = restore.find(runs)
-    resources, cache = resources_on(device), paths.cache_root()
+    workplace, cache = workplace_on(device), paths.cache_root()
     rows: list[dict[str, Any]] = []
     with locked(found), printed(rows, as_json):
-        for run, facts in each(found, lambda r: finished.audit(r, images, resources, cache)):
+        for run, facts in each(found, lambda r: finished.audit(r, images, workplace, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})
             if not as_json:
                 printing.show_audit(run, facts)
@@ -120,7 +120,7 @@ def sample(
     found = restore.find([run])
     chosen = found[0].folder.spec().seed if seed is None else seed
     images, update = finished.sample(
-        found[0], checkpoint.value, count, chosen, resources_on(device), paths.cache_root()
+        found[0], checkpoint.value, count, chosen, workplace_on(device), paths.cache_root()
     )
     if out.suffix == ".png":
         pictures.save(out, pictures.grid(images))

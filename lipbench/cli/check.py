@@ -104,7 +104,7 @@ def new_method(
 
 def _apart(names: Iterable[str], as_json: bool) -> Iterator[str]:
     """Yield methods to work on, undoing before the next what the work on one has changed."""
-    from lipbench.runs import process_state
+    from lipbench import process_state
 
     for name in names:
         with process_state.kept(), printing.aside(as_json):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lipbench.planning.suite import Suite
     from lipbench.plugins import Registry
     from lipbench.protocols import Protocol
-    from lipbench.runs.run import Resources
+    from lipbench.runs.run import Workplace
     from lipbench.runs.store import SuiteFolder
     from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document
@@ -74,8 +74,8 @@ def study_of(suite: Suite, document: Document, registry: Registry) -> Study:
 def load_own(registry: Registry) -> None:
     """Import the user's own files, so that one with a mistake is told of, used or not."""
     for plugin in registry.own():
+        from lipbench import process_state
         from lipbench.method import Method  # imports torch
-        from lipbench.runs import process_state
 
         with process_state.kept(), printing.aside():
             plugin.load(Method)
@@ -110,17 +110,19 @@ def first_line(error: Exception, uri: str) -> str:
     return masked(f"{type(error).__name__}: {error}".splitlines()[0], uri)
 
 
-def resources_on(device: str | None) -> Resources:
+def workplace_on(device: str | None) -> Workplace:
     """Return what one process needs to work on one device."""
     import torch
 
     from lipbench.cli.display import Steps
     from lipbench.engines import local
-    from lipbench.runs.run import Resources, limit_threads
+    from lipbench.runs.run import Workplace
+    from lipbench.training import arithmetic
 
-    limit_threads()
+    arithmetic.limit_threads()
+    arithmetic.exact_float32()
     on = torch.device(local.slots(device, 1, 1)[0])
-    return Resources(on, Steps(lambda line: say(line, error=True)))
+    return Workplace(on, Steps(lambda line: say(line, error=True)))
 
 
 def print_json(value: Any) -> None:

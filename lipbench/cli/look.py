@@ -83,7 +83,7 @@ def sync(
     log_checkpoints: LogCheckpointsOption = False,
 ) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
-    from lipbench.runs.records import Damaged
+    from lipbench.records import Damaged
     from lipbench.runs.store import SuiteFolder
     from lipbench.tracking import Mirror
 

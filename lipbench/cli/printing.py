@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from lipbench.cost.side_by_side import Sample
     from lipbench.exam import Cost, Line
     from lipbench.planning.plan import Plan, PlannedRun
+    from lipbench.planning.tuning import Tuning
     from lipbench.protocols import Protocol
     from lipbench.runs.restore import Found
     from lipbench.runs.store import SuiteFolder
     from lipbench.scoring import ScoreRecord
-    from lipbench.tuning.record import Tuning
 
 _PIPED_WIDTH = 400
 _LISTED_SEEDS = 20

@@ -91,8 +91,9 @@ def tune(
 
     from lipbench import paths
     from lipbench.engines import local
-    from lipbench.runs import estimates, run, sweep
+    from lipbench.runs import estimates, sweep
     from lipbench.runs.eta import Forecast
+    from lipbench.runs.provenance import provenance
     from lipbench.tuning.storage import locate
     from lipbench.tuning.tuner import Tuner
 
@@ -104,7 +105,7 @@ def tune(
     with contextlib.ExitStack() as stack:
         alone = stack.enter_context(folder.shared())
         folder.check_kind(plan)
-        made_with = run.provenance()
+        made_with = provenance()
         with folder.deciding():
             remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, shared=True)]
             uri = store_uri(tracking_uri, folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lipbench import streams
+from lipbench import machine, process_state, streams
 from lipbench.cost import parameters, timing
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.data import Split
@@ -24,10 +24,8 @@ from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import DatasetSpec, LossSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Registry
-from lipbench.runs import process_state
-from lipbench.runs.process_state import State
-from lipbench.runs.run import Resources, provenance
-from lipbench.training import loop
+from lipbench.process_state import State
+from lipbench.training import arithmetic, loop
 
 BASELINE = "none"
 UPDATES = 100  # a row's seconds are of so many updates of G, as the paper's figure has them
@@ -191,7 +189,7 @@ def measure(
     `memory` and `energy` are the device's, unless given. Raises UserError where a case cannot be
     built at its image size and width, or the GPU's memory does not suffice.
     """
-    Resources(device)  # sets float32 to what it is in a run
+    arithmetic.exact_float32()
     if device.type == "cuda":
         torch.cuda.set_device(device)
         memory, energy = memory or PeakDevice(device), energy or Energy(device)
@@ -352,7 +350,7 @@ def report(
     """Return what cost.json holds: the machine, what all rows share, and the rows."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "processor": provenance()["processor"],
+        "processor": machine.processor(),
         "threads": torch.get_num_threads(),
         "architecture": run.architecture,
         "width": run.width,

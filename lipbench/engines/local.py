@@ -15,11 +15,11 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event as StopEvent
 from typing import Any, Protocol
 
-from lipbench import machine, signals
+from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
-from lipbench.runs import process_state
-from lipbench.runs.run import Resources, Task, run
+from lipbench.runs.run import Task, Workplace, run
 from lipbench.runs.store import RESULTS, RunFolder, Status
+from lipbench.training import arithmetic
 from lipbench.words import counted
 
 PROGRESS_SECONDS = 0.5
@@ -300,6 +300,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     tqdm.monitor_interval = 0  # no thread that watches bars
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _pass_on(signal.SIGXCPU)
+    arithmetic.exact_float32()
     if device == "cpu":
         torch.set_num_threads(1)
     else:
@@ -308,7 +309,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     def report(what: str, done: int, total: int) -> None:
         notify("preparing", {"what": what, "done": done, "total": total})
 
-    resources = Resources(torch.device(device), report)
+    workplace = Workplace(torch.device(device), report)
     found = process_state.capture()
     sent = 0.0
 
@@ -326,7 +327,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
         except EOFError:
             return
         try:
-            status: Status = run(task, resources, notify, stop.is_set)
+            status: Status = run(task, workplace, notify, stop.is_set)
         except UserError as error:
             connection.send(("refused", {"message": str(error)}))
             continue

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 
 from lipbench.audit.layers import sigma_kernel, sigma_operator
-from lipbench.audit.rest import at_rest
 from lipbench.discriminators import gradient, input_shapes, matrix
 from lipbench.method import Claim
 from lipbench.networks import Discriminator
+from lipbench.rest import at_rest
 
 __all__ = [
     "frobenius_norm", "input_gradient", "largest_weight", "measured", "row_norm", "sigma_kernel",

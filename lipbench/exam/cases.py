@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipbench.audit.rest import at_rest
+from lipbench import process_state
 from lipbench.exam import bounds
 from lipbench.exam.candidate import (
     AGGRESSIVE,
@@ -31,7 +31,7 @@ from lipbench.losses import LOSSES
 from lipbench.method import Batch, Discriminator, Generator, Method, Trait
 from lipbench.networks import LATENT_DIM
 from lipbench.planning.spec import RunSpec
-from lipbench.runs import process_state
+from lipbench.rest import at_rest
 from lipbench.training import loop
 from lipbench.training.loop import TrainState
 from lipbench.words import counted

@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench import data, protocols
+from lipbench import data, protocols, records
 from lipbench.planning import spec
+from lipbench.planning import tuning as record
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
+from lipbench.planning.tuning import Tuning
 from lipbench.protocols import Protocol
-from lipbench.runs import records
-from lipbench.tuning import record
-from lipbench.tuning.record import Tuning
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from lipbench import data, paths, protocols, yamlmarks
 from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.losses import LOSSES, Loss
-from lipbench.method import Method
+from lipbench.method import Method, hidden_layers
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.parameterized import adapter
 from lipbench.planning import combinations, spec
@@ -31,10 +31,9 @@ from lipbench.planning.suite import (
     SettingEntry,
     Suite,
 )
+from lipbench.planning.tuning import Tuning
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol, Sizes
-from lipbench.training.loop import hidden_layers
-from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
 Kind = TypeVar("Kind")

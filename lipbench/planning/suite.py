@@ -34,7 +34,7 @@ from lipbench.planning.schema import (
     name_and_params,
 )
 from lipbench.planning.spec import Setting
-from lipbench.tuning.entries import ChoicesEntry, RangeEntry, TuneEntry
+from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry, TuneEntry
 
 # Miyato et al. 2018, Table 1: (lr, beta1, beta2, n_dis).
 MIYATO2018 = {

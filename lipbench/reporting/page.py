@@ -12,13 +12,13 @@ import pandas as pd
 
 import lipbench
 from lipbench.errors import UserError
+from lipbench.planning.tuning import Tuning
 from lipbench.reporting import datatables, details, fresh, paper
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS, Exhibit, exhibits
 from lipbench.reporting.sections import Section, drawn
 from lipbench.results.results import OUTCOMES, Results
 from lipbench.results.robustness import robustness
-from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
 

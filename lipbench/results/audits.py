@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipbench.runs import records
+from lipbench import records
 from lipbench.runs.store import RunFolder, SuiteFolder
 
 _COLUMNS = ["run_id", "update", "layer", "name", "value"]

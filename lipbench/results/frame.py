@@ -11,16 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from lipbench import protocols
+from lipbench import protocols, records
 from lipbench.errors import UserError, unknown
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
+from lipbench.planning.tuning import Objective, Tuning
 from lipbench.protocols import PROTOCOLS, SCORES, Protocol
-from lipbench.runs import records
-from lipbench.runs.records import Damaged, Rows
+from lipbench.records import Damaged, Rows
 from lipbench.runs.store import RunFolder, Status, SuiteFolder, checked
 from lipbench.tuning import objectives
-from lipbench.tuning.record import Objective, Tuning
 
 # The columns of `load_runs` but for scores, in their order, with their types. Those that are whole
 # numbers in every row stay as they are.

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench import records
 from lipbench.errors import UserError
 from lipbench.paths import cache_root
 from lipbench.planning.spec import RunSpec
-from lipbench.runs import checkpoints, records
+from lipbench.runs import checkpoints
 from lipbench.runs.store import SERIES, RunFolder, Status, SuiteFolder
 
 if TYPE_CHECKING:
@@ -48,16 +49,16 @@ class LoadedRun:
     def _trained(self) -> Trained:
         import torch
 
-        from lipbench.runs import process_state
+        from lipbench import process_state
         from lipbench.runs.finished import reopen
         from lipbench.runs.restore import find
-        from lipbench.runs.run import Resources
+        from lipbench.runs.run import Workplace
 
         if not checkpoints.exists(self.folder):
             raise UserError(f"{self.folder} has no checkpoint yet, so no networks")
         (found,) = find([self.folder])
         with process_state.kept():
-            return reopen(found, Resources(torch.device("cpu")), cache_root())
+            return reopen(found, Workplace(torch.device("cpu")), cache_root())
 
 
 def load_run(folder: str | Path) -> LoadedRun:

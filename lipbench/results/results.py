@@ -11,15 +11,15 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench import records
 from lipbench.errors import UserError
+from lipbench.planning.tuning import Tuning
 from lipbench.protocols import Protocol
+from lipbench.records import Damaged
 from lipbench.results import frame, provenance
 from lipbench.results.audits import audits
 from lipbench.results.provenance import Provenance
-from lipbench.runs import records
-from lipbench.runs.records import Damaged
 from lipbench.runs.store import SuiteFolder
-from lipbench.tuning.record import Tuning
 from lipbench.words import counted
 
 OUTCOMES = (  # in the order in which reports name them

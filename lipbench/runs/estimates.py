@@ -12,7 +12,7 @@ from statistics import median
 from typing import NamedTuple, TypeVar
 
 from lipbench.planning.plan import Plan, PlannedRun
-from lipbench.runs.records import Damaged
+from lipbench.records import Damaged
 from lipbench.planning.spec import RunSpec
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from lipbench.runs import process_state, restore
+from lipbench import process_state
+from lipbench.runs import restore
 from lipbench import streams
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
-from lipbench.runs.run import Resources
+from lipbench.runs.run import Workplace
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
 from lipbench.runs.restore import Found, Trained
 
@@ -25,7 +26,7 @@ def evaluate(
     run: Found,
     protocol: Protocol | None,
     checkpoints: Sequence[str],
-    resources: Resources,
+    workplace: Workplace,
     cache: Path,
     weights: Path | None,
 ) -> list[tuple[Protocol, ScoreRecord]]:
@@ -35,14 +36,14 @@ def evaluate(
     that the protocol cannot score, a checkpoint that is not there, and images that are not finite.
     """
     used, plan = protocol or run.plan.protocol, run.plan
-    restored = reopen(run, resources, cache)
+    restored = reopen(run, workplace, cache)
     generators = [(name, *restored.sampler(name)) for name in checkpoints]
-    scorer = resources.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
+    scorer = workplace.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
     records = []
     for checkpoint, generator, update in generators:
         try:
             record = scorer.score(
-                generator.to(resources.device),
+                generator.to(workplace.device),
                 latent_dim=LATENT_DIM,
                 seed=restored.spec.seed,
                 update=update,
@@ -58,13 +59,13 @@ def evaluate(
 
 
 @process_state.kept()
-def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[str, Any]:
+def audit(run: Found, images: int, workplace: Workplace, cache: Path) -> dict[str, Any]:
     """Audit a run's discriminator at its last update, and keep that in its folder.
 
     Raises UserError for one that is not finite.
     """
-    restored = reopen(run, resources, cache)
-    data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    restored = reopen(run, workplace, cache)
+    data = workplace.dataset(run.plan.dataset, run.plan.dataset_path, cache)
     row = restore.audit_row(restored.spec, restored.state, data, images)
     run.folder.put("audits", row, ("update",))
     return row
@@ -72,23 +73,23 @@ def audit(run: Found, images: int, resources: Resources, cache: Path) -> dict[st
 
 @process_state.kept()
 def sample(
-    run: Found, checkpoint: str, count: int, seed: int, resources: Resources, cache: Path
+    run: Found, checkpoint: str, count: int, seed: int, workplace: Workplace, cache: Path
 ) -> tuple[Tensor, int]:
     """Return images that a run's generator draws, uint8 (N, C, H, W), and of which update.
 
     The latents are those of the run's own sample grids where the seed is the run's.
     """
-    generator, update = reopen(run, resources, cache).sampler(checkpoint)
+    generator, update = reopen(run, workplace, cache).sampler(checkpoint)
     latents = streams.latents(count, LATENT_DIM, seed, "samples")
-    frozen = sampling.frozen(generator).to(resources.device)
-    return sampling.sample(frozen, latents, resources.device).cpu(), update
+    frozen = sampling.frozen(generator).to(workplace.device)
+    return sampling.sample(frozen, latents, workplace.device).cpu(), update
 
 
-def reopen(run: Found, resources: Resources, cache: Path) -> Trained:
+def reopen(run: Found, workplace: Workplace, cache: Path) -> Trained:
     """Return a run's networks and optimizers as its newest checkpoint has them.
 
     Raises UserError for a checkpoint that is damaged, or of other networks.
     """
-    data = resources.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    data = workplace.dataset(run.plan.dataset, run.plan.dataset_path, cache)
     registry = Registry("methods", run.plan.plugins)
     return restore.restore(run.folder.spec(), run.folder, registry, data.train)

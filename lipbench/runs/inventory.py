@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipbench.runs import records
+from lipbench import records
 from lipbench.planning import spec
-from lipbench.runs.records import Damaged
+from lipbench.records import Damaged
 from lipbench.planning.spec import RunSpec
 
 _HASH = re.compile(r"[0-9a-f]{12}")

@@ -10,9 +10,9 @@ from typing import Any
 
 from lipbench import atomic
 from lipbench.planning import plan
-from lipbench.runs import records
+from lipbench import records
 from lipbench.planning.plan import PlannedRun
-from lipbench.runs.records import Damaged
+from lipbench.records import Damaged
 
 _NEWLINE = ord("\n")
 

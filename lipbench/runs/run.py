@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-import platform
-import socket
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +38,6 @@ from lipbench.planning.spec import RunSpec
 from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
 from lipbench.planning.suite import Intervals
 from lipbench.training.loop import TrainState
-from lipbench.urls import without_password
 
 SAMPLES = 100  # in a grid
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
@@ -66,15 +60,12 @@ class Task:
     consults: bool = False  # whether to ask, after each selection, if the run is worth going on
 
 
-class Resources:
+class Workplace:
     """What a process keeps from one run to the next: data on the device, feature extractors."""
 
     def __init__(self, device: torch.device, report: Report = silent) -> None:
         """Keep what runs need on a device; `report` hears of features that are extracted."""
         self.device, self._report = device, report
-        # float32 means float32: by default cuDNN's convolutions would compute in TF32.
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
@@ -108,16 +99,10 @@ class Resources:
         return Scorer(protocol, dataset, self.device, cache, weights, self._report)
 
 
-def limit_threads() -> None:
-    """Let torch compute on no more cores than a container's quota has: it counts all of them."""
-    if torch.get_num_threads() > machine.cores():
-        torch.set_num_threads(machine.cores())
-
-
 Notify = Callable[[str, dict[str, Any]], bool]
 
 
-def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], bool]) -> Status:
+def run(task: Task, workplace: Workplace, notify: Notify, stop: Callable[[], bool]) -> Status:
     """Do a run, or what is left of it, and return how it ended.
 
     `notify` gets when training begins, progress, scores and remarks on what was repaired; when it
@@ -127,7 +112,7 @@ def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], boo
     """
     folder = RunFolder(task.folder)
     try:
-        status = _attempt(task, folder, resources, notify, stop)
+        status = _attempt(task, folder, workplace, notify, stop)
         folder.set_status(status)
     except OSError as error:
         raise UserError(
@@ -138,15 +123,15 @@ def run(task: Task, resources: Resources, notify: Notify, stop: Callable[[], boo
 
 
 def _attempt(
-    task: Task, folder: RunFolder, resources: Resources, notify: Notify, stop: Callable[[], bool]
+    task: Task, folder: RunFolder, workplace: Workplace, notify: Notify, stop: Callable[[], bool]
 ) -> Status:
     """Return the status that the work ends with; failures become one, with their cause."""
     work = None
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Registry("methods", task.plugins)
-        folder.open(task.run.spec, _session(task, registry, resources.device))
-        work = _Work(task, folder, resources, registry, notify)
+        folder.open(task.run.spec, _session(task, registry, workplace.device))
+        work = _Work(task, folder, workplace, registry, notify)
         status = work.finish(stop)
         if status.outcome in RESULTS:
             checkpoints.settle(task.folder)
@@ -197,19 +182,19 @@ class _Work:
         self,
         task: Task,
         folder: RunFolder,
-        resources: Resources,
+        workplace: Workplace,
         registry: Registry,
         notify: Notify,
     ) -> None:
-        self.task, self.folder, self.resources, self.notify = task, folder, resources, notify
+        self.task, self.folder, self.workplace, self.notify = task, folder, workplace, notify
         self.spec: RunSpec = task.run.spec
-        self.dataset = resources.dataset(task.dataset, task.dataset_path, task.cache)
+        self.dataset = workplace.dataset(task.dataset, task.dataset_path, task.cache)
         restored, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
         self._remark(remarks)
         self.state: TrainState = restored.state
         self.best = restored.best
         images = estimates.work(task.run) / self.spec.budget.generator_updates
-        self.clock = Clock(restored.cost, resources.device, images)
+        self.clock = Clock(restored.cost, workplace.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
 
     def status(self, outcome: str, cause: str | None = None) -> Status:
@@ -309,7 +294,7 @@ class _Work:
 
     def _scorer(self) -> Scorer:
         task = self.task
-        return self.resources.scorer(
+        return self.workplace.scorer(
             task.protocol, task.dataset, task.dataset_path, task.cache, task.weights
         )
 
@@ -327,7 +312,7 @@ class _Work:
         self.folder.put("audits", row, ("update",))
 
     def _draw_samples(self) -> None:
-        grid = sample_grid(self.state.sampler, self.spec.seed, self.resources.device)
+        grid = sample_grid(self.state.sampler, self.spec.seed, self.workplace.device)
         self.folder.save_sample(self.state.update, grid)
 
     def _checkpoint(self) -> None:
@@ -350,44 +335,6 @@ def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> 
     """Return images of fixed latents of the seed, the same for every method, as one picture."""
     latents = streams.latents(SAMPLES, LATENT_DIM, seed, "samples")
     return pictures.grid(sampling.sample(sampling.frozen(generator), latents, device).cpu())
-
-
-def provenance() -> dict[str, Any]:
-    """Return what is the same for all runs that a command starts: versions, revision, machine."""
-    packages = ("lipbench", "torch", "torchvision", "torch-fidelity", "numpy", "scikit-learn")
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in packages},
-        },
-        "revision": _git_revision(),
-        "command": [without_password(argument) for argument in sys.argv],
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-    }
-
-
-def _git_revision() -> str | None:
-    """Return the commit of lipbench's own checkout, marked where files differ from it."""
-    here = Path(__file__)
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here.parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", here.name)  # else it is a repository around ours
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _processor() -> str:
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text().splitlines() if known.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:

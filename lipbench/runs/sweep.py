@@ -15,7 +15,9 @@ from lipbench.errors import UserError
 from lipbench.runs.estimates import in_order
 from lipbench.planning.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Registry
-from lipbench.runs.run import Task, limit_threads, provenance
+from lipbench.runs.provenance import provenance
+from lipbench.runs.run import Task
+from lipbench.training import arithmetic
 from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
 from lipbench.words import were
 
@@ -177,7 +179,7 @@ def prepare(
     """
     for folder in cache.glob("*/"):
         atomic.remove_leftovers(folder)
-    limit_threads()
+    arithmetic.limit_threads()
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
     dataset = data.load(plan.dataset, plan.dataset_path, cache, on)

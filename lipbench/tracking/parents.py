@@ -15,11 +15,11 @@ from typing import Any
 
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import digest
+from lipbench.planning.tuning import Objective, Tuning
 from lipbench.results import frame
 from lipbench.runs.store import RunFolder, Status
 from lipbench.tracking.contents import Point, flatten, milliseconds
 from lipbench.tuning import objectives
-from lipbench.tuning.record import Objective, Tuning
 
 _OLD_METHOD = "method: "  # began the key of a study's method in older mirrors
 _OF_ONE = ("seed",)  # parameters of a run that its parent has not

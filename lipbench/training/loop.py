@@ -16,12 +16,12 @@ from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lipbench import streams
-from lipbench.audit.rest import undisturbed
 from lipbench.data import Split
 from lipbench.losses import LOSSES, Loss
-from lipbench.method import Batch, Method, Trait
+from lipbench.method import Batch, Method, Trait, hidden_layers
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
 from lipbench.planning.spec import RunSpec
+from lipbench.rest import undisturbed
 
 Kind = TypeVar("Kind")
 Module = TypeVar("Module", bound=nn.Module)
@@ -185,22 +185,6 @@ def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kin
             f"{type(method).__name__}.{hook} returned {returned}, not a {kind.__name__}"
         )
     return value
-
-
-def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
-    """Return what the methods put into D's hidden layers: all their norms, one's activation."""
-    chosen: dict[str, Callable[[int], nn.Module]] = {}
-    norms = [method.norm for method in methods if "norm" in method.hooks()]
-    if norms:
-        chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)
-    for method in methods:
-        if "activation" in method.hooks():
-            chosen.setdefault("activation", method.activation)
-    return chosen
-
-
-def _in_sequence(layers: Sequence[Callable[[int], nn.Module]]) -> Callable[[int], nn.Module]:
-    return lambda channels: nn.Sequential(*(layer(channels) for layer in layers))
 
 
 def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lipbench.tuning.record import Objective, Parameter, Value
+from lipbench.planning.tuning import Objective, Parameter, Value
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -10,7 +10,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from lipbench.tuning.record import Parameter, Value
+from lipbench.planning.tuning import Parameter, Value
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:

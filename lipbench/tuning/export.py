@@ -11,7 +11,7 @@ import yaml
 
 from lipbench.errors import UserError
 from lipbench.planning.plan import Plan, PlannedRun
-from lipbench.tuning.record import Tuning
+from lipbench.planning.tuning import Tuning
 from lipbench.tuning.study import Study, differences
 from lipbench.yamlmarks import Document
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.planning.tune_entries import ObjectiveEntry
+from lipbench.planning.tuning import Objective
 from lipbench.protocols import SCORES, Protocol
 from lipbench.runs.store import RunFolder, Status
-from lipbench.tuning.entries import ObjectiveEntry
-from lipbench.tuning.record import Objective
 
 if TYPE_CHECKING:
     from lipbench.planning.resolve import Resolved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lipbench.tuning.entries import ChoicesEntry, RangeEntry
+from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry
 
 # Both studies write [0, 1]; Adam's moments are undefined at 1, so our ranges end at 0.999.
 _BETA = RangeEntry(low=0.0, high=0.999)

@@ -16,7 +16,7 @@ import optuna
 from lipbench.errors import Mark, UserError, shortened, unknown
 from lipbench.planning.resolve import Resolved
 from lipbench.planning.schema import Named
-from lipbench.tuning.record import Objective, Parameter
+from lipbench.planning.tuning import Objective, Parameter
 from lipbench.words import counted
 
 

@@ -23,10 +23,10 @@ from lipbench.planning.resolve import (
 )
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.planning.suite import SettingEntry
+from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry, SearchEntry
+from lipbench.planning.tuning import Parameter, Value
 from lipbench.plugins import Registry
-from lipbench.tuning.entries import ChoicesEntry, RangeEntry, SearchEntry
 from lipbench.tuning.presets import PRESETS
-from lipbench.tuning.record import Parameter, Value
 
 Kind = Literal["float", "int", "categorical"]
 Entry = RangeEntry | ChoicesEntry

@@ -14,9 +14,10 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 
+from lipbench import records
 from lipbench.errors import UserError
-from lipbench.runs import locks, records
-from lipbench.runs.records import Damaged
+from lipbench.records import Damaged
+from lipbench.runs import locks
 from lipbench.urls import without_password
 
 _LONGEST_LINE = 2**16  # of a journal, in bytes

@@ -13,10 +13,10 @@ from lipbench.errors import UserError
 from lipbench.planning import resolve
 from lipbench.planning.plan import Plan
 from lipbench.planning.suite import Suite
+from lipbench.planning.tuning import Tuning
 from lipbench.plugins import Registry
 from lipbench.tuning import samplers
 from lipbench.tuning.objectives import objectives
-from lipbench.tuning.record import Tuning
 from lipbench.tuning.space import Candidate, candidates
 from lipbench.words import counted
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from lipbench import records
 from lipbench.errors import UserError
 from lipbench.planning.plan import PlannedRun
-from lipbench.runs import records
+from lipbench.records import Damaged
 from lipbench.runs.holds import Hold
-from lipbench.runs.records import Damaged
 from lipbench.runs.run import Task
 from lipbench.runs.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives, storage

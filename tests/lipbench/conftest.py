@@ -13,7 +13,7 @@ from lipbench.planning import resolve, suite
 from lipbench.planning.plan import Plan
 from lipbench.plugins import Registry
 from lipbench.runs import sweep
-from lipbench.runs.run import Resources, Task, run
+from lipbench.runs.run import Task, Workplace, run
 from lipbench.runs.store import Status, SuiteFolder
 
 TINY = """
@@ -55,9 +55,9 @@ def plan_of(cache: Path) -> Callable[..., Plan]:
 
 
 @pytest.fixture(scope="session")
-def resources() -> Resources:
+def workplace() -> Workplace:
     """Return one process's data and scorers, shared by all tests."""
-    return Resources(torch.device("cpu"))
+    return Workplace(torch.device("cpu"))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def tasks_of(tmp_path: Path, cache: Path) -> Callable[..., list[Task]]:
 
 
 @pytest.fixture
-def do(resources: Resources) -> Callable[..., Status]:
+def do(workplace: Workplace) -> Callable[..., Status]:
     """Return a function that does a task here, asked to stop after so many updates, if any.
 
     It adds remarks on what was repaired to `heard`.
@@ -89,6 +89,6 @@ def do(resources: Resources) -> Callable[..., Status]:
                 heard.append(facts["remark"])
             return True
 
-        return run(task, resources, notify, lambda: next(asked) == stop_after)
+        return run(task, workplace, notify, lambda: next(asked) == stop_after)
 
     return do

@@ -20,11 +20,11 @@ from mlflow.store.tracking.rest_store import RestStore
 
 import lipbench
 from lipbench.planning.plan import Trial
+from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.results.frame import load_runs
 from lipbench.runs.store import Status, SuiteFolder
 from lipbench.tracking import Mirror, connection, contents
 from lipbench.tracking.contents import flatten
-from lipbench.tuning.record import Objective, Parameter, Tuning
 
 TUNING = Tuning(
     search={"it's none": (), 'the "SN"': (Parameter("lr", "float", 1e-5, 1e-2, log=True),)},

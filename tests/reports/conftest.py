@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.protocols import PROTOCOLS
 from lipbench.reporting import Exhibit, exhibits
 from lipbench.results import Results, published
-from lipbench.tuning.record import Objective, Parameter, Tuning
 
 ADAM = {
     "A": (1e-4, 0.5, 0.9, 5),

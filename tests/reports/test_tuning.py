@@ -9,8 +9,8 @@ import re
 import pandas as pd
 import pytest
 
+from lipbench.planning.tuning import Objective, Parameter
 from lipbench.reporting import Figure, Omitted, Table, compose, exhibits, render
-from lipbench.tuning.record import Objective, Parameter
 
 NAMES = {type(e).__module__.rpartition(".")[2]: e.reads for e in exhibits()}
 OF_TRIALS = sorted(name for name, reads in NAMES.items() if reads == "trials")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lipbench.planning.tuning import Tuning
 from lipbench.reporting import terms
 from lipbench.reporting.citations import Citations
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.prose.phrases import called, ended, seeds
 from lipbench.results.results import Results
-from lipbench.tuning.record import Tuning
 from lipbench.words import listed
 
 

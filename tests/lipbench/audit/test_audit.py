@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from lipbench.audit import Facts, NonFiniteDiscriminator, audit
-from lipbench.audit.rest import in_float64
 from lipbench.errors import UserError
 from lipbench.exam.candidate import Candidate
 from lipbench.losses import Hinge
 from lipbench.method import Method
 from lipbench.networks import StandardDiscriminator
 from lipbench.plugins import Registry
+from lipbench.rest import in_float64
 
 REGISTRY = Registry("methods")
 NAMES = sorted(REGISTRY.plugins)

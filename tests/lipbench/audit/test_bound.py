@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from lipbench.audit.bound import kernel_product, upper_bound
 from lipbench.audit.layers import measured
-from lipbench.audit.rest import baked, in_float64
 from lipbench.audit.rules import RULES
 from lipbench.discriminators import Around
 from lipbench.errors import UserError
 from lipbench.networks import StandardDiscriminator
+from lipbench.rest import baked, in_float64
 
 
 class Function(nn.Module):

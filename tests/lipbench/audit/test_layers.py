@@ -11,12 +11,12 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 from lipbench.audit import layers
-from lipbench.audit.rest import in_float64
 from lipbench.errors import UserError
 from lipbench.method import Method
 from lipbench.networks import StandardDiscriminator
 from lipbench.operators import MatrixNorm
 from lipbench.plugins import Registry
+from lipbench.rest import in_float64
 
 
 def facts(layer, *shape):

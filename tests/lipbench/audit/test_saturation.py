@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from lipbench.audit.facts import Saturation
-from lipbench.audit.rest import at_rest
 from lipbench.audit.saturation import saturation
+from lipbench.rest import at_rest
 
 
 def rows(*rows):

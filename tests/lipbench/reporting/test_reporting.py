@@ -21,6 +21,7 @@ from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import from_json
 from lipbench.planning.suite import Intervals
 from lipbench.protocols import PROTOCOLS, find
+from lipbench.records import DamageWarning
 from lipbench.reporting import (
     Exhibit,
     Figure,
@@ -35,7 +36,6 @@ from lipbench.reporting import (
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS
 from lipbench.results import Results, published, read
-from lipbench.runs.records import DamageWarning
 from lipbench.runs.store import Status, SuiteFolder
 from lipbench.scoring import ScoreRecord
 

@@ -25,7 +25,7 @@ from .conftest import TINY
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, cache, resources) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, cache, workplace) -> Path:
     """Return the folder of a suite with two completed and audited runs."""
     folder = tmp_path_factory.mktemp("loaded")
     (folder / "tiny.yaml").write_text(TINY.replace("checkpoint: 3", "checkpoint: 3, audit: 3"))
@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, cache, resources) -> Path:
     results.save_plan(plan, "sqlite://")
     choices, registry = sweep.Choices(), Registry("methods")
     for task in sweep.tasks(plan, plan.runs, results, registry, choices, cache, None):
-        run(task, resources, lambda *_: True, lambda: False)
+        run(task, workplace, lambda *_: True, lambda: False)
     return results.path
 
 

@@ -18,7 +18,7 @@ from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
 from lipbench.results import frame
 from lipbench.runs import sweep
-from lipbench.runs.records import DamageWarning
+from lipbench.records import DamageWarning
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
 from .damage import damages

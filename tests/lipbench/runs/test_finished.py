@@ -17,14 +17,14 @@ from lipbench.plugins import Registry
 from lipbench.protocols import find
 from lipbench.results import frame
 from lipbench.runs import finished, pictures, restore, sweep
-from lipbench.runs.run import Resources, run
+from lipbench.runs.run import Workplace, run
 from lipbench.runs.store import RunFolder, SuiteFolder
 
 from .conftest import TINY
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, cache: Path, resources: Resources) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, cache: Path, workplace: Workplace) -> Path:
     """Return the folder of a suite with two completed runs, scored at updates 4 and 6."""
     folder = tmp_path_factory.mktemp("revisit")
     file = folder / "tiny.yaml"
@@ -35,7 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, cache: Path, resources: Re
     made.save_plan(plan, "sqlite://")
     choices, registry = sweep.Choices(), Registry("methods")
     for task in sweep.tasks(plan, plan.runs, made, registry, choices, cache, None):
-        run(task, resources, lambda *_: True, lambda: False)
+        run(task, workplace, lambda *_: True, lambda: False)
     return made.path
 
 
@@ -45,9 +45,9 @@ def first(results: Path) -> restore.Found:
 
 
 def test_a_run_is_scored_again_as_it_scored_itself(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
-    done = finished.evaluate(first, None, ["last", "best"], resources, cache, None)
+    done = finished.evaluate(first, None, ["last", "best"], workplace, cache, None)
     again = {record.checkpoint: record for _, record in done}
     own = {row["checkpoint"]: row for row in first.folder.rows("scores")}
     for checkpoint in ("last", "best"):
@@ -57,29 +57,29 @@ def test_a_run_is_scored_again_as_it_scored_itself(
 
 
 def test_another_protocols_scores_are_kept_beside_and_not_among_the_runs_own(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
     own = (first.folder.path / "scores.jsonl").read_bytes()
     mine = find({"name": "mine", "based_on": "digits", "n_fake": 300, "bootstrap": 0})
     for _ in range(2):  # the second takes the first one's place
-        finished.evaluate(first, mine, ["last"], resources, cache, None)
+        finished.evaluate(first, mine, ["last"], workplace, cache, None)
     rows = [row for row in first.folder.rows("evals") if row["protocol"] == mine.id]
     assert [(row["counts"]["n_fake"], row["record"]["name"]) for row in rows] == [(300, "mine")]
     assert (first.folder.path / "scores.jsonl").read_bytes() == own
 
 
 def test_a_protocol_that_cannot_score_the_data_is_refused(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
     with pytest.raises(UserError, match=r"'offline' needs 10,000 .* has 599 and 1,198"):
-        finished.evaluate(first, find("offline"), ["last"], resources, cache, None)
+        finished.evaluate(first, find("offline"), ["last"], workplace, cache, None)
 
 
 def test_a_best_checkpoint_scored_before_the_run_went_on_is_not_its_best(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
     mine = find({"name": "stale", "based_on": "digits", "n_fake": 300, "bootstrap": 0})
-    finished.evaluate(first, mine, ["last", "best"], resources, cache, None)
+    finished.evaluate(first, mine, ["last", "best"], workplace, cache, None)
     results = first.folder.path.parent.parent
     assert frame.load_runs(results, mine.id)["best_update"].notna().any()
     (best,) = [
@@ -94,31 +94,31 @@ def test_a_best_checkpoint_scored_before_the_run_went_on_is_not_its_best(
 
 
 def test_a_generator_that_is_not_finite_is_told_and_not_scored(
-    first: restore.Found, resources: Resources, cache: Path, tmp_path: Path
+    first: restore.Found, workplace: Workplace, cache: Path, tmp_path: Path
 ) -> None:
     state = first.folder.load_checkpoint()
     assert state is not None
     state["training"]["generator"]["dense.weight"][0] = float("nan")
     broken = copied(first, tmp_path / "run", training=state["training"])
     with pytest.raises(UserError, match=r"update 6 cannot be scored: .* inf or nan"):
-        finished.evaluate(broken, None, ["last"], resources, cache, None)
+        finished.evaluate(broken, None, ["last"], workplace, cache, None)
 
 
 def test_an_audit_of_a_finished_run_is_kept_once_for_its_update(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
     checkpoint = (first.folder.path / "checkpoint.pt").read_bytes()
     for images in (8, 16):
-        finished.audit(first, images, resources, cache)
+        finished.audit(first, images, workplace, cache)
     (row,) = first.folder.rows("audits")
     assert (row["update"], row["counts"]["real"]) == (6, 16)
     assert (first.folder.path / "checkpoint.pt").read_bytes() == checkpoint
 
 
 def test_images_are_those_of_the_runs_own_grid(
-    first: restore.Found, resources: Resources, cache: Path
+    first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
-    images, update = finished.sample(first, "last", 100, 0, resources, cache)
+    images, update = finished.sample(first, "last", 100, 0, workplace, cache)
     assert (update, images.shape) == (6, (100, 1, 16, 16))
     with Image.open(first.folder.samples()[-1]) as own:
         np.testing.assert_array_equal(np.asarray(pictures.grid(images)), np.asarray(own))
@@ -151,21 +151,21 @@ def copied(run: restore.Found, folder: Path, **changes: Any) -> restore.Found:
 
 
 def test_a_run_that_chose_no_best_checkpoint_says_why(
-    first: restore.Found, resources: Resources, cache: Path, tmp_path: Path
+    first: restore.Found, workplace: Workplace, cache: Path, tmp_path: Path
 ) -> None:
     without = copied(first, tmp_path / "run", best=None)
     with pytest.raises(UserError, match=r"no best checkpoint was chosen: .*score: UPD"):
-        finished.sample(without, "best", 4, 0, resources, cache)
+        finished.sample(without, "best", 4, 0, workplace, cache)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_with_both_shapes(
-    first: restore.Found, resources: Resources, cache: Path, tmp_path: Path
+    first: restore.Found, workplace: Workplace, cache: Path, tmp_path: Path
 ) -> None:
     wider = copied(first, tmp_path / "run", spec=None)
     spec = json.loads((wider.folder.path / "spec.json").read_text())
     (wider.folder.path / "spec.json").write_text(json.dumps(spec | {"width": 0.25}))
     with pytest.raises(UserError, match=r"width 0.25\): size mismatch .*\[.*\[.*\]") as told:
-        finished.sample(wider, "last", 4, 0, resources, cache)
+        finished.sample(wider, "last", 4, 0, workplace, cache)
     assert "\n" not in str(told.value)
 
 
@@ -180,11 +180,11 @@ class Trap:
 
 
 def test_a_checkpoint_that_would_run_code_is_not_run(
-    first: restore.Found, resources: Resources, cache: Path, tmp_path: Path
+    first: restore.Found, workplace: Workplace, cache: Path, tmp_path: Path
 ) -> None:
     hostile = copied(first, tmp_path / "run", training=Trap(tmp_path / "sprung"))
     with pytest.raises(UserError, match="holds something other than tensors"):
-        finished.sample(hostile, "last", 4, 0, resources, cache)
+        finished.sample(hostile, "last", 4, 0, workplace, cache)
     assert not (tmp_path / "sprung").exists()
 
 

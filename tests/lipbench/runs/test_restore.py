@@ -38,7 +38,7 @@ def sigmas(generator: nn.Module) -> list[float]:
 
 
 def test_the_averaged_g_has_the_same_bits_resumed_or_not_and_scored_again(
-    task, do, resources, cache, tmp_path
+    task, do, workplace, cache, tmp_path
 ):
     do(task)
     whole = RunFolder(task.folder.rename(tmp_path / "whole")).rows("scores")
@@ -47,20 +47,20 @@ def test_the_averaged_g_has_the_same_bits_resumed_or_not_and_scored_again(
     folder = RunFolder(task.folder)
     assert [row["scores"] for row in folder.rows("scores")] == [row["scores"] for row in whole]
     (found,) = restore.find([folder.path])
-    done = finished.evaluate(found, None, ["last", "best"], resources, cache, None)
+    done = finished.evaluate(found, None, ["last", "best"], workplace, cache, None)
     own = {row["checkpoint"]: row for row in folder.rows("scores")}
     for _, record in done:
         scores = {k: v for k, v in record.scores.items() if np.isfinite(v)}
         assert scores == {k: own[record.checkpoint]["scores"][k] for k in scores}
-    registry, data = Registry("methods"), resources.dataset(task.dataset, None, cache)
+    registry, data = Registry("methods"), workplace.dataset(task.dataset, None, cache)
     restored = restore.restore(folder.spec(), folder, registry, data.train)
     for checkpoint in ("last", "best"):
         assert sigmas(restored.sampler(checkpoint)[0]) == pytest.approx([1] * 5, rel=1e-3)
 
 
-def test_an_audit_draws_from_the_generator_that_is_scored(task, do, resources, cache):
+def test_an_audit_draws_from_the_generator_that_is_scored(task, do, workplace, cache):
     do(task)
-    folder, data = RunFolder(task.folder), resources.dataset(task.dataset, None, cache)
+    folder, data = RunFolder(task.folder), workplace.dataset(task.dataset, None, cache)
     restored = restore.restore(folder.spec(), folder, Registry("methods"), data.train)
 
     def facts() -> dict[str, object]:

@@ -25,7 +25,7 @@ from lipbench.protocols import PROTOCOLS
 from lipbench.results import frame
 from lipbench.runs import estimates, sweep
 from lipbench.runs.checkpoints import CURRENT, PREVIOUS
-from lipbench.runs.run import provenance
+from lipbench.runs.provenance import provenance
 from lipbench.runs.store import SERIES, RunFolder, SuiteFolder
 from lipbench.scoring import ScoreRecord
 
@@ -165,7 +165,7 @@ def test_the_best_generator_is_the_one_of_the_update_that_was_chosen(
     write, plan_of, tasks_of, do, tmp_path, monkeypatch
 ):
     fake = Improving()
-    monkeypatch.setattr("lipbench.runs.run.Resources.scorer", lambda *_: fake)
+    monkeypatch.setattr("lipbench.runs.run.Workplace.scorer", lambda *_: fake)
     task = tasks_of(plan_of(write(("score: 4", "score: 2"))))[0]
     do(task, stop_after=5)  # chosen before, kept in the checkpoint
     assert do(task).outcome == "completed"
@@ -195,7 +195,7 @@ def test_a_selection_score_that_is_no_number_chooses_nothing(
             update, "selection", "digits@2", {"fd_digits": values[update]}, 0.0
         ),
     )
-    monkeypatch.setattr("lipbench.runs.run.Resources.scorer", lambda *_: fake)
+    monkeypatch.setattr("lipbench.runs.run.Workplace.scorer", lambda *_: fake)
     do(tasks_of(plan_of(write(("score: 4", "score: 2"))))[0])
     assert fake.scored == [(6, "last"), (4, "best")]
 

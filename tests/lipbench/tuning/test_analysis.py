@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lipbench.planning.tuning import Objective, Parameter
 from lipbench.tuning import analysis
-from lipbench.tuning.record import Objective, Parameter
 
 FD = Objective("fd", "FD", higher_is_better=False, if_diverged=100.0)
 IS = Objective("is", "IS", higher_is_better=True, if_diverged=1.0)

@@ -17,9 +17,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lipbench import losses
+from lipbench import losses, process_state
 from lipbench.errors import UserError
-from lipbench.runs import process_state
 
 
 def do_nothing(*_: object) -> None:
