@@ -23,15 +23,15 @@ from benchmarks.train_step import BATCH, spec, textbook_step
 from lipbench.cost import side_by_side, timing
 from lipbench.cost.side_by_side import Case
 from lipbench.data import Split
-from lipbench.planning import resolve
+from lipbench.planning import parts
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.training import loop
 
 
-def case(name: str, registry: Registry, width: float, precision: str) -> Case:
+def case(name: str, registry: Plugins, width: float, precision: str) -> Case:
     """Return a method at its defaults, at setting C and with the loss that it requires, if any."""
-    method = resolve.instance(name, {}, registry)
+    method = parts.method(name, {}, registry)
     base = spec(width, precision)
     loss = LossSpec(method.requires.loss or base.loss.name, {})
     return Case(name, replace(base, methods=(MethodSpec(name, asdict(method)),), loss=loss))
@@ -56,8 +56,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = torch.device(given.device)
-    registry = Registry("methods")
-    chosen = given.methods or [plugin.name for plugin in registry.by_name()]
+    registry = Plugins()
+    chosen = given.methods or [plugin.name for plugin in registry.methods.by_name()]
     cases = [
         case(name, registry, given.width, given.precision)
         for name in dict.fromkeys(["none", *chosen])
@@ -75,16 +75,14 @@ def main() -> None:
         compare_with_torch(registry, given.width, device, given.rounds)
 
 
-def compare_with_torch(
-    registry: Registry, width: float, device: torch.device, rounds: int
-) -> None:
+def compare_with_torch(registry: Plugins, width: float, device: torch.device, rounds: int) -> None:
     """Print what spectral normalization adds here, and what torch's adds to a textbook loop."""
     images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
     data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
 
     def step(name: str) -> Callable[[], object]:
         run: RunSpec = case(name, registry, width, "float32").run
-        state = loop.build(run, resolve.instances(run, registry), data)
+        state = loop.build(run, parts.of(run, registry), data)
         return functools.partial(next, loop.train(run, data, state))
 
     loops = {

@@ -27,7 +27,7 @@ import numpy as np
 
 from lipbench import paths
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
 METHODS = (
@@ -82,7 +82,7 @@ def simulate(folder: Path, runs: int, audits: int) -> SuiteFolder:
     rows["audits"] = rows["audits"][-audits:] if audits else []
     seeds = runs // (len(METHODS) * len(SETTINGS))
     read, document = suite.read(written(folder, "simulated", METHODS, seeds, audits), [])
-    plan = resolve.plan(read, document, Registry("methods"), paths.cache_root())
+    plan = resolve.plan(read, document, Plugins(), paths.cache_root())
     made = SuiteFolder(folder / plan.name)
     made.save_plan(plan, f"sqlite:///{folder / 'mlflow.db'}")
     for run in plan.unique:

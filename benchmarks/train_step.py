@@ -23,7 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lipbench.data import Split
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, initialise
+from lipbench.planning import parts
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.plugins import Plugins
 from lipbench.training import loop
 
 BATCH = 64
@@ -52,7 +54,7 @@ def spec(width: float, precision: str) -> RunSpec:
 def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], object]:
     """Return a function that does one update with lipbench's loop."""
     run = spec(width, precision)
-    updates = loop.train(run, data, loop.build(run, [], data))
+    updates = loop.train(run, data, loop.build(run, parts.of(run, Plugins()), data))
     return lambda: next(updates)
 
 

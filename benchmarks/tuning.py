@@ -19,7 +19,7 @@ from statistics import mean
 
 from lipbench import paths
 from lipbench.planning import suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.run import Task
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
@@ -59,7 +59,7 @@ def resolved(methods: tuple[str, ...], trials: int, folder: Path) -> Study:
     path = folder / "trivial.yaml"
     path.write_text(STUDY.format(methods=", ".join(methods), trials=trials // len(methods)))
     read, document = suite.read(path, [])
-    return study(read, document, Registry("methods"), paths.cache_root())
+    return study(read, document, Plugins(), paths.cache_root())
 
 
 def measure(methods: tuple[str, ...], trials: int, storage: str) -> None:

@@ -28,6 +28,10 @@ from lipbench.errors import Mark, UserError, unknown
 # What no plugin of a kind can be called: a suite's methods entry has these keys beside a method.
 RESERVED = {"methods": ("label", "loss", "setting")}
 
+# The kinds that runs are made of, and the class that each kind's plugins extend.
+CONTRACTS = {"methods": ("lipbench.method", "Method"), "losses": ("lipbench.loss", "Loss")}
+
+_SINGULAR = {"methods": "method", "losses": "loss", "reports": "report"}
 _SOURCE_HASH = "__lipbench_source_hash__"
 
 
@@ -84,6 +88,15 @@ class Plugin:
             if isinstance(node, ast.ClassDef) and (label := _assigned(node, "label")):
                 return label, (ast.get_docstring(node) or "").partition("\n")[0]
         return "", (ast.get_docstring(tree) or "").partition("\n")[0]
+
+    @cached_property
+    def title(self) -> str:
+        """Return what a paper calls it, its class's `title`, read without importing the file."""
+        with contextlib.suppress(SyntaxError, ValueError, OSError):
+            for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and (title := _assigned(node, "title")):
+                    return title
+        return self.name
 
     @cached_property
     def papers(self) -> tuple[str, ...]:
@@ -200,7 +213,7 @@ def _value(node: ast.ClassDef, name: str) -> ast.expr | None:
 
 
 class Registry:
-    """The plugins of one kind ("methods" or "reports"), by name."""
+    """The plugins of one kind ("methods", "losses" or "reports"), by name."""
 
     def __init__(self, kind: str, files: Iterable[Path] = ()) -> None:
         """Find installed plugins, and take a user's own files as well.
@@ -229,7 +242,7 @@ class Registry:
     def __getitem__(self, name: str) -> Plugin:
         """Return a plugin; raise UserError, with the nearest name, where there is none."""
         if name not in self.plugins:
-            raise UserError(unknown(self.kind.removesuffix("s"), name, self.plugins))
+            raise UserError(unknown(_SINGULAR[self.kind], name, self.plugins))
         return self.plugins[name]
 
     def by_name(self) -> list[Plugin]:
@@ -243,6 +256,75 @@ class Registry:
     def files(self) -> list[Path]:
         """Return the user's own files: another process needs them to find the same plugins."""
         return [plugin.path for plugin in self.own()]
+
+
+class Plugins:
+    """What runs are made of: the plugins of every kind, installed ones and a user's own files."""
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        """Take files of any kind: what a file defines tells. Raises UserError as `Registry`."""
+        own: dict[str, list[Path]] = {}
+        for file in files:
+            own.setdefault(kind_of(file), []).append(file)
+        self.methods = Registry("methods", own.get("methods", ()))
+        self.losses = Registry("losses", own.get("losses", ()))
+
+    @property
+    def kinds(self) -> tuple[Registry, ...]:
+        """Return the registry of each kind."""
+        return self.methods, self.losses
+
+    def files(self) -> list[Path]:
+        """Return the user's own files of every kind."""
+        return [path for registry in self.kinds for path in registry.files()]
+
+
+def beside(folder: Path) -> list[Path]:
+    """Return the plugin files of a suite's folder: those in folders named after the kinds.
+
+    Raises UserError for a file of another kind than its folder.
+    """
+    found = [file for kind in CONTRACTS for file in sorted((folder / kind).glob("[!_]*.py"))]
+    for file in found:
+        if (kind := kind_of(file)) != file.parent.name:
+            raise UserError(
+                f"it defines a {_SINGULAR[kind]} and stands in {file.parent.name}/; move it to "
+                f"{kind}/",
+                Mark(str(file)),
+            )
+    return found
+
+
+def kind_of(file: Path) -> str:
+    """Return which kind of plugin a file defines, read without importing it.
+
+    That is told by what its classes extend: something of a contract's module or of built-in
+    plugins, or of a file beside it. A method, where nothing tells: its loading says what is wrong.
+    """
+    try:
+        tree = ast.parse(paths.expanded(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return "methods"
+    origins = {
+        alias.asname or alias.name: (node.level, node.module or "")
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    bases = [
+        base.id
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    ]
+    for level, module in (origins[base] for base in bases if base in origins):
+        for kind, (contract, _) in CONTRACTS.items():
+            if module == contract or module.startswith((f"lipbench.{kind}.", f"lipbench_{kind}.")):
+                return kind
+        if level == 1 and (beside := file.with_name(f"{module}.py")).is_file():
+            return kind_of(beside)
+    return "methods"
 
 
 def package_folders(group: str) -> list[tuple[str, str, Path]]:

@@ -98,6 +98,7 @@ class Session(Record):
     threads: _Count = 0
     revision: str | None = None
     method_sources: dict[str, str] = {}
+    loss_sources: dict[str, str] = {}
     versions: dict[str, str] = {}
     command: list[str] = []
 

@@ -9,14 +9,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "lipbench"
 # From the ground up: a room imports from those before it.
 ROOMS = (
-    "ground", "contracts", "data", "protocols", "planning", "training", "scoring", "audit", "cost",
-    "exam", "runs", "engines", "tuning", "stats", "results", "reporting", "tracking", "cli",
+    "ground", "contracts", "data", "losses", "protocols", "planning", "training", "scoring",
+    "audit", "cost", "exam", "runs", "engines", "tuning", "stats", "results", "reporting",
+    "tracking", "cli",
 )  # fmt: skip
 GROUND = {
     "atomic", "bibliography", "cached", "errors", "machine", "parameterized", "paths", "plugins",
     "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
 }  # fmt: skip
-CONTRACTS = {"discriminators", "losses", "method", "networks", "operators", "rest"}
+CONTRACTS = {"discriminators", "loss", "method", "networks", "operators", "rest"}
 DOORS = {"__init__", "__main__", "scaffold"}  # the package's own front, and what it copies out
 
 

@@ -35,7 +35,7 @@ from lipbench.audit.gradients import (
 )
 from lipbench.audit.saturation import saturation
 from lipbench.errors import UserError
-from lipbench.losses import Loss
+from lipbench.loss import Loss
 from lipbench.rest import at_rest, baked, in_float64, undisturbed
 
 __all__ = [

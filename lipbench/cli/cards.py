@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from lipbench import bibliography
 from lipbench.bibliography import Paper
-from lipbench.losses import LOSSES
 from lipbench.method import Claim, Method
 from lipbench.parameterized import Hyperparameter, hyperparameters
 from lipbench.planning import combinations
-from lipbench.planning.resolve import DEFAULT_LOSS
-from lipbench.plugins import Plugin, Registry
+from lipbench.planning.parts import DEFAULT_LOSS
+from lipbench.plugins import Plugin, Plugins
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Card:
     papers: tuple[Paper, ...]
 
 
-def describe(name: str, registry: Registry) -> Card:
+def describe(name: str, registry: Plugins) -> Card:
     """Return a method's card. Raises UserError for an unknown or broken plugin."""
-    plugin = registry[name]
+    plugin = registry.methods[name]
     cls = plugin.load(Method)
     method = cls()
     recipe = method.recipe
@@ -82,14 +81,14 @@ def _claim(claim: Claim) -> str:
     return f"{claim.quantity}{where} <= {claim.bound:g}, tolerance {claim.tolerance:.2g} of that"
 
 
-def _refusals(name: str, method: Method, registry: Registry) -> list[Refusal]:
+def _refusals(name: str, method: Method, registry: Plugins) -> list[Refusal]:
     """Return the rules that the method breaks with each loss, and with each other method."""
     partners: dict[str, list[str]] = {}
-    losses = [method.requires.loss] if method.requires.loss else list(LOSSES)
+    losses = [method.requires.loss] if method.requires.loss else list(registry.losses.plugins)
     for loss in losses:
         for rule in combinations.broken({name: method}, loss):
             partners.setdefault(rule.name, []).append(f"loss: {loss}")
-    for other_name, plugin in registry.plugins.items():
+    for other_name, plugin in registry.methods.plugins.items():
         if other_name == name:
             continue
         other = plugin.load(Method)()

@@ -22,9 +22,9 @@ def methods(
     as_json: JsonOption = False,
 ) -> None:
     """List the installed methods and those of your own files, or show one's card."""
-    from lipbench.plugins import Registry
+    from lipbench.plugins import Plugins
 
-    registry = Registry("methods", plugin or [])
+    registry = Plugins(plugin or [])
     load_own(registry)
     if name:
         from lipbench.cli import cards
@@ -33,7 +33,7 @@ def methods(
             card = cards.describe(name, registry)
         print_json(card) if as_json else printing.show_card(card)
         return
-    rows = [(found.name, *found.summary, found.origin) for found in registry.by_name()]
+    rows = [(found.name, *found.summary, found.origin) for found in registry.methods.by_name()]
     if as_json:
         keys = ("name", "label", "summary", "origin")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
@@ -55,8 +55,15 @@ def protocols(name: ProtocolName = None, as_json: JsonOption = False) -> None:
     listing.protocols(name, as_json)
 
 
-def losses(name: LossName = None, as_json: JsonOption = False) -> None:
-    """List the adversarial losses, or show one's parameters and source."""
+def losses(
+    name: LossName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the adversarial losses and those of your own files, or show one's card."""
     from lipbench.cli import listing
+    from lipbench.plugins import Plugins
 
-    listing.losses(name, as_json)
+    registry = Plugins(plugin or [])
+    load_own(registry)
+    listing.losses(registry, name, as_json)

@@ -22,8 +22,8 @@ def check(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="METHOD",
-            help="By name; if none is named, those of --plugin.",
+            metavar="NAME",
+            help="Methods or losses; if none is named, those of --plugin.",
             autocompletion=completion.methods,
         ),
     ] = None,
@@ -32,26 +32,30 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every installed method.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every installed method and loss.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the traceback of an error.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine methods: does each do what it must, and what it claims? Exit code 1 if one fails."""
-    from lipbench.plugins import Registry
+    """Examine methods and losses: does each do what it must, and what it claims?
 
-    registry = Registry("methods", plugin or [])
+    Exit code 1 if one fails.
+    """
+    from lipbench.plugins import Plugins
+
+    registry = Plugins(plugin or [])
     own = [path.stem for path in registry.files()]
-    chosen = list(registry.plugins) if all_ else names or own
+    every = [name for kind in registry.kinds for name in kind.plugins]
+    chosen = every if all_ else names or own
     if not chosen:
-        raise UserError("name a method to check, or give a --plugin, or --all")
+        raise UserError("name a method or a loss to check, or give a --plugin, or --all")
 
     import torch
 
-    from lipbench import exam
-    from lipbench.cli import cards
-    from lipbench.planning import resolve
+    from lipbench import bibliography, exam
+    from lipbench.method import Method
+    from lipbench.planning import parts
 
     torch.set_num_threads(1)  # as in a worker
     params = _assigned(set_ or [])
@@ -59,21 +63,24 @@ def check(
     for name in _apart(chosen, as_json):
         if "+" in name:
             raise UserError("methods are examined one by one, not in combinations")
-        method = resolve.instance(name, params, registry)
-        cards.papers(registry[name])
+        is_loss = name in registry.losses.plugins and name not in registry.methods.plugins
+        found = (registry.losses if is_loss else registry.methods)[name]
+        bibliography.papers(found.papers, found.path)
+        made = (parts.loss if is_loss else parts.method)(name, params, registry)
         lines = []
         if not as_json:
-            say(f"{name} ({method.label})")
-        for line in exam.examine(method):
+            say(f"{name} ({made.label if isinstance(made, Method) else 'a loss'})")
+        for line in exam.examine(made):
             lines.append(line)
             if not as_json:
                 printing.show_line(line, verbose)
         passed = all(line.passed for line in lines)
         failed = failed or not passed
-        cost = exam.cost(method) if passed else None
+        cost = exam.cost(made) if passed and isinstance(made, Method) else None
         if not as_json:
             printing.show_exam(lines, cost)
-        results.append({"method": name, "params": params, "cases": lines, "cost": cost})
+        kind = "loss" if is_loss else "method"
+        results.append({kind: name, "params": params, "cases": lines, "cost": cost})
     if as_json:
         print_json(results)
     if failed:

@@ -40,9 +40,11 @@ def protocols(incomplete: str) -> list[str]:
 
 def losses(incomplete: str) -> list[str]:
     """Return the losses."""
-    from lipbench.losses import LOSSES
+    with _silent():
+        from lipbench.plugins import Registry
 
-    return _beginning(LOSSES, incomplete)
+        return _beginning(Registry("losses").plugins, incomplete)
+    return []
 
 
 def plugin_files(incomplete: str) -> list[str]:

@@ -14,7 +14,7 @@ from lipbench.urls import is_masked, masked
 if TYPE_CHECKING:
     from lipbench.planning.plan import Plan, PlannedRun
     from lipbench.planning.suite import Suite
-    from lipbench.plugins import Registry
+    from lipbench.plugins import Plugins
     from lipbench.protocols import Protocol
     from lipbench.runs.run import Workplace
     from lipbench.runs.store import SuiteFolder
@@ -27,27 +27,26 @@ _MANY_RUNS = 2000  # whose planning takes longer than a moment
 
 def read_suite(
     given: str, set_: list[str] | None, files: list[Path] | None
-) -> tuple[Suite, Document, Registry]:
-    """Return a suite or study as its file says it, and the methods, also from beside the file."""
+) -> tuple[Suite, Document, Plugins]:
+    """Return a suite or study as its file says it, and the plugins, also those beside the file."""
     from lipbench.planning import suite as suites
-    from lipbench.plugins import Registry
+    from lipbench.plugins import Plugins, beside
 
     path = suites.find(given)
     suite, document = suites.read(path, set_ or [])
-    beside = sorted((path.parent / "methods").glob("[!_]*.py"))
-    return suite, document, Registry("methods", [*(files or []), *beside])
+    return suite, document, Plugins([*(files or []), *beside(path.parent)])
 
 
 def plan_of(
     given: str, set_: list[str] | None, only: str, files: list[Path] | None
-) -> tuple[Plan, Registry, list[PlannedRun]]:
-    """Return a suite's plan, its methods (also from beside its file), and the runs asked for."""
+) -> tuple[Plan, Plugins, list[PlannedRun]]:
+    """Return a suite's plan, its plugins (also from beside its file), and the runs asked for."""
     return planned(read_suite(given, set_, files), only)
 
 
 def planned(
-    read: tuple[Suite, Document, Registry], only: str
-) -> tuple[Plan, Registry, list[PlannedRun]]:
+    read: tuple[Suite, Document, Plugins], only: str
+) -> tuple[Plan, Plugins, list[PlannedRun]]:
     from lipbench import paths
     from lipbench.planning import only as only_
     from lipbench.planning import resolve
@@ -63,7 +62,7 @@ def planned(
     return made, registry, only_.chosen(made, only)
 
 
-def study_of(suite: Suite, document: Document, registry: Registry) -> Study:
+def study_of(suite: Suite, document: Document, registry: Plugins) -> Study:
     from lipbench import paths
     from lipbench.tuning.study import study
 
@@ -71,14 +70,14 @@ def study_of(suite: Suite, document: Document, registry: Registry) -> Study:
     return study(suite, document, registry, paths.cache_root())
 
 
-def load_own(registry: Registry) -> None:
+def load_own(registry: Plugins) -> None:
     """Import the user's own files, so that one with a mistake is told of, used or not."""
-    for plugin in registry.own():
-        from lipbench import process_state
-        from lipbench.method import Method  # imports torch
+    if registry.files():
+        from lipbench import process_state  # imports torch
+        from lipbench.planning import parts
 
         with process_state.kept(), printing.aside():
-            plugin.load(Method)
+            parts.load_own(registry)
 
 
 def protocol_of(protocol: str, plan: Plan) -> Protocol:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from lipbench.errors import UserError, unknown
-from lipbench.losses import LOSSES, Loss
+from lipbench.loss import Loss
 from lipbench.parameterized import Hyperparameter, hyperparameters
 from lipbench.planning.suite import PRESETS, Suite, installed, read
+from lipbench.plugins import Plugin, Plugins
 from lipbench.protocols import FITTED, PROTOCOLS, Protocol, Sizes
 from lipbench.words import counted
 
@@ -67,8 +68,11 @@ class LossCard:
     """What `lipbench losses NAME` shows."""
 
     name: str
+    origin: str
+    path: str
     description: str
     source: str
+    needs_real: bool  # logits in G's step
     hyperparameters: tuple[Hyperparameter, ...]
 
 
@@ -94,14 +98,14 @@ def protocol(name: str) -> ProtocolCard:
     return _protocol(name, _found("protocol", name, PROTOCOLS, FITTED), fitted=False)
 
 
-def losses() -> list[LossCard]:
-    """Return the losses, in the order of `LOSSES`."""
-    return [_loss(name, cls) for name, cls in LOSSES.items()]
+def losses(registry: Plugins) -> list[LossCard]:
+    """Return the losses, by name. Raises UserError for one with a mistake."""
+    return [_loss(plugin) for plugin in registry.losses.by_name()]
 
 
-def loss(name: str) -> LossCard:
+def loss(registry: Plugins, name: str) -> LossCard:
     """Return one loss. Raises UserError for a name that there is not."""
-    return _loss(name, _found("loss", name, LOSSES))
+    return _loss(registry.losses[name])
 
 
 def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] = ()) -> T:
@@ -185,6 +189,14 @@ def _protocol(name: str, protocol: Protocol, fitted: bool) -> ProtocolCard:
     )
 
 
-def _loss(name: str, cls: type[Loss]) -> LossCard:
-    description = inspect.cleandoc(cls.__doc__ or "")
-    return LossCard(name, description, cls.source, tuple(hyperparameters(cls)))
+def _loss(plugin: Plugin) -> LossCard:
+    cls: type[Loss] = plugin.load(Loss)
+    return LossCard(
+        plugin.name,
+        plugin.origin,
+        str(plugin.path),
+        inspect.cleandoc(cls.__doc__ or ""),
+        cls.source,
+        cls.needs_real,
+        tuple(hyperparameters(cls)),
+    )

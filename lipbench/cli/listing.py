@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import TypeVar
 from lipbench.cli import installed
 from lipbench.cli.installed import LossCard, ProtocolCard, SuiteCard
 from lipbench.cli.printing import say, show, show_facts, table_of
+from lipbench.plugins import Plugins
 from lipbench.words import counted
 
 Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard)
@@ -25,9 +27,11 @@ def protocols(name: str | None, as_json: bool) -> None:
     _print(name, as_json, installed.protocols, installed.protocol, _list_protocols, _show_protocol)
 
 
-def losses(name: str | None, as_json: bool) -> None:
+def losses(registry: Plugins, name: str | None, as_json: bool) -> None:
     """Print the losses, or one with its parameters and its source."""
-    _print(name, as_json, installed.losses, installed.loss, _list_losses, _show_loss)
+    every = functools.partial(installed.losses, registry)
+    one = functools.partial(installed.loss, registry)
+    _print(name, as_json, every, one, _list_losses, _show_loss)
 
 
 def _print(
@@ -96,17 +100,18 @@ def _show_protocol(card: ProtocolCard) -> None:
 
 
 def _list_losses(cards: Iterable[LossCard]) -> None:
-    table = table_of("loss", "parameters", "what it is")
+    table = table_of("loss", "from", "parameters", "what it is")
     for card in cards:
         names = ", ".join(field.name for field in card.hyperparameters)
-        table.add_row(card.name, names, card.description.partition("\n")[0])
+        table.add_row(card.name, card.origin, names, card.description.partition("\n")[0])
     show(table)
 
 
 def _show_loss(card: LossCard) -> None:
-    say(f"{card.name}\n\n{card.description}\n")
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
     show_facts(
         {
+            "in G's step": ["real logits, too" if card.needs_real else "generated logits alone"],
             "parameters": [str(field) for field in card.hyperparameters] or ["none"],
             "source": [card.source],
         }

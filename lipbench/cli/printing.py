@@ -388,15 +388,16 @@ def show_line(line: Line, verbose: bool = False) -> None:
 
 def show_exam(lines: list[Line], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
+    failed = sum(not line.passed for line in lines)
+    if failed:
+        say(f"  {failed} of {counted(len(lines), 'case')} failed\n")
+        return
+    say(f"  {len(lines)} of {counted(len(lines), 'case')} passed")
     if cost:
-        say(f"  {len(lines)} of {counted(len(lines), 'case')} passed")
         say(
             f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
             "memory (on these small networks)\n"
         )
-    else:
-        failed = sum(not line.passed for line in lines)
-        say(f"  {failed} of {counted(len(lines), 'case')} failed\n")
 
 
 def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:

@@ -17,13 +17,12 @@ from lipbench.cost import parameters, timing
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.data import Split
 from lipbench.errors import Mark, UserError
-from lipbench.losses import LOSSES
 from lipbench.networks import ARCHITECTURES
-from lipbench.planning import resolve
+from lipbench.planning import parts
 from lipbench.planning.plan import PlannedRun
-from lipbench.planning.spec import DatasetSpec, LossSpec, MethodSpec, RunSpec
+from lipbench.planning.spec import DatasetSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.process_state import State
 from lipbench.training import arithmetic, loop
 
@@ -98,7 +97,7 @@ class Row:
 
 def cases(
     runs: Sequence[PlannedRun],
-    registry: Registry,
+    registry: Plugins,
     image_sizes: Sequence[int],
     n_dis: Sequence[int],
     power_iterations: Sequence[int],
@@ -115,7 +114,7 @@ def cases(
         labelled.setdefault(run.method, run.spec)
     kinds = list(labelled.items())
     if not any(Case(label, spec).is_baseline for label, spec in kinds):
-        kinds.insert(0, (BASELINE, _baseline(runs[0].spec)))
+        kinds.insert(0, (BASELINE, _baseline(runs[0].spec, registry)))
     taken = ARCHITECTURES[runs[0].spec.architecture].image_sizes
     for size in image_sizes:
         if size not in taken:
@@ -136,8 +135,8 @@ def _takes(method: MethodSpec) -> bool:
     return _POWER_ITERATIONS in method.params
 
 
-def _baseline(run: RunSpec) -> RunSpec:
-    loss = LossSpec(resolve.DEFAULT_LOSS, asdict(LOSSES[resolve.DEFAULT_LOSS]()))
+def _baseline(run: RunSpec, registry: Plugins) -> RunSpec:
+    loss = parts.loss_spec(parts.DEFAULT_LOSS, {}, registry)
     return replace(run, methods=(MethodSpec(BASELINE, {}),), loss=loss)
 
 
@@ -151,10 +150,10 @@ def _at(run: RunSpec, image_size: int, n_dis: int) -> RunSpec:
     )
 
 
-def _variants(run: RunSpec, registry: Registry, numbers: Sequence[int]) -> list[RunSpec]:
+def _variants(run: RunSpec, registry: Plugins, numbers: Sequence[int]) -> list[RunSpec]:
     """Return a run, and it again with other numbers of power iterations where that is asked."""
     for method in filter(_takes, run.methods):
-        default = asdict(resolve.instance(method.name, {}, registry))[_POWER_ITERATIONS]
+        default = asdict(parts.method(method.name, {}, registry))[_POWER_ITERATIONS]
         if method.params[_POWER_ITERATIONS] != default:
             return [run]
     found = [run]
@@ -173,7 +172,7 @@ def _variants(run: RunSpec, registry: Registry, numbers: Sequence[int]) -> list[
 
 def measure(
     cases: Sequence[Case],
-    registry: Registry,
+    registry: Plugins,
     device: torch.device,
     rounds: int,
     memory: PeakDevice | None = None,
@@ -224,7 +223,7 @@ class _Training:
     def __init__(
         self,
         case: Case,
-        registry: Registry,
+        registry: Plugins,
         data: Split,
         memory: PeakDevice | None,
         energy: Energy | None,
@@ -234,8 +233,7 @@ class _Training:
         if memory:
             memory.start()
         try:
-            methods = resolve.instances(case.run, registry)
-            state = loop.build(case.run, methods, data)
+            state = loop.build(case.run, parts.of(case.run, registry), data)
             state.update = case.run.budget.generator_updates // 2
             self._updates = loop.train(case.run, data, state)
             taken = self._warm_up(_period(case.run))

@@ -1,4 +1,4 @@
-"""The exam of a method: cases that each method must pass, whatever it is.
+"""The exam: cases that each method, and each loss, must pass, whatever it is.
 
 `lipbench check` prints them as a card. A plugin author's own tests take the same cases:
 
@@ -14,17 +14,32 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lipbench.errors import UserError
+from lipbench.exam import of_losses
 from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
+from lipbench.loss import Loss
 from lipbench.method import Method
 
-__all__ = ["CASES", "LATE", "Candidate", "Case", "Cost", "Line", "cost", "examine", "title"]
+__all__ = [
+    "CASES",
+    "LATE",
+    "Candidate",
+    "Case",
+    "Cost",
+    "Line",
+    "cost",
+    "examine",
+    "title",
+]
+
+Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
@@ -37,47 +52,56 @@ class Line:
     traceback: str | None = None  # of an error
 
 
-def title(case: Case) -> str:
+def title(case: Callable[..., str]) -> str:
     """Return a case's name as words."""
     return case.__name__.replace("_", " ")
 
 
-def _told(error: Exception, method: Method) -> str:
-    """Return an error in a line, with the line of the method's own file that it passed through."""
-    source = getattr(sys.modules.get(type(method).__module__), "__file__", None)
+def _told(error: Exception, plugin: object) -> str:
+    """Return an error in a line, with the line of the plugin's own file that it passed through."""
+    source = getattr(sys.modules.get(type(plugin).__module__), "__file__", None)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == source]
     at = (own or frames)[-1]
     where = f"{Path(at.filename).name}:{at.lineno}"
-    where = where if own else f"{where}, outside of the method's file; --verbose: the traceback"
+    where = where if own else f"{where}, outside of the plugin's file; --verbose: the traceback"
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} ({where})"
 
 
-def _failure(case: str, error: Exception, method: Method) -> Line:
-    return Line(case, False, _told(error, method), "".join(traceback.format_exception(error)))
+def _failure(case: str, error: Exception, plugin: object) -> Line:
+    return Line(case, False, _told(error, plugin), "".join(traceback.format_exception(error)))
 
 
-def examine(method: Method) -> Iterator[Line]:
-    """Yield the card of a method, case by case. An error of the method's own is a failure.
+def examine(plugin: Method | Loss) -> Iterator[Line]:
+    """Yield the card of a method or a loss, case by case. An error of its own is a failure.
 
-    Where the networks cannot be built with it, that is the one line. Raises UserError where they
-    do not take its hyperparameters.
+    Where the networks cannot be built with a method, that is the one line. Raises UserError where
+    they do not take its hyperparameters.
     """
-    candidate = Candidate(method)
+    if isinstance(plugin, Loss):
+        yield from _passed_through(of_losses.CASES, plugin, plugin)
+        return
+    candidate = Candidate(plugin)
     try:
         candidate.build()
     except UserError:
         raise
     except Exception as error:
-        yield _failure("its networks can be built", error, method)
+        yield _failure("its networks can be built", error, plugin)
         return
-    for case in CASES:
+    yield from _passed_through(CASES, candidate, plugin)
+
+
+def _passed_through(
+    cases: Sequence[Callable[[Subject], str]], subject: Subject, plugin: object
+) -> Iterator[Line]:
+    for case in cases:
         try:
-            yield Line(title(case), True, case(candidate))
+            yield Line(title(case), True, case(subject))
         except AssertionError as error:
             if str(error):
                 yield Line(title(case), False, str(error))
             else:
-                yield _failure(title(case), error, method)
+                yield _failure(title(case), error, plugin)
         except Exception as error:
-            yield _failure(title(case), error, method)
+            yield _failure(title(case), error, plugin)

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from lipbench import data, paths, streams
+from lipbench.loss import Loss
 from lipbench.method import Batch, Method
 from lipbench.networks import LATENT_DIM
+from lipbench.planning import parts
+from lipbench.planning.parts import Parts
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.plugins import Plugins
 from lipbench.training import loop
 from lipbench.training.loop import TrainState
 
@@ -46,6 +50,12 @@ class Candidate:
         """Return whether it says that it changes nothing, as `none` does."""
         return self.method.is_baseline
 
+    @functools.cached_property
+    def loss(self) -> Loss:
+        """Return the loss that the method is examined with."""
+        name = self.method.requires.loss or parts.DEFAULT_LOSS
+        return parts.loss(name, {}, Plugins())
+
     def spec(
         self,
         setting: Setting = GENTLE,
@@ -59,7 +69,7 @@ class Candidate:
             architecture="standard_cnn",
             width=0.125,
             initialisation="xavier_uniform",  # large enough for bounds to bind at once
-            loss=LossSpec(self.method.requires.loss or "non_saturating", {}),
+            loss=LossSpec(self.method.requires.loss or parts.DEFAULT_LOSS, {}),
             dataset=DatasetSpec("digits", "", 16, 3),
             budget=Budget(2 * LATE, BATCH, BATCH, "constant"),
             precision=precision,
@@ -71,7 +81,8 @@ class Candidate:
 
     def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
         """Return the state before the first update."""
-        return loop.build(spec or self.spec(), [self.method] if with_method else [], digits())
+        methods = (self.method,) if with_method else ()
+        return loop.build(spec or self.spec(), Parts(methods, self.loss), digits())
 
     def train(
         self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES

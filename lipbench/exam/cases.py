@@ -27,9 +27,10 @@ from lipbench.exam.candidate import (
     samples,
     seeded,
 )
-from lipbench.losses import LOSSES
+from lipbench.loss import Loss
 from lipbench.method import Batch, Discriminator, Generator, Method, Trait
 from lipbench.networks import LATENT_DIM
+from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import at_rest
 from lipbench.training import loop
@@ -101,7 +102,7 @@ def its_networks_keep_their_shapes(candidate: Candidate) -> str:
 
 def its_gradients_are_finite(candidate: Candidate) -> str:
     """Each weight of D and G gets a gradient, and each gradient is finite."""
-    state, loss = candidate.build(), LOSSES[candidate.spec().loss.name]()
+    state, loss = candidate.build(), candidate.loss
     for step in (0, 2 * LATE):
         with seeded(state.generator, state.discriminator):
             batch = candidate.batch(state, step)
@@ -119,7 +120,7 @@ def its_gradients_are_finite(candidate: Candidate) -> str:
         logits = state.discriminator(images)
         batch = Batch(batch.real, images, batch.real_logits.detach(), logits, batch.step)
         candidate.method.generator_loss(
-            loss.generator(logits), state.generator, state.discriminator, batch
+            _of_g(loss, batch), state.generator, state.discriminator, batch
         ).backward()
     return f"largest of D {_check_gradients(state.discriminator, False):.2g}, of G " + (
         f"{_check_gradients(state.generator):.2g}"
@@ -298,7 +299,8 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
     if "generator_loss" not in method.hooks():
         return "it leaves G's loss alone"
     errors: list[float] = []
-    state = loop.build(candidate.spec(), [_probe(errors), method], digits())
+    parts = Parts((_probe(errors), method), candidate.loss)
+    state = loop.build(candidate.spec(), parts, digits())
     candidate.train(state)
     _require(
         max(errors) == 0,
@@ -402,12 +404,16 @@ def _move(network: nn.Module) -> None:
         weight.add_(0.1 * torch.randn(weight.shape, generator=draw))
 
 
+def _of_g(loss: Loss, batch: Batch) -> Tensor:
+    return loss.generator(batch.fake_logits, batch.real_logits if loss.needs_real else None)
+
+
 def _loss_of_g(candidate: Candidate, state: TrainState) -> Tensor:
     """Return G's loss with the method, without the graph."""
-    loss = LOSSES[candidate.spec().loss.name]()
+    loss = candidate.loss
     with seeded(state.generator, state.discriminator):
         batch = candidate.batch(state, LATE)
-        adversarial = loss.generator(batch.fake_logits)
+        adversarial = _of_g(loss, batch)
         return candidate.method.generator_loss(
             adversarial, state.generator, state.discriminator, batch
         ).detach()

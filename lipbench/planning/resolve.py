@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from lipbench import data, paths, protocols, yamlmarks
-from lipbench.errors import Mark, UserError, shortened, unknown
-from lipbench.losses import LOSSES, Loss
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.loss import Loss
 from lipbench.method import Method, hidden_layers
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
-from lipbench.parameterized import adapter
-from lipbench.planning import combinations, spec
+from lipbench.planning import combinations, parts
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.schema import Named
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec, Setting
@@ -32,15 +28,13 @@ from lipbench.planning.suite import (
     Suite,
 )
 from lipbench.planning.tuning import Tuning
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol, Sizes
 from lipbench.words import counted
 
 Kind = TypeVar("Kind")
 
 _MOST_RUNS = 100_000  # of a plan
-
-DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class Resolved:
 
     suite: Suite
     document: yamlmarks.Document
-    registry: Registry
+    registry: Plugins
     info: data.DatasetInfo
     protocol: Protocol
     choices: tuple[tuple[Choice, LossSpec], ...]
@@ -102,7 +96,7 @@ class Resolved:
         )
 
 
-def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path) -> Plan:
+def plan(suite: Suite, document: yamlmarks.Document, registry: Plugins, cache: Path) -> Plan:
     """Return the plan of a suite. Raises UserError for what does not exist or does not fit."""
     if suite.tune:
         mark = document.mark(("tune",))
@@ -119,11 +113,11 @@ def plan(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: 
 
 
 def resolve(
-    suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path
+    suite: Suite, document: yamlmarks.Document, registry: Plugins, cache: Path
 ) -> Resolved:
     """Return what a suite names. Raises UserError for what does not exist or does not fit."""
     count(suite, document)
-    _check_names(suite, document)
+    _check_names(suite, document, registry)
     if suite.dataset.image_size is not None:  # before images of some great size are made
         _check_image_size(suite, document, suite.dataset.image_size)
     info = _dataset(suite, document, cache)
@@ -132,61 +126,12 @@ def resolve(
     _check_protocol(suite, document, info, protocol)
     choices = []
     for choice in _methods(suite, document, registry):
-        loss = _loss(suite, document, choice)
+        loss = _loss(suite, document, choice, registry)
         check_combination(suite, choice, loss.name)
+        _check_pairs(suite, document, parts.loss(loss.name, loss.params, registry), loss.name)
         check_layers(suite, info, choice)
         choices.append((choice, loss))
     return Resolved(suite, document, registry, info, protocol, tuple(choices))
-
-
-def instances(run: RunSpec, registry: Registry) -> list[Method]:
-    """Return a run's methods. Raises UserError for an unknown or invalid one."""
-    return [instance(method.name, method.params, registry) for method in run.methods]
-
-
-def complete(run: RunSpec, registry: Registry) -> RunSpec:
-    """Return a stored spec with what its methods and loss gained since, at defaults."""
-    methods = instances(run, registry)
-    loss: Loss = checked(LOSSES[run.loss.name], run.loss.params, "loss", "parameter")
-    named = [
-        {"name": entry.name, "params": asdict(method)}
-        for entry, method in zip(run.methods, methods, strict=True)
-    ]
-    return spec.from_json(
-        {
-            **run.to_json(),
-            "methods": named,
-            "loss": {"name": run.loss.name, "params": asdict(loss)},
-        }
-    )
-
-
-def instance(name: str, params: Mapping[str, Any], registry: Registry) -> Method:
-    """Return a method. Raises UserError for an unknown or invalid name or hyperparameter."""
-    what = f"method {name!r}"
-    method: Method = checked(registry[name].load(Method), params, what, "hyperparameter")
-    try:
-        _ = method.claims
-    except Exception as error:
-        raise UserError(f"{what}: its claims: {type(error).__name__}: {error}") from error
-    return method
-
-
-def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
-    """Return a dataclass of these values, checked against its types and ranges."""
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for param in params:
-        if param not in fields:
-            raise UserError(f"{what}: {unknown(kind, param, fields)}")
-    try:
-        # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
-        validator: TypeAdapter[Kind] = adapter(cls)  # type: ignore[arg-type]
-        return validator.validate_json(json.dumps(params, default=str))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = str(first["loc"][0]) if first["loc"] else "its values together"
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(f"{what}: {where}: got {shortened(first['input'])}; {message}") from error
 
 
 def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
@@ -219,19 +164,20 @@ def count(suite: Suite, document: yamlmarks.Document) -> int:
     return runs
 
 
-def _check_names(suite: Suite, document: yamlmarks.Document) -> None:
+def _check_names(suite: Suite, document: yamlmarks.Document, registry: Plugins) -> None:
+    losses = registry.losses.plugins
     named: list[tuple[tuple[str, ...], str | None, Mapping[str, object]]] = [
         (("architecture", "name"), suite.architecture.name, ARCHITECTURES),
         (("initialisation",), suite.initialisation, INITIALISATIONS),
-        (("loss",), suite.loss.name if suite.loss else None, LOSSES),
+        (("loss",), suite.loss.name if suite.loss else None, losses),
     ]
     for path, name, known in named:
         if name is not None and name not in known:
             raise UserError(unknown(path[0], name, known), document.mark(path))
     for index, entry in enumerate(suite.methods):
-        if entry.loss and entry.loss.name not in LOSSES:
+        if entry.loss and entry.loss.name not in losses:
             mark = _entry_mark(document, index, "loss")
-            raise UserError(unknown("loss", entry.loss.name, LOSSES), mark)
+            raise UserError(unknown("loss", entry.loss.name, losses), mark)
     for index, name in enumerate(suite.allow):
         rules = [rule.name for rule in combinations.RULES.values() if not rule.impossible]
         if name not in rules:
@@ -269,7 +215,7 @@ def _check_protocol(
         raise UserError(str(error), document.mark(("protocol",))) from error
 
 
-def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> list[Choice]:
+def _methods(suite: Suite, document: yamlmarks.Document, registry: Plugins) -> list[Choice]:
     """Return every point of every entry's grid; their labels differ."""
     found: dict[str, Choice] = {}
     for index, entry in enumerate(suite.methods):
@@ -281,7 +227,9 @@ def _methods(suite: Suite, document: yamlmarks.Document, registry: Registry) -> 
             raise UserError("an empty grid: nothing would run", mark)
         for point in points:
             try:
-                methods = {name: instance(name, set_, registry) for name, set_ in point.items()}
+                methods = {
+                    name: parts.method(name, set_, registry) for name, set_ in point.items()
+                }
             except UserError as error:
                 raise UserError(str(error), mark) from error
             label = _label(entry.label, methods, len(points) > 1 and point)
@@ -399,7 +347,9 @@ def recipe(choice: Choice) -> Setting:
     return Setting(**asdict(recipes.pop()))
 
 
-def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpec:
+def _loss(
+    suite: Suite, document: yamlmarks.Document, choice: Choice, registry: Plugins
+) -> LossSpec:
     """Return the entry's loss or the suite's; where they leave it open, what a method requires."""
     given = choice.loss or suite.loss
     names = [given.name] if given else []
@@ -410,14 +360,24 @@ def _loss(suite: Suite, document: yamlmarks.Document, choice: Choice) -> LossSpe
                 f"{method.label} requires the loss {required}, not {names[0]}", choice.loss_mark
             )
         names = [required] if required else names
-    name = names[0] if names else DEFAULT_LOSS
+    name = names[0] if names else parts.DEFAULT_LOSS
     params = given.params if given else {}
     try:
-        loss: Loss = checked(LOSSES[name], params, f"loss {name!r}", "parameter")
+        return parts.loss_spec(name, params, registry)
     except UserError as error:
         mark = choice.loss_mark if choice.loss else document.mark(("loss",))
         raise UserError(str(error), mark) from error
-    return LossSpec(name, asdict(loss))
+
+
+def _check_pairs(suite: Suite, document: yamlmarks.Document, loss: Loss, name: str) -> None:
+    """Refuse batches that a loss cannot pair."""
+    sizes = suite.budget.batch_size, suite.budget.generator_batch_size
+    if loss.paired and sizes[0] != sizes[1]:
+        raise UserError(
+            f"the loss {name} pairs real and generated images, so batch_size and "
+            f"generator_batch_size must be equal; they are {sizes[0]} and {sizes[1]}",
+            document.mark(("budget",)),
+        )
 
 
 def check_combination(suite: Suite, choice: Choice, loss: str) -> None:

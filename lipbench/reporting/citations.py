@@ -11,16 +11,17 @@ from pathlib import Path
 from lipbench import bibliography
 from lipbench.bibliography import Paper
 from lipbench.errors import UserError
-from lipbench.plugins import Plugin, Registry
+from lipbench.plugins import Plugin, Plugins
 from lipbench.reporting.latex import escaped
 
 Named = Mapping[str, Sequence[Paper]]  # the papers of methods' plugins, by the plugins' names
 
 
 def library() -> dict[str, Paper]:
-    """Return the papers that lipbench knows, by key: its own and those of the built-in methods."""
+    """Return the papers that lipbench knows, by key: its own and those of built-in plugins."""
     files = (
         importlib.resources.files("lipbench_methods") / "references.bib",
+        importlib.resources.files("lipbench.losses") / "references.bib",
         importlib.resources.files("lipbench.reporting") / "references.bib",
     )
     return {
@@ -35,11 +36,21 @@ def of_methods(names: Iterable[str], plugins: Sequence[Path]) -> Named:
 
     `plugins` are a user's own files. No file is imported.
     """
+    methods = _known(plugins).methods.plugins
+    return {name: _named(methods.get(name)) for name in names}
+
+
+def of_loss(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper]]:
+    """Return what a paper calls a loss, and the papers that it names; see `of_methods`."""
+    plugin = _known(plugins).losses.plugins.get(name)
+    return plugin.title if plugin else name, _named(plugin)
+
+
+def _known(files: Sequence[Path]) -> Plugins:
     try:
-        registry = Registry("methods", [path for path in plugins if path.is_file()])
-    except UserError:  # a file that has come to have the name of another method
-        registry = Registry("methods")
-    return {name: _named(registry.plugins.get(name)) for name in names}
+        return Plugins([path for path in files if path.is_file()])
+    except UserError:  # a file that has come to have the name of another plugin
+        return Plugins()
 
 
 def _named(plugin: Plugin | None) -> list[Paper]:

@@ -29,13 +29,6 @@ INITIALISATIONS = {
     "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
     "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),
 }
-LOSSES = {
-    "non_saturating": Term("the non-saturating loss", ("goodfellow2014",)),
-    "saturating": Term("the saturating (minimax) loss", ("goodfellow2014",)),
-    "hinge": Term("the hinge loss", ("lim2017", "tran2017")),
-    "wasserstein": Term("the Wasserstein loss", ("arjovsky2017wgan",)),
-    "least_squares": Term("the least-squares loss", ("mao2017",)),
-}
 DATASETS = {
     "cifar10": Term("CIFAR-10", ("krizhevsky2009",)),
     "digits": Term(

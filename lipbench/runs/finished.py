@@ -14,7 +14,7 @@ from lipbench.runs import restore
 from lipbench import streams
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol
 from lipbench.runs.run import Workplace
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
@@ -91,5 +91,5 @@ def reopen(run: Found, workplace: Workplace, cache: Path) -> Trained:
     Raises UserError for a checkpoint that is damaged, or of other networks.
     """
     data = workplace.dataset(run.plan.dataset, run.plan.dataset_path, cache)
-    registry = Registry("methods", run.plan.plugins)
+    registry = Plugins(run.plan.plugins)
     return restore.restore(run.folder.spec(), run.folder, registry, data.train)

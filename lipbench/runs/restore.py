@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipbench.planning import parts
 from lipbench.runs import checkpoints
 from lipbench.planning import resolve
 from lipbench import streams
@@ -19,10 +20,9 @@ from lipbench.training import loop
 from lipbench.audit import audit
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
-from lipbench.losses import LOSSES
 from lipbench.networks import LATENT_DIM
 from lipbench.planning.plan import Plan
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.scoring import sampling
 from lipbench.planning.spec import RunSpec
 from lipbench.runs.store import SERIES, RunFolder, SuiteFolder
@@ -85,7 +85,7 @@ def with_weights(network: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
     return network
 
 
-def restore(spec: RunSpec, folder: RunFolder, registry: Registry, data: Split) -> Trained:
+def restore(spec: RunSpec, folder: RunFolder, registry: Plugins, data: Split) -> Trained:
     """Return a run's state as its newest checkpoint has it, or before its first update without.
 
     Raises UserError for a checkpoint that is damaged, of another run, or of other networks.
@@ -94,7 +94,7 @@ def restore(spec: RunSpec, folder: RunFolder, registry: Registry, data: Split) -
 
 
 def resume(
-    spec: RunSpec, folder: RunFolder, registry: Registry, data: Split
+    spec: RunSpec, folder: RunFolder, registry: Plugins, data: Split
 ) -> tuple[Trained, list[str]]:
     """Return the state that a run goes on from, and a sentence on each thing that was repaired.
 
@@ -112,10 +112,10 @@ def _restored(
     spec: RunSpec,
     stored: dict[str, Any] | None,
     folder: RunFolder,
-    registry: Registry,
+    registry: Plugins,
     data: Split,
 ) -> Trained:
-    state = loop.build(spec, resolve.instances(spec, registry), data)
+    state = loop.build(spec, parts.of(spec, registry), data)
     if stored is None:
         return Trained(spec, state, None, {})
     try:
@@ -189,7 +189,7 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
         real=_drawn(data.train, images, spec.seed, "audit training images"),
         heldout=_drawn(data.test, images, spec.seed, "audit held-out images"),
         fake=fake,
-        loss=LOSSES[spec.loss.name](**spec.loss.params),
+        loss=state.parts.loss,
         seed=spec.seed,
     )
     row = {"update": state.update, **facts.to_json()}

@@ -23,7 +23,7 @@ from lipbench.data import Dataset, DatasetInfo
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.planning.plan import PlannedRun
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import (
     NonFiniteFeatures,
@@ -129,7 +129,7 @@ def _attempt(
     work = None
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
-        registry = Registry("methods", task.plugins)
+        registry = Plugins(task.plugins)
         folder.open(task.run.spec, _session(task, registry, workplace.device))
         work = _Work(task, folder, workplace, registry, notify)
         status = work.finish(stop)
@@ -183,7 +183,7 @@ class _Work:
         task: Task,
         folder: RunFolder,
         workplace: Workplace,
-        registry: Registry,
+        registry: Plugins,
         notify: Notify,
     ) -> None:
         self.task, self.folder, self.workplace, self.notify = task, folder, workplace, notify
@@ -337,13 +337,15 @@ def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> 
     return pictures.grid(sampling.sample(sampling.frozen(generator), latents, device).cpu())
 
 
-def _session(task: Task, registry: Registry, device: torch.device) -> dict[str, Any]:
+def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
+    spec = task.run.spec
     return {
         **task.provenance,
         "started": time.time(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
-        "method_sources": {m.name: registry[m.name].source_hash for m in task.run.spec.methods},
+        "method_sources": {m.name: registry.methods[m.name].source_hash for m in spec.methods},
+        "loss_sources": {spec.loss.name: registry.losses[spec.loss.name].source_hash},
     }

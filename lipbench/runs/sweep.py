@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from lipbench import atomic, data, scoring
+from lipbench.planning import parts
 from lipbench.planning import resolve
 from lipbench.errors import UserError
 from lipbench.runs.estimates import in_order
 from lipbench.planning.plan import Plan, PlannedRun, unique
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
 from lipbench.training import arithmetic
@@ -31,7 +32,7 @@ class Choices:
     keep_changed: bool = False
 
 
-def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
+def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
     """Rename run folders to the ids that their runs have now; return those.
 
     An upgraded spec, or one whose method gained a field since, is the same run; and a folder that
@@ -43,7 +44,7 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Registry) -> list[str]:
     unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
     for folder in [*unplanned, *map(RunFolder, uncounted)]:
         try:
-            spec = resolve.complete(folder.spec(), registry)
+            spec = parts.complete(folder.spec(), registry)
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
         if spec.hash not in planned or spec.hash in folders:
@@ -95,9 +96,12 @@ def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, shared: bool = False) -
 
 
 def changed(
-    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Plugins
 ) -> list[tuple[RunFolder, str]]:
-    """Return the runs made, or begun, by other code of their method than there is now."""
+    """Return the runs made, or begun, by other code of their methods or loss than there is now.
+
+    Manifests of older versions do not have the loss's.
+    """
     folders = suite.folders()
     found = []
     for run in runs:
@@ -105,9 +109,14 @@ def changed(
         sessions = folder.sessions() if folder else []
         if folder is None or not sessions:
             continue
-        for name, source in sessions[-1].get("method_sources", {}).items():
-            if registry[name].source_hash != source:
-                found.append((folder, str(registry[name].path)))
+        sources = (
+            (kind[name], source)
+            for kind, key in ((registry.methods, "method_sources"), (registry.losses, "loss_sources"))
+            for name, source in sessions[-1].get(key, {}).items()
+        )
+        for plugin, source in sources:
+            if plugin.source_hash != source:
+                found.append((folder, str(plugin.path)))
                 break
     return found
 
@@ -116,7 +125,7 @@ def tasks(
     plan: Plan,
     runs: Sequence[PlannedRun],
     suite: SuiteFolder,
-    registry: Registry,
+    registry: Plugins,
     choices: Choices,
     cache: Path,
     weights: Path | None,
@@ -190,7 +199,7 @@ def prepare(
 
 
 def check_unchanged(
-    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Registry, keep_changed: bool
+    runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Plugins, keep_changed: bool
 ) -> None:
     """Raise UserError where a study's runs were made by other code of their method than now."""
     found = changed(runs, suite, registry)

@@ -17,9 +17,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lipbench import streams
 from lipbench.data import Split
-from lipbench.losses import LOSSES, Loss
 from lipbench.method import Batch, Method, Trait, hidden_layers
 from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
+from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import undisturbed
 
@@ -75,7 +75,7 @@ class Meter:
 class TrainState:
     """Everything that training changes: two networks, two optimizers, a meter, the update."""
 
-    methods: Sequence[Method]
+    parts: Parts
     generator: Generator
     discriminator: Discriminator
     optimizer_g: torch.optim.Optimizer
@@ -133,12 +133,12 @@ class Snapshot:
     state: TrainState
 
 
-def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
+def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     """Return the state before the first update, on the device of the data.
 
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
-    device = data.images.device
+    device, methods = data.images.device, parts.methods
     architecture = ARCHITECTURES[spec.architecture]
     shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
 
@@ -173,7 +173,7 @@ def build(spec: RunSpec, methods: Sequence[Method], data: Split) -> TrainState:
     if spec.ema_decay is not None:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
     return TrainState(
-        methods, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
+        parts, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
     )
 
 
@@ -208,8 +208,8 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     float32. Only G's batch statistics move in D's updates, none of its weights.
     """
     budget, seed, device = spec.budget, spec.seed, data.images.device
-    generator, discriminator, methods = state.generator, state.discriminator, state.methods
-    loss: Loss = LOSSES[spec.loss.name](**spec.loss.params)
+    generator, discriminator = state.generator, state.discriminator
+    methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
     groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
 
@@ -250,9 +250,9 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         with computed(generator, discriminator):
             fake = generator(latents(budget.generator_batch_size, update, "generator"))
             fake_logits = discriminator(fake)
-            loss_g = loss.generator(fake_logits)
             fresh = functools.partial(_without_graph, discriminator, real)
             batch = Batch(real, fake, fresh, fake_logits, step + 1, progress)
+            loss_g = loss.generator(fake_logits, batch.real_logits if loss.needs_real else None)
             for method in methods:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
         state.optimizer_g.zero_grad()

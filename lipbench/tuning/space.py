@@ -10,22 +10,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lipbench.errors import Mark, UserError, unknown
-from lipbench.losses import LOSSES
+from lipbench.loss import Loss
 from lipbench.method import Method
+from lipbench.planning import parts
 from lipbench.planning.resolve import (
     Choice,
     Resolved,
     base_setting,
     check_combination,
     check_layers,
-    checked,
-    instance,
 )
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.planning.suite import SettingEntry
 from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry, SearchEntry
 from lipbench.planning.tuning import Parameter, Value
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins, Registry
 from lipbench.tuning.presets import PRESETS
 
 Kind = Literal["float", "int", "categorical"]
@@ -43,7 +42,7 @@ class Candidate:
     choice: Choice
     base: RunSpec
     search: tuple[Parameter, ...]  # one that exists only with some values of others after those
-    registry: Registry
+    registry: Plugins
 
     @property
     def label(self) -> str:
@@ -73,7 +72,9 @@ class Candidate:
         for name, method in self.choice.methods.items():
             changed = _of(name, params)
             made[name] = (
-                instance(name, {**asdict(method), **changed}, self.registry) if changed else method
+                parts.method(name, {**asdict(method), **changed}, self.registry)
+                if changed
+                else method
             )
         return made
 
@@ -82,9 +83,7 @@ class Candidate:
         name = str(params.get(_LOSS, self.base.loss.name))
         given = self.base.loss.params if name == self.base.loss.name else {}
         changed = {**given, **_of(_LOSS, params)}
-        return LossSpec(
-            name, asdict(checked(LOSSES[name], changed, f"loss {name!r}", "parameter"))
-        )
+        return parts.loss_spec(name, changed, self.registry)
 
 
 def walk(search: tuple[Parameter, ...], choose: Callable[[Parameter], Value]) -> dict[str, Value]:
@@ -205,7 +204,8 @@ def _parameter(
     resolved: Resolved,
 ) -> Parameter | None:
     """Return a parameter of this method, or None where it does not have it."""
-    kind = _kind(name, choice, fixed, found)
+    losses = resolved.registry.losses
+    kind = _kind(name, choice, fixed, found, losses)
     if kind is None or (name == _LOSS and fixed is not None):
         return None
     when: dict[str, tuple[Value, ...]] = {}
@@ -221,7 +221,7 @@ def _parameter(
         if parent not in found:
             return None
         # A loss can also be the one that another method requires.
-        known = (*found[parent].choices, *(LOSSES if parent == _LOSS else ()))
+        known = (*found[parent].choices, *(losses.plugins if parent == _LOSS else ()))
         if strange := [value for value in values if value not in known]:
             raise UserError(
                 f"{name} exists when {parent} is {strange[0]!r}, which is not among its choices",
@@ -231,17 +231,24 @@ def _parameter(
         if not when[parent]:
             return None
     if name.startswith(f"{_LOSS}.") and _LOSS in found:
-        has = [c for c in found[_LOSS].choices if name.removeprefix("loss.") in _fields_of(str(c))]
+        field = name.removeprefix(f"{_LOSS}.")
+        has = [c for c in found[_LOSS].choices if field in _fields_of(str(c), losses)]
         when[_LOSS] = tuple(value for value in when.get(_LOSS, has) if value in has)
     return _checked(name, kind, entry, when, resolved)
 
 
-def _fields_of(loss: str) -> set[str]:
-    return {field.name for field in dataclasses.fields(LOSSES[loss])} if loss in LOSSES else set()
+def _fields_of(loss: str, losses: Registry) -> set[str]:
+    if loss not in losses.plugins:
+        return set()
+    return {field.name for field in dataclasses.fields(losses[loss].load(Loss))}
 
 
 def _kind(
-    name: str, choice: Choice, fixed: str | None, found: Mapping[str, Parameter]
+    name: str,
+    choice: Choice,
+    fixed: str | None,
+    found: Mapping[str, Parameter],
+    losses: Registry,
 ) -> Kind | None:
     """Return what values a parameter takes; None where this method does not have it."""
     owner, dot, field = name.partition(".")
@@ -250,8 +257,8 @@ def _kind(
     if owner == _LOSS:
         names = found[_LOSS].choices if _LOSS in found else (fixed,)
         for loss in map(str, names):
-            if field in _fields_of(loss):
-                return _kind_of(LOSSES[loss], field)
+            if field in _fields_of(loss, losses):
+                return _kind_of(losses[loss].load(Loss), field)
         return None
     if owner in choice.methods:
         return _kind_of(type(choice.methods[owner]), field)
@@ -300,7 +307,8 @@ def _checked(
 def _unused(name: str, resolved: Resolved) -> str:
     """Return why no method of a study has a parameter."""
     known = set(_SETTING) | {_LOSS}
-    known |= {f"{_LOSS}.{field}" for loss in LOSSES for field in _fields_of(loss)}
+    losses = resolved.registry.losses
+    known |= {f"{_LOSS}.{field}" for loss in losses.plugins for field in _fields_of(loss, losses)}
     for choice, _ in resolved.choices:
         for method, made in choice.methods.items():
             known |= {f"{method}.{field.name}" for field in dataclasses.fields(made)}
@@ -345,8 +353,7 @@ def _try(
         _check_setting(name, value)
         return
     if name == _LOSS:
-        if value not in LOSSES:
-            raise UserError(unknown("loss", value, LOSSES))
+        _ = resolved.registry.losses[str(value)]
         check_combination(resolved.suite, candidate.choice, str(value))
         return
     if name.startswith(f"{_LOSS}."):

@@ -14,7 +14,7 @@ from lipbench.planning import resolve
 from lipbench.planning.plan import Plan
 from lipbench.planning.suite import Suite
 from lipbench.planning.tuning import Tuning
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.tuning import samplers
 from lipbench.tuning.objectives import objectives
 from lipbench.tuning.space import Candidate, candidates
@@ -66,7 +66,7 @@ class Study:
         }
 
 
-def study(suite: Suite, document: yamlmarks.Document, registry: Registry, cache: Path) -> Study:
+def study(suite: Suite, document: yamlmarks.Document, registry: Plugins, cache: Path) -> Study:
     """Return a study. Raises UserError for what does not exist, or does not fit together."""
     tune = suite.tune
     if tune is None:

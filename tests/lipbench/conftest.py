@@ -11,7 +11,7 @@ import torch
 
 from lipbench.planning import resolve, suite
 from lipbench.planning.plan import Plan
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.run import Task, Workplace, run
 from lipbench.runs.store import Status, SuiteFolder
@@ -49,7 +49,7 @@ def plan_of(cache: Path) -> Callable[..., Plan]:
 
     def plan_of(path: Path, *assignments: str, plugins: tuple[Path, ...] = ()) -> Plan:
         read, document = suite.read(path, list(assignments))
-        return resolve.plan(read, document, Registry("methods", plugins), cache)
+        return resolve.plan(read, document, Plugins(plugins), cache)
 
     return plan_of
 
@@ -67,7 +67,7 @@ def tasks_of(tmp_path: Path, cache: Path) -> Callable[..., list[Task]]:
     def tasks_of(plan: Plan, **choices: bool) -> list[Task]:
         folder = SuiteFolder(tmp_path / "runs" / plan.name)
         folder.save_plan(plan, "sqlite://")
-        registry = Registry("methods", plan.plugins)
+        registry = Plugins(plan.plugins)
         chosen = sweep.Choices(**choices)
         return sweep.tasks(plan, plan.runs, folder, registry, chosen, cache, None)
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from lipbench.errors import UserError
 from lipbench.method import Method
-from lipbench.planning import resolve
-from lipbench.plugins import RESERVED, Registry
+from lipbench.planning import parts
+from lipbench.plugins import RESERVED, Plugins, Registry
 
 GOOD = '''
 """A method of somebody's own."""
@@ -118,7 +118,7 @@ def test_what_a_class_says_in_another_form_is_refused_when_it_is_loaded(file, ol
 def test_a_bad_default_or_claim_is_told_when_the_method_is_made(file, old, new, message):
     text = GOOD.replace("import Method,", "import Claim, Method,").replace(old, new)
     with pytest.raises(UserError, match=message):
-        resolve.instance("mine", {}, Registry("methods", [file(text)]))
+        parts.method("mine", {}, Plugins([file(text)]))
 
 
 def test_a_file_whose_name_is_no_identifier_is_refused(file):

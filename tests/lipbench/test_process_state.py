@@ -17,8 +17,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lipbench import losses, process_state
+from lipbench import process_state
 from lipbench.errors import UserError
+from lipbench.losses import hinge
 
 
 def do_nothing(*_: object) -> None:
@@ -44,8 +45,8 @@ CHANGES = {
     "Adam.__call__ is replaced": lambda: setattr(torch.optim.Adam, "__call__", do_nothing),
     "math.sqrt is replaced": lambda: setattr(math, "sqrt", math.exp),
     "random.random is replaced": lambda: setattr(random, "random", do_nothing),
-    "lipbench.losses.Hinge.generator is replaced": lambda: setattr(
-        losses.Hinge, "generator", do_nothing
+    "lipbench.losses.hinge.Hinge.generator is replaced": lambda: setattr(
+        hinge.Hinge, "generator", do_nothing
     ),
     "numpy's handling of errors: divide": lambda: np.seterr(divide="raise"),
     "the current folder": lambda: os.chdir("/"),

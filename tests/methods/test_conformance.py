@@ -7,9 +7,10 @@ import pytest
 from lipbench import exam
 from lipbench.cli import cards
 from lipbench.method import Method
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 
-REGISTRY = Registry("methods")
+PLUGINS = Plugins()
+REGISTRY = PLUGINS.methods
 NAMES = sorted(REGISTRY.plugins)
 
 
@@ -21,7 +22,7 @@ def test_it_passes_the_exam(case, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_card_names_a_verified_paper_and_the_ranges_of_its_numbers(name):
-    card = cards.describe(name, REGISTRY)
+    card = cards.describe(name, PLUGINS)
     assert card.papers
     assert card.description.partition("\n")[0].endswith((".", ":"))
     for field in card.hyperparameters:

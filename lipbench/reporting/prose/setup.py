@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from lipbench.bibliography import Paper
-from lipbench.reporting import booktabs, terms
+from lipbench.reporting import booktabs, citations, terms
 from lipbench.reporting.booktabs import Entry, Sheet
 from lipbench.reporting.citations import Citations, Named
 from lipbench.reporting.latex import breakable
@@ -108,7 +108,8 @@ def networks(results: Results, cite: Citations) -> Iterator[str]:
 
 def training(results: Results, cite: Citations) -> Iterator[str]:
     """Yield the loss, the optimizer with its settings, and the budget."""
-    yield f"The networks were trained with {where(results, 'loss', lambda x: _loss(x, cite))}."
+    loss = where(results, "loss", lambda written: _loss(written, results, cite))
+    yield f"The networks were trained with {loss}."
     updates = where(
         results, "planned_updates", lambda count: counted(count, "update") + " of the generator"
     )
@@ -208,8 +209,9 @@ def _papers(names: Iterable[str], papers: Named) -> list[Paper]:
     return [paper for name in names for paper in papers.get(name, [])]
 
 
-def _loss(written: str, cite: Citations) -> str:
+def _loss(written: str, results: Results, cite: Citations) -> str:
     """Return a loss as the frame writes it, `wasserstein (drift=0.001)`, in words."""
     name, _, params = written.partition(" (")
     given = f" ({breakable(params.removesuffix(')').replace('=', ' = '))})" if params else ""
-    return term(terms.LOSSES, name, cite) + given
+    words, papers = citations.of_loss(name, results.provenance.plugins)
+    return breakable(words) + cite(*papers) + given

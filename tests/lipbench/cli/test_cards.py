@@ -9,7 +9,7 @@ import pytest
 from lipbench import bibliography
 from lipbench.cli import cards
 from lipbench.errors import UserError
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins, Registry
 
 MINE = '''
 """A method of somebody's own."""
@@ -47,7 +47,7 @@ class Mine(Method):
 def registry(tmp_path: Path) -> Registry:
     """Return the installed methods and one of a user's own, `mine`."""
     (tmp_path / "mine.py").write_text(MINE)
-    return Registry("methods", [tmp_path / "mine.py"])
+    return Plugins([tmp_path / "mine.py"])
 
 
 def test_a_card_says_everything_that_the_class_does(registry):
@@ -80,11 +80,11 @@ def test_a_paper_that_no_file_lists_is_refused(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(MINE.replace("papers = (", 'papers = ("miyato2019",'))
     with pytest.raises(UserError, match="no paper called 'miyato2019'"):
-        cards.describe("mine", Registry("methods", [path]))
+        cards.describe("mine", Plugins([path]))
     path.with_name("references.bib").write_text(
         "@article{miyato2019,\n  author = {A and B},\n  title = {T},\n  year = {2019}\n}\n"
     )
-    assert len(cards.describe("mine", Registry("methods", [path])).papers) == 2
+    assert len(cards.describe("mine", Plugins([path])).papers) == 2
 
 
 def test_a_paper_reads_as_people_cite_it():

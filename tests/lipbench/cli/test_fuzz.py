@@ -13,7 +13,7 @@ from lipbench import protocols
 from lipbench.errors import UserError
 from lipbench.planning import only as only_
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.tuning import study
 
 FUZZ = runpy.run_path(str(Path(__file__).with_name("fuzz.py")))
@@ -24,7 +24,7 @@ def outcome(path, assignments, only, cache):
     """Return the refusal of a suite, or None where there is a plan."""
     try:
         read, document = suite.read(path, assignments)
-        registry = Registry("methods")
+        registry = Plugins()
         if read.tune:
             study.study(read, document, registry, cache)
             return None

@@ -10,8 +10,8 @@ import pytest
 
 from lipbench.cli import completion, installed
 from lipbench.errors import UserError
-from lipbench.losses import LOSSES
 from lipbench.planning import suite
+from lipbench.plugins import Plugins
 from lipbench.protocols import FITTED, PROTOCOLS
 
 
@@ -47,17 +47,18 @@ def test_every_protocol_has_a_card_with_its_primary_score_first():
 
 
 def test_a_losss_card_has_its_parameters_with_their_ranges():
-    assert [card.name for card in installed.losses()] == list(LOSSES)
-    (field,) = installed.loss("wasserstein").hyperparameters
+    assert [card.name for card in installed.losses(Plugins())] == sorted(Plugins().losses.plugins)
+    (field,) = installed.loss(Plugins(), "wasserstein").hyperparameters
     assert str(field) == "drift: float >= 0 | null, default null"
-    assert installed.loss("hinge").hyperparameters == ()
+    assert installed.loss(Plugins(), "hinge").hyperparameters == ()
 
 
 @pytest.mark.parametrize("kind", ["suite", "protocol", "loss"])
 def test_a_name_that_is_not_there_is_refused_with_a_near_one(kind):
     near = {"suite": "quickstart", "protocol": "miyato2018", "loss": "hinge"}[kind]
+    given = (Plugins(), f"{near}x") if kind == "loss" else (f"{near}x",)
     with pytest.raises(UserError, match=f"no {kind} called '{near}x'; did you mean '{near}'"):
-        getattr(installed, kind)(f"{near}x")
+        getattr(installed, kind)(*given)
 
 
 @pytest.fixture
@@ -136,4 +137,5 @@ def test_lists_help_and_completion_start_without_torch_and_pandas(folder):
                  '"name": "least_squares"', "lipbench 0.1.0", "runs/one\nruns/two"):  # fmt: skip
         assert part in done.stdout, part
     start = done.stdout.index("[\n {")
-    assert len(json.JSONDecoder().raw_decode(done.stdout[start:])[0]) == len(LOSSES)
+    listed, _ = json.JSONDecoder().raw_decode(done.stdout[start:])
+    assert [loss["name"] for loss in listed] == sorted(Plugins().losses.plugins)

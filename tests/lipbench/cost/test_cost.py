@@ -24,7 +24,7 @@ from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs.store import SuiteFolder
 
 CPU = torch.device("cpu")
@@ -46,8 +46,8 @@ class Sleeper(Method):
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry("methods")
+def registry() -> Plugins:
+    return Plugins()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: o
     )  # fmt: skip
 
 
-def cases_of(plan: Plan, registry: Registry, *numbers: int) -> list[Case]:
+def cases_of(plan: Plan, registry: Plugins, *numbers: int) -> list[Case]:
     return side_by_side.cases(plan.runs, registry, [16], [1], numbers)
 
 
@@ -144,7 +144,7 @@ def test_rounds_follow_a_warm_up_and_begin_with_another_case_each(registry):
 
 def test_a_method_that_sleeps_costs_what_it_sleeps(registry, tmp_path):
     (tmp_path / "sleeper.py").write_text(SLEEPER)
-    registry = Registry("methods", [tmp_path / "sleeper.py"])
+    registry = Plugins([tmp_path / "sleeper.py"])
     cases = [case("none", n_dis=n) for n in (1, 4)] + [case("sleeper", n_dis=n) for n in (1, 4)]
     rows = side_by_side.rows(list(side_by_side.measure(cases, registry, CPU, rounds=1)))
     seconds = {(row.method, row.n_dis): row.seconds_per_100_updates[0] for row in rows}
@@ -161,7 +161,7 @@ def test_a_method_that_sleeps_costs_what_it_sleeps(registry, tmp_path):
 def test_a_case_that_changes_the_process_is_not_timed_beside_others(tmp_path):
     hasty = SLEEPER.replace(f"time.sleep({SLEEP})", "import torch; torch.set_num_threads(2)")
     (tmp_path / "hasty.py").write_text(hasty)
-    registry = Registry("methods", [tmp_path / "hasty.py"])
+    registry = Plugins([tmp_path / "hasty.py"])
     samples = side_by_side.measure([case(), case("hasty")], registry, CPU, rounds=1)
     try:
         with pytest.raises(UserError, match=r"^hasty changes the process .*threads: 1, now 2\)"):

@@ -14,10 +14,10 @@ from lipbench.cost import parameters, timing, usage
 from lipbench.cost.timing import Clock
 from lipbench.cost.usage import Energy, Gauge, PeakDevice, PeakResident
 from lipbench.data import Split
-from lipbench.planning import resolve
+from lipbench.planning import parts
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.results import frame
 from lipbench.runs.store import RunFolder
 from lipbench.training import loop
@@ -333,8 +333,7 @@ OUTPUTS = [8, 8, 16, 16, 32, 32, 64]
 def test_extra_parameters_are_those_that_a_method_adds(name, params, extra):
     run = run_of(MethodSpec(name, params))
     data = Split(torch.zeros(8, 16, 16, 3, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
-    methods = resolve.instances(run, Registry("methods"))
-    state = loop.build(run, methods, data)
+    state = loop.build(run, parts.of(run, Plugins()), data)
     assert parameters.extra(run, state) == extra
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lipbench.errors import UserError
+from lipbench.planning import parts, spec, suite
 from lipbench.planning import plan as plans
-from lipbench.planning import resolve, spec, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins, Registry
 from lipbench.tuning import study as studies
 
 SHIPPED = sorted(Path(suite.__file__).parents[2].glob("suites/*.yaml"))
@@ -307,7 +307,7 @@ def test_a_hyperparameter_that_a_method_gained_since_takes_its_default(write, pl
     stored["methods"][0]["params"] = {}
     old = spec.from_json(stored)
     assert old.hash != run.hash
-    assert resolve.complete(old, Registry("methods")).hash == run.hash
+    assert parts.complete(old, Plugins()).hash == run.hash
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -317,7 +317,7 @@ def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_
 
     def planned():
         if read.tune:
-            return studies.study(read, document, Registry("methods"), cache).candidates
+            return studies.study(read, document, Plugins(), cache).candidates
         return plan_of(path).runs
 
     if read.dataset.name == "images":  # the user's own
@@ -359,7 +359,7 @@ def test_a_plan_of_too_many_runs_is_refused_before_it_is_made(write, plan_of, st
         text = write(("name: tiny", tune), text=text.read_text())
         read, document = suite.read(text, [])
         with pytest.raises(UserError, match="1,002,002 methods x 1 setting x 3 seeds"):
-            studies.study(read, document, Registry("methods"), text.parent)
+            studies.study(read, document, Plugins(), text.parent)
         return
     with pytest.raises(UserError, match=message):
         plan_of(text)

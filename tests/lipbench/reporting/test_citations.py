@@ -6,7 +6,6 @@ import pytest
 
 from lipbench.bibliography import parse
 from lipbench.data import SOURCES
-from lipbench.losses import LOSSES
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS
 from lipbench.plugins import Registry
 from lipbench.protocols import FITTED, PROTOCOLS, Sizes, custom, protocol
@@ -29,7 +28,6 @@ KEYS = {
         for known in (
             terms.ARCHITECTURES,
             terms.INITIALISATIONS,
-            terms.LOSSES,
             terms.DATASETS,
             terms.PACKAGES,
         )
@@ -63,7 +61,6 @@ def test_every_key_has_an_entry_and_every_entry_of_ours_is_used():
 def test_what_runs_can_name_has_a_term():
     assert terms.ARCHITECTURES.keys() == ARCHITECTURES.keys()
     assert terms.INITIALISATIONS.keys() == INITIALISATIONS.keys()
-    assert terms.LOSSES.keys() == LOSSES.keys()
     assert terms.DATASETS.keys() == set(SOURCES)
     assert terms.MEASURES.keys() == ABOUT.keys()
     assert terms.SPACES.keys() == SPACES.keys()

@@ -15,7 +15,7 @@ import lipbench
 from lipbench.cli.main import app
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.reporting import command, exhibits
 from lipbench.runs import sweep
 from lipbench.runs.run import run
@@ -29,10 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, cache, workplace) -> Path:
     """Return the folder of a suite with two completed and audited runs."""
     folder = tmp_path_factory.mktemp("loaded")
     (folder / "tiny.yaml").write_text(TINY.replace("checkpoint: 3", "checkpoint: 3, audit: 3"))
-    plan = resolve.plan(*suite.read(folder / "tiny.yaml", []), Registry("methods"), cache)
+    plan = resolve.plan(*suite.read(folder / "tiny.yaml", []), Plugins(), cache)
     results = SuiteFolder(folder / "runs" / "tiny")
     results.save_plan(plan, "sqlite://")
-    choices, registry = sweep.Choices(), Registry("methods")
+    choices, registry = sweep.Choices(), Plugins()
     for task in sweep.tasks(plan, plan.runs, results, registry, choices, cache, None):
         run(task, workplace, lambda *_: True, lambda: False)
     return results.path

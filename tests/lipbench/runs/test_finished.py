@@ -13,7 +13,7 @@ from PIL import Image
 
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.protocols import find
 from lipbench.results import frame
 from lipbench.runs import finished, pictures, restore, sweep
@@ -30,10 +30,10 @@ def results(tmp_path_factory: pytest.TempPathFactory, cache: Path, workplace: Wo
     file = folder / "tiny.yaml"
     file.write_text(TINY)
     read, document = suite.read(file, [])
-    plan = resolve.plan(read, document, Registry("methods"), cache)
+    plan = resolve.plan(read, document, Plugins(), cache)
     made = SuiteFolder(folder / "runs" / "tiny")
     made.save_plan(plan, "sqlite://")
-    choices, registry = sweep.Choices(), Registry("methods")
+    choices, registry = sweep.Choices(), Plugins()
     for task in sweep.tasks(plan, plan.runs, made, registry, choices, cache, None):
         run(task, workplace, lambda *_: True, lambda: False)
     return made.path

@@ -20,7 +20,7 @@ import torch
 from lipbench import atomic
 from lipbench.errors import UserError
 from lipbench.planning import spec
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins, Registry
 from lipbench.protocols import PROTOCOLS
 from lipbench.results import frame
 from lipbench.runs import estimates, sweep
@@ -326,7 +326,7 @@ def test_a_run_draws_the_same_numbers_whatever_others_drew(broken, do, tmp_path)
 def test_a_task_has_paths_that_hold_in_any_folder(write, plan_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = plan_of(write())
-    folder, registry = SuiteFolder(Path("runs", "tiny")), Registry("methods")
+    folder, registry = SuiteFolder(Path("runs", "tiny")), Plugins()
     cache, weights = Path("cache"), Path("weights.pth")
     task, _ = sweep.tasks(plan, plan.runs, folder, registry, sweep.Choices(), cache, weights)
     assert task.folder.parent == tmp_path / "runs" / "tiny" / "runs"
@@ -626,7 +626,7 @@ def test_a_run_of_an_older_spec_is_taken_over_not_orphaned(write, plan_of, tasks
     del spec["methods"][0]["params"]["power_iterations"]
     (old / "spec.json").write_text(json.dumps(spec))
     suite = SuiteFolder(tmp_path / "runs" / "tiny")
-    assert sweep.adopt(plan, suite, Registry("methods")) == [task.run.id]
+    assert sweep.adopt(plan, suite, Plugins()) == [task.run.id]
     assert [left.run for left in tasks_of(plan)] == [plan.runs[0]]
 
 
@@ -647,7 +647,7 @@ def test_a_run_folder_under_another_runs_name_is_not_that_run(
         f"{none.folder}: its spec.json is of the run spectral_norm-s0-{sn.run.spec.hash}; "
         "it does not count"
     )
-    assert sweep.adopt(plan, suite, Registry("methods")) == []
+    assert sweep.adopt(plan, suite, Plugins()) == []
     assert sweep.clear(plan.runs, suite) == [f"{line}, and is moved to {suite.path / 'replaced'}"]
     assert do(tasks_of(plan)[0]).outcome == "completed"
     assert frame.load_runs(suite.path)["fd_digits"].nunique() == 2
@@ -661,7 +661,7 @@ def test_a_renamed_run_folder_gets_its_name_back(write, plan_of, tasks_of, do, t
     suite = SuiteFolder(tmp_path / "runs" / "tiny")
     sn.folder.rename(none.folder)
     assert frame.load_runs(suite.path)["outcome"].tolist() == ["queued", "queued"]
-    assert sweep.adopt(plan, suite, Registry("methods")) == [sn.run.id]
+    assert sweep.adopt(plan, suite, Plugins()) == [sn.run.id]
     assert frame.load_runs(suite.path)["outcome"].tolist() == ["queued", "completed"]
     assert suite.uncounted() == {}
 

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from lipbench import data, paths, streams
-from lipbench.losses import LOSSES
 from lipbench.method import Batch, Method, Requires
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
+from lipbench.planning import parts
+from lipbench.planning.parts import Parts
 from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins, Registry
 from lipbench.training import loop
 
 CPU = torch.device("cpu")
@@ -69,8 +70,13 @@ def method(name: str) -> Method:
     return Registry("methods")[name].load(Method)()
 
 
+def build(spec: RunSpec, methods: list[Method], digits: data.Split) -> loop.TrainState:
+    loss = parts.loss(spec.loss.name, spec.loss.params, Plugins())
+    return loop.build(spec, Parts(tuple(methods), loss), digits)
+
+
 def trained(digits, methods=(), spec=SPEC):
-    state = loop.build(spec, list(methods), digits)
+    state = build(spec, list(methods), digits)
     for _ in loop.train(spec, digits, state):
         pass
     return state
@@ -94,7 +100,7 @@ def test_every_update_of_d_sees_a_new_batch_of_each_kind(digits):
 
 def test_no_two_updates_of_d_or_g_share_latents(digits):
     spec = dataclasses.replace(SPEC, budget=Budget(4, 8, 8, "constant"))
-    state = loop.build(spec, [], digits)
+    state = build(spec, [], digits)
     seen = []
     state.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for _ in loop.train(spec, digits, state):
@@ -105,8 +111,8 @@ def test_no_two_updates_of_d_or_g_share_latents(digits):
 
 def test_two_methods_at_one_seed_see_the_same_weights_batches_and_latents(digits):
     alone, beside = Recorder(), Recorder()
-    a = loop.build(SPEC, [alone], digits)
-    b = loop.build(SPEC, [method("spectral_norm"), beside], digits)
+    a = build(SPEC, [alone], digits)
+    b = build(SPEC, [method("spectral_norm"), beside], digits)
     assert torch.equal(a.generator.dense.weight, b.generator.dense.weight)
     originals = [m.parametrizations.weight.original for m in b.discriminator.layers()]
     for layer, weight in zip(a.discriminator.layers(), originals, strict=True):
@@ -128,7 +134,7 @@ def test_another_seed_sees_other_weights_and_batches(digits):
 
 def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
     expected = trained(digits, [method("wgan_gp")])
-    state = loop.build(SPEC, [method("wgan_gp")], digits)
+    state = build(SPEC, [method("wgan_gp")], digits)
     for _ in loop.train(SPEC, digits, state):
         torch.randn(17)
     assert torch.equal(state.generator.dense.weight, expected.generator.dense.weight)
@@ -136,7 +142,7 @@ def test_what_else_draws_random_numbers_does_not_disturb_training(digits):
 
 def test_gs_update_changes_nothing_of_d_not_even_gradients_and_ds_nothing_of_g(digits):
     spec = dataclasses.replace(SPEC, setting=dataclasses.replace(SPEC.setting, n_dis=1))
-    state = loop.build(spec, [], digits)
+    state = build(spec, [], digits)
     head, dense = state.discriminator.head.weight, state.generator.dense.weight
     start = dense.clone()
     seen = {}
@@ -154,7 +160,7 @@ def test_gs_update_changes_nothing_of_d_not_even_gradients_and_ds_nothing_of_g(d
 
 
 def test_an_update_of_d_is_one_power_iteration_and_so_is_one_of_g(digits, monkeypatch):
-    state = loop.build(SPEC, [method("spectral_norm")], digits)
+    state = build(SPEC, [method("spectral_norm")], digits)
     parametrization = state.discriminator.head.parametrizations.weight[0]
     rounds = []
     original = parametrization._power_method
@@ -170,7 +176,7 @@ def test_an_update_of_d_is_one_power_iteration_and_so_is_one_of_g(digits, monkey
 )
 def test_the_learning_rate_follows_its_schedule(digits, schedule, expected):
     spec = dataclasses.replace(SPEC, budget=dataclasses.replace(SPEC.budget, schedule=schedule))
-    state = loop.build(spec, [], digits)
+    state = build(spec, [], digits)
     rates = [
         state.optimizer_d.param_groups[0]["lr"] / 2e-4 for _ in loop.train(spec, digits, state)
     ]
@@ -178,7 +184,7 @@ def test_the_learning_rate_follows_its_schedule(digits, schedule, expected):
 
 
 def test_metrics_are_means_since_the_last_reading(digits):
-    state = loop.build(SPEC, [], digits)
+    state = build(SPEC, [], digits)
     meter = loop.Meter(CPU)
     meter.add(1, torch.tensor([1.0, 0, 0, 0, 2.0]))
     meter.add(2, torch.tensor([3.0, 0, 0, 0, 4.0]))
@@ -212,9 +218,9 @@ def test_the_moving_average_is_scored_only_where_a_suite_asks_for_it(digits):
 def test_a_resumed_run_goes_on_with_its_moving_average(digits):
     spec = dataclasses.replace(SPEC, ema_decay=0.5)
     whole = trained(digits, spec=spec)
-    state = loop.build(spec, [], digits)
+    state = build(spec, [], digits)
     next(loop.train(spec, digits, state))
-    resumed = loop.build(spec, [], digits)
+    resumed = build(spec, [], digits)
     resumed.load_state_dict(state.state_dict())
     for _ in loop.train(spec, digits, resumed):
         pass
@@ -252,7 +258,7 @@ def test_the_sampler_is_a_function_of_the_checkpoint_and_disturbs_nothing(digits
     draws = torch.get_rng_state()
     first, second = state.sampler.state_dict(), state.sampler.state_dict()
     assert torch.equal(draws, torch.get_rng_state())
-    restored = loop.build(AGGRESSIVE, methods, digits)
+    restored = build(AGGRESSIVE, methods, digits)
     restored.load_state_dict(before)
     third = restored.sampler.state_dict()
     for name, value in first.items():
@@ -268,7 +274,7 @@ def test_the_sampler_is_a_function_of_the_checkpoint_and_disturbs_nothing(digits
 def test_a_run_that_is_sampled_trains_as_one_that_is_not(digits):
     methods = [method("spectral_norm_generator")]
     expected = trained(digits, methods, AGGRESSIVE)
-    state = loop.build(AGGRESSIVE, methods, digits)
+    state = build(AGGRESSIVE, methods, digits)
     for _ in loop.train(AGGRESSIVE, digits, state):
         assert state.sampler is not state.generator
     for name, value in state.generator.state_dict().items():
@@ -334,7 +340,7 @@ class Relativistic(Method):
 
 def relativistic_by_hand(digits, spec, stale: bool):
     """The same GAN without any of the loop: weights of G after the budget."""
-    state = loop.build(spec, [], digits)
+    state = build(spec, [], digits)
     generator, discriminator = state.generator, state.discriminator
     adam = {
         "fused": True,
@@ -367,7 +373,7 @@ def test_a_relativistic_loss_written_from_the_docs_is_that_of_an_independent_loo
         budget=Budget(6, 8, 8, "constant"),
         initialisation="xavier_uniform",
     )
-    start = loop.build(spec, [], digits).generator.dense.weight.detach()
+    start = build(spec, [], digits).generator.dense.weight.detach()
     found = trained(digits, [Relativistic()], spec).generator.dense.weight.detach() - start
     fresh, stale = (
         (relativistic_by_hand(digits, spec, stale) - start - found).norm() / found.norm()
@@ -397,7 +403,7 @@ class Reader(Method):
 
 @pytest.mark.parametrize(("reads", "more"), [(False, 0), (True, 2)])  # one of them is its own
 def test_fresh_real_logits_cost_a_pass_only_where_they_are_read(digits, reads, more):
-    state = loop.build(SPEC, [Reader(reads=reads)], digits)
+    state = build(SPEC, [Reader(reads=reads)], digits)
     passes = []
     state.discriminator.register_forward_hook(lambda *_: passes.append(1))
     next(loop.train(SPEC, digits, state))
@@ -428,7 +434,8 @@ def test_logits_that_a_batch_is_given_are_those_that_it_has():
     images = torch.zeros(2, 1, 1, 1)
     batch = Batch(images, images, torch.ones(2), torch.zeros(2))
     assert batch.real_logits is batch.real_logits
-    assert LOSSES["non_saturating"]().discriminator(batch.real_logits, batch.fake_logits) > 0
+    loss = parts.loss("non_saturating", {}, Plugins())
+    assert loss.discriminator(batch.real_logits, batch.fake_logits) > 0
 
 
 def test_a_method_prepares_with_the_weights_that_the_one_before_has_set(digits):
@@ -452,13 +459,13 @@ def test_a_method_prepares_with_the_weights_that_the_one_before_has_set(digits):
             self.seen.append(discriminator.head.weight.flatten().clone())
 
     looking = Looking()
-    loop.build(SPEC, [method("weight_norm"), Setting3(), looking], digits)
+    build(SPEC, [method("weight_norm"), Setting3(), looking], digits)
     (seen,) = looking.seen
     torch.testing.assert_close(seen, torch.full_like(seen, len(seen) ** -0.5))
 
 
 def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digits):
-    state = loop.build(dataclasses.replace(SPEC, precision="bfloat16"), [], digits)
+    state = build(dataclasses.replace(SPEC, precision="bfloat16"), [], digits)
     latents = torch.randn(4, 128, generator=torch.Generator().manual_seed(0))
     rough = state.generator(latents)
     state.generator.eval()
@@ -470,7 +477,7 @@ def test_bfloat16_computes_in_float32_in_eval_mode_and_gives_float32_always(digi
 
 def test_power_iterations_are_not_rounded_to_bfloat16(digits, monkeypatch):
     spec = dataclasses.replace(SPEC, precision="bfloat16")
-    state = loop.build(spec, [method("spectral_norm")], digits)
+    state = build(spec, [method("spectral_norm")], digits)
     parametrization = state.discriminator.head.parametrizations.weight[0]
     original, rounded = parametrization._power_method, []
 
@@ -521,3 +528,24 @@ def test_normal_0_02_has_that_deviation():
         torch.empty(200, 200), torch.Generator().manual_seed(0)
     )
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+@pytest.mark.parametrize(("name", "passes"), [("relativistic", 4), ("non_saturating", 3)])
+def test_real_logits_of_the_updated_d_are_computed_in_gs_step_for_a_loss_that_asks(
+    digits, name, passes
+):
+    """Two passes of D in its own step, one of the generated images in G's, one more if asked."""
+    spec = dataclasses.replace(
+        SPEC,
+        loss=LossSpec(name, {}),
+        setting=dataclasses.replace(SPEC.setting, n_dis=1),
+        budget=Budget(1, 8, 8, "constant"),
+    )
+    seen = []
+    state = build(spec, [], digits)
+    state.discriminator.register_forward_hook(lambda *given: seen.append(given[1][0]))
+    for _ in loop.train(spec, digits, state):
+        pass
+    assert len(seen) == passes
+    if passes == 4:
+        assert torch.equal(seen[3], seen[0])  # D's last real batch, after its step

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lipbench.planning import suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.run import Task
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
@@ -201,7 +201,7 @@ def stage(tmp_path: Path, cache: Path) -> Iterator[Callable[..., Stage]]:
         path.write_text(text)
         read, document = suite.read(path, list(assignments))
         folder = SuiteFolder(tmp_path / "runs" / read.name)
-        made = study(read, document, Registry("methods"), cache)
+        made = study(read, document, Plugins(), cache)
         stages.append(Stage(folder, made, locate(storage, folder.path)))
         return stages[-1]
 

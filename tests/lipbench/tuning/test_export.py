@@ -7,7 +7,7 @@ import pytest
 from lipbench import yamlmarks
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.results.frame import load_runs, load_trials
 from lipbench.tuning import export
 
@@ -29,7 +29,7 @@ def test_the_suite_has_each_methods_best_configuration_and_seeds_that_chose_noth
     path = tmp_path / "best.yaml"
     path.write_text(text)
     read, document = suite.read(path, [])
-    plan = resolve.plan(read, document, Registry("methods"), cache)
+    plan = resolve.plan(read, document, Plugins(), cache)
     assert plan.name == "tuned_best"
     assert sorted({run.spec.seed for run in plan.runs}) == [102, 103]
     for run in plan.runs:

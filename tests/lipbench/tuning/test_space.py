@@ -6,7 +6,7 @@ import pytest
 
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Registry
+from lipbench.plugins import Plugins
 from lipbench.tuning.space import candidates, walk
 
 BASE = """
@@ -32,7 +32,7 @@ def searched(tmp_path, cache):
         lines = "".join(f"    {line}\n" for line in space.strip().splitlines())
         path.write_text(BASE + lines)
         read, document = suite.read(path, list(assignments))
-        resolved = resolve.resolve(read, document, Registry("methods"), cache)
+        resolved = resolve.resolve(read, document, Plugins(), cache)
         return {candidate.label: candidate for candidate in candidates(resolved)}
 
     return searched

@@ -1,0 +1,101 @@
+"""What a run is made of: the names of its spec as objects, with checked parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lipbench.errors import UserError, shortened, unknown
+from lipbench.loss import Loss
+from lipbench.method import Method
+from lipbench.parameterized import adapter
+from lipbench.planning import spec
+from lipbench.planning.spec import LossSpec, RunSpec
+from lipbench.plugins import CONTRACTS, Plugins
+
+Kind = TypeVar("Kind")
+
+DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The plugins of a run, with its parameters."""
+
+    methods: tuple[Method, ...]
+    loss: Loss
+
+
+def of(run: RunSpec, plugins: Plugins) -> Parts:
+    """Return a run's parts. Raises UserError for an unknown or invalid one."""
+    methods = tuple(method(each.name, each.params, plugins) for each in run.methods)
+    return Parts(methods, loss(run.loss.name, run.loss.params, plugins))
+
+
+def complete(run: RunSpec, plugins: Plugins) -> RunSpec:
+    """Return a stored spec with what its methods and loss gained since, at defaults."""
+    parts = of(run, plugins)
+    named = [
+        {"name": entry.name, "params": asdict(method)}
+        for entry, method in zip(run.methods, parts.methods, strict=True)
+    ]
+    return spec.from_json(
+        {
+            **run.to_json(),
+            "methods": named,
+            "loss": {"name": run.loss.name, "params": asdict(parts.loss)},
+        }
+    )
+
+
+def method(name: str, params: Mapping[str, Any], plugins: Plugins) -> Method:
+    """Return a method. Raises UserError for an unknown or invalid name or hyperparameter."""
+    what = f"method {name!r}"
+    made: Method = checked(plugins.methods[name].load(Method), params, what, "hyperparameter")
+    try:
+        _ = made.claims
+    except Exception as error:
+        raise UserError(f"{what}: its claims: {type(error).__name__}: {error}") from error
+    return made
+
+
+def loss(name: str, params: Mapping[str, Any], plugins: Plugins) -> Loss:
+    """Return a loss. Raises UserError for an unknown or invalid name or parameter."""
+    cls: type[Loss] = plugins.losses[name].load(Loss)
+    return checked(cls, params, f"loss {name!r}", "parameter")
+
+
+def loss_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> LossSpec:
+    """Return a loss with every parameter spelled out. Raises UserError as `loss` does."""
+    return LossSpec(name, asdict(loss(name, params, plugins)))
+
+
+def load_own(plugins: Plugins) -> None:
+    """Import a user's own files. Raises UserError for one with a mistake."""
+    for registry in plugins.kinds:
+        module, name = CONTRACTS[registry.kind]
+        for plugin in registry.own():
+            plugin.load(getattr(importlib.import_module(module), name))
+
+
+def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
+    """Return a dataclass of these values, checked against its types and ranges."""
+    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for param in params:
+        if param not in fields:
+            raise UserError(f"{what}: {unknown(kind, param, fields)}")
+    try:
+        # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
+        validator: TypeAdapter[Kind] = adapter(cls)  # type: ignore[arg-type]
+        return validator.validate_json(json.dumps(params, default=str))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]) if first["loc"] else "its values together"
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"{what}: {where}: got {shortened(first['input'])}; {message}") from error
