@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lipbench import atomic
-from lipbench.planning import spec
 from lipbench.errors import UserError
+from lipbench.planning import spec
 from lipbench.planning.spec import RunSpec
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"

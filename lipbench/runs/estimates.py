@@ -12,8 +12,8 @@ from statistics import median
 from typing import NamedTuple, TypeVar
 
 from lipbench.planning.plan import Plan, PlannedRun
-from lipbench.records import Damaged
 from lipbench.planning.spec import RunSpec
+from lipbench.records import Damaged
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
 Value = TypeVar("Value")

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from lipbench.runs.estimates import Timing, timing_key, work
 from lipbench.planning.plan import PlannedRun
+from lipbench.runs.estimates import Timing, timing_key, work
 
 _METHOD = "method "  # begins the keys of methods
 _ENOUGH = 10  # updates, from which on a run's pace is believed

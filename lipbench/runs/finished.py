@@ -9,16 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from lipbench import process_state
-from lipbench.runs import restore
-from lipbench import streams
+from lipbench import process_state, streams
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol
+from lipbench.runs import restore
+from lipbench.runs.restore import Found, Trained
 from lipbench.runs.run import Workplace
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
-from lipbench.runs.restore import Found, Trained
 
 
 @process_state.kept()

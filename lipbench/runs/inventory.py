@@ -13,8 +13,8 @@ from typing import Any
 
 from lipbench import records
 from lipbench.planning import spec
-from lipbench.records import Damaged
 from lipbench.planning.spec import RunSpec
+from lipbench.records import Damaged
 
 _HASH = re.compile(r"[0-9a-f]{12}")
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lipbench import atomic
+from lipbench import atomic, records
 from lipbench.planning import plan
-from lipbench import records
 from lipbench.planning.plan import PlannedRun
 from lipbench.records import Damaged
 

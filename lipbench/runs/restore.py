@@ -12,20 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipbench.planning import parts
-from lipbench.runs import checkpoints
-from lipbench.planning import resolve
 from lipbench import streams
-from lipbench.training import loop
 from lipbench.audit import audit
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
+from lipbench.planning import parts
 from lipbench.planning.plan import Plan
-from lipbench.plugins import Plugins
-from lipbench.scoring import sampling
 from lipbench.planning.spec import RunSpec
+from lipbench.plugins import Plugins
+from lipbench.runs import checkpoints
 from lipbench.runs.store import SERIES, RunFolder, SuiteFolder
+from lipbench.scoring import sampling
+from lipbench.training import loop
 from lipbench.training.loop import TrainState
 
 AUDIT_IMAGES = 256  # of each kind: training, held-out and generated ones; our choice

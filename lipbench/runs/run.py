@@ -14,17 +14,19 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lipbench.runs import checkpoints, estimates, pictures, restore
-from lipbench import data, machine, streams
+from lipbench import data, streams
 from lipbench.cost import parameters
-from lipbench.training import loop
 from lipbench.cost.timing import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.networks import LATENT_DIM
 from lipbench.planning.plan import PlannedRun
+from lipbench.planning.spec import RunSpec
+from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
+from lipbench.runs import checkpoints, estimates, pictures, restore
+from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
     NonFiniteImages,
@@ -34,9 +36,7 @@ from lipbench.scoring import (
     sampling,
     silent,
 )
-from lipbench.planning.spec import RunSpec
-from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
-from lipbench.planning.suite import Intervals
+from lipbench.training import loop
 from lipbench.training.loop import TrainState
 
 SAMPLES = 100  # in a grid

@@ -22,18 +22,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic
-from lipbench.runs import checkpoints, holds, locks
-from lipbench import records
-from lipbench.planning import plan, spec
-from lipbench.runs.holds import Hold
+from lipbench import atomic, records
 from lipbench.errors import UserError
+from lipbench.planning import plan, spec
+from lipbench.planning.plan import Plan, PlannedRun
+from lipbench.planning.spec import RunSpec
+from lipbench.records import Damaged, Rows
+from lipbench.runs import checkpoints, holds, locks
+from lipbench.runs.holds import Hold
 from lipbench.runs.inventory import Inventory
 from lipbench.runs.ledger import Ledger
 from lipbench.runs.locks import NoLocks
-from lipbench.planning.plan import Plan, PlannedRun
-from lipbench.records import Damaged, Rows
-from lipbench.planning.spec import RunSpec
 from lipbench.urls import without_password
 from lipbench.words import counted
 

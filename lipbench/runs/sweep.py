@@ -10,16 +10,15 @@ from typing import Any
 import torch
 
 from lipbench import atomic, data, scoring
-from lipbench.planning import parts
-from lipbench.planning import resolve
 from lipbench.errors import UserError
-from lipbench.runs.estimates import in_order
+from lipbench.planning import parts
 from lipbench.planning.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Plugins
+from lipbench.runs.estimates import in_order
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
-from lipbench.training import arithmetic
 from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.training import arithmetic
 from lipbench.words import were
 
 
@@ -111,7 +110,10 @@ def changed(
             continue
         sources = (
             (kind[name], source)
-            for kind, key in ((registry.methods, "method_sources"), (registry.losses, "loss_sources"))
+            for kind, key in (
+                (registry.methods, "method_sources"),
+                (registry.losses, "loss_sources"),
+            )
             for name, source in sessions[-1].get(key, {}).items()
         )
         for plugin, source in sources:

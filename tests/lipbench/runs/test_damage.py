@@ -16,9 +16,9 @@ from lipbench import results
 from lipbench.cli import main
 from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
+from lipbench.records import DamageWarning
 from lipbench.results import frame
 from lipbench.runs import sweep
-from lipbench.records import DamageWarning
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
 from .damage import damages

@@ -1,0 +1,1 @@
+"""One run whole, and the folders that runs live in: begun, resumed, left, looked at again."""
