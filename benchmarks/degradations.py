@@ -22,6 +22,9 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from lipbench import data, streams
+from lipbench.dataset import Source, load
+from lipbench.datasets.digits import Digits
+from lipbench.datasets.images import Images
 from lipbench.paths import cache_root
 from lipbench.protocols import protocol
 from lipbench.scoring import extractors
@@ -141,9 +144,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cpu = torch.device("cpu")
-    name, count, rule = ("images", 2000, "offline") if given.data else ("digits", 590, "digits")
-    info = data.inspect(name, given.data, None, cache_root())
-    dataset = data.load(info, given.data, cache_root(), cpu)
+    count, rule = (2000, "offline") if given.data else (590, "digits")
+    where: Source = Images(str(given.data)) if given.data else Digits()
+    dataset = load(where, where.inspect(cache_root()), cache_root(), cpu)
     real, source, training = pools(dataset, given.count or count)
     extractor = extractors.load(protocol(rule), cache_root()).to(cpu)
     reference = Real(extract(extractor, real), training=extract(extractor, training))

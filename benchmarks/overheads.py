@@ -35,15 +35,17 @@ import sys, time, torch
 from pathlib import Path
 torch.set_num_threads(int(sys.argv[1]))
 sys.path.insert(0, sys.argv[2])
-from lipbench import data, paths
+from lipbench import paths
+from lipbench.dataset import load
+from lipbench.datasets.digits import Digits
 from lipbench.planning import parts
 from lipbench.plugins import Plugins
 from lipbench.training import loop as training
 from train_step import spec
 import dataclasses
 run = spec(float(sys.argv[3]), "float32")
-info = data.inspect("digits", None, None, paths.cache_root())
-split = data.load(info, None, paths.cache_root(), torch.device("cpu")).train
+cache = paths.cache_root()
+split = load(Digits(), Digits().inspect(cache), cache, torch.device("cpu")).train
 run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, image_size=16, channels=1))
 made = parts.of(run, Plugins())
 updates = training.train(run, split, training.build(run, made, split))

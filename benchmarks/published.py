@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lipbench import data
+from lipbench.dataset import load
+from lipbench.datasets.cifar10 import Cifar10
 from lipbench.errors import UserError
 from lipbench.paths import cache_root
 from lipbench.protocols import protocol
@@ -62,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         rule = protocol("miyato2018")
         extractor = extractors.load(rule, cache_root(), given.inception_weights).to(device)
-        info = data.inspect("cifar10", given.cifar10, None, cache_root())
-        images = data.load(info, given.cifar10, cache_root(), device).train.images
+        source = Cifar10(str(given.cifar10))
+        info = source.inspect(cache_root())
+        images = load(source, info, cache_root(), device).train.images
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

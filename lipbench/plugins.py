@@ -29,9 +29,13 @@ from lipbench.errors import Mark, UserError, unknown
 RESERVED = {"methods": ("label", "loss", "setting")}
 
 # The kinds that runs are made of, and the class that each kind's plugins extend.
-CONTRACTS = {"methods": ("lipbench.method", "Method"), "losses": ("lipbench.loss", "Loss")}
+CONTRACTS = {
+    "methods": ("lipbench.method", "Method"),
+    "losses": ("lipbench.loss", "Loss"),
+    "datasets": ("lipbench.dataset", "Source"),
+}
 
-_SINGULAR = {"methods": "method", "losses": "loss", "reports": "report"}
+_SINGULAR = {"methods": "method", "losses": "loss", "datasets": "dataset", "reports": "report"}
 _SOURCE_HASH = "__lipbench_source_hash__"
 
 
@@ -91,12 +95,16 @@ class Plugin:
 
     @cached_property
     def title(self) -> str:
-        """Return what a paper calls it, its class's `title`, read without importing the file."""
+        """Return what a paper calls it: its class's `title`, or else its name."""
+        return self.written("title") or self.name
+
+    def written(self, name: str) -> str:
+        """Return a text that its class assigns to a name, read without importing the file."""
         with contextlib.suppress(SyntaxError, ValueError, OSError):
             for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef) and (title := _assigned(node, "title")):
-                    return title
-        return self.name
+                if isinstance(node, ast.ClassDef) and (text := _assigned(node, name)):
+                    return text
+        return ""
 
     @cached_property
     def papers(self) -> tuple[str, ...]:
@@ -213,7 +221,7 @@ def _value(node: ast.ClassDef, name: str) -> ast.expr | None:
 
 
 class Registry:
-    """The plugins of one kind ("methods", "losses" or "reports"), by name."""
+    """The plugins of one kind, such as "methods" or "reports", by name."""
 
     def __init__(self, kind: str, files: Iterable[Path] = ()) -> None:
         """Find installed plugins, and take a user's own files as well.
@@ -239,10 +247,20 @@ class Registry:
                 )
             self.plugins[plugin.name] = plugin
 
+    @property
+    def sources(self) -> str:
+        """Return the key under which a run's manifest has the hashes of these plugins' code."""
+        return f"{self.singular}_sources"
+
+    @property
+    def singular(self) -> str:
+        """Return what one of these plugins is called."""
+        return _SINGULAR[self.kind]
+
     def __getitem__(self, name: str) -> Plugin:
         """Return a plugin; raise UserError, with the nearest name, where there is none."""
         if name not in self.plugins:
-            raise UserError(unknown(_SINGULAR[self.kind], name, self.plugins))
+            raise UserError(unknown(self.singular, name, self.plugins))
         return self.plugins[name]
 
     def by_name(self) -> list[Plugin]:
@@ -268,11 +286,12 @@ class Plugins:
             own.setdefault(kind_of(file), []).append(file)
         self.methods = Registry("methods", own.get("methods", ()))
         self.losses = Registry("losses", own.get("losses", ()))
+        self.datasets = Registry("datasets", own.get("datasets", ()))
 
     @property
     def kinds(self) -> tuple[Registry, ...]:
         """Return the registry of each kind."""
-        return self.methods, self.losses
+        return self.methods, self.losses, self.datasets
 
     def files(self) -> list[Path]:
         """Return the user's own files of every kind."""

@@ -99,6 +99,7 @@ class Session(Record):
     revision: str | None = None
     method_sources: dict[str, str] = {}
     loss_sources: dict[str, str] = {}
+    dataset_sources: dict[str, str] = {}
     versions: dict[str, str] = {}
     command: list[str] = []
 
@@ -211,7 +212,8 @@ class Plan(Record):
     description: str
     runs: list[PlannedRun]
     dataset: Dataset
-    dataset_path: str | None
+    dataset_path: str | None = None  # of plans without `dataset_params`
+    dataset_params: dict[str, Any] = {}
     protocol: Protocol
     intervals: dict[str, Any]
     plugins: list[str]

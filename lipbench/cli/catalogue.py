@@ -7,6 +7,7 @@ import json
 from lipbench.cli import printing
 from lipbench.cli.given import load_own, print_json
 from lipbench.cli.options import (
+    DatasetName,
     JsonOption,
     LossName,
     MethodName,
@@ -67,3 +68,17 @@ def losses(
     registry = Plugins(plugin or [])
     load_own(registry)
     listing.losses(registry, name, as_json)
+
+
+def datasets(
+    name: DatasetName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the datasets and those of your own files, or show one's card."""
+    from lipbench.cli import listing
+    from lipbench.plugins import Plugins
+
+    registry = Plugins(plugin or [])
+    load_own(registry)
+    listing.datasets(registry, name, as_json)

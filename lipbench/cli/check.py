@@ -23,7 +23,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Methods or losses; if none is named, those of --plugin.",
+            help="Methods, losses or datasets; if none is named, those of --plugin.",
             autocompletion=completion.methods,
         ),
     ] = None,
@@ -38,7 +38,7 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine methods and losses: does each do what it must, and what it claims?
+    """Examine methods, losses and datasets: does each do what it must, and what it claims?
 
     Exit code 1 if one fails.
     """
@@ -46,10 +46,10 @@ def check(
 
     registry = Plugins(plugin or [])
     own = [path.stem for path in registry.files()]
-    every = [name for kind in registry.kinds for name in kind.plugins]
+    every = [*registry.methods.plugins, *registry.losses.plugins]  # no dataset is downloaded
     chosen = every if all_ else names or own
     if not chosen:
-        raise UserError("name a method or a loss to check, or give a --plugin, or --all")
+        raise UserError("name a method, loss or dataset to check, or give a --plugin, or --all")
 
     import torch
 
@@ -63,13 +63,13 @@ def check(
     for name in _apart(chosen, as_json):
         if "+" in name:
             raise UserError("methods are examined one by one, not in combinations")
-        is_loss = name in registry.losses.plugins and name not in registry.methods.plugins
-        found = (registry.losses if is_loss else registry.methods)[name]
-        bibliography.papers(found.papers, found.path)
-        made = (parts.loss if is_loss else parts.method)(name, params, registry)
+        kinds = [kind for kind in registry.kinds if name in kind.plugins]
+        kind = kinds[0] if kinds else registry.methods
+        bibliography.papers(kind[name].papers, kind[name].path)
+        made = parts.MAKERS[kind.kind](name, params, registry)
         lines = []
         if not as_json:
-            say(f"{name} ({made.label if isinstance(made, Method) else 'a loss'})")
+            say(f"{name} ({made.label if isinstance(made, Method) else f'a {kind.singular}'})")
         for line in exam.examine(made):
             lines.append(line)
             if not as_json:
@@ -79,8 +79,7 @@ def check(
         cost = exam.cost(made) if passed and isinstance(made, Method) else None
         if not as_json:
             printing.show_exam(lines, cost)
-        kind = "loss" if is_loss else "method"
-        results.append({kind: name, "params": params, "cases": lines, "cost": cost})
+        results.append({kind.singular: name, "params": params, "cases": lines, "cost": cost})
     if as_json:
         print_json(results)
     if failed:

@@ -38,6 +38,15 @@ def protocols(incomplete: str) -> list[str]:
     return [*names, *_paths(incomplete, ".yaml", ".yml")]
 
 
+def datasets(incomplete: str) -> list[str]:
+    """Return the datasets."""
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry("datasets").plugins, incomplete)
+    return []
+
+
 def losses(incomplete: str) -> list[str]:
     """Return the losses."""
     with _silent():

@@ -1,4 +1,4 @@
-"""What is installed besides methods: suites, protocols and losses, as data. Imports no torch."""
+"""What is installed besides methods: suites, protocols, losses, datasets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from lipbench import bibliography
+from lipbench.dataset import Source
 from lipbench.errors import UserError, unknown
 from lipbench.loss import Loss
 from lipbench.parameterized import Hyperparameter, hyperparameters
@@ -76,6 +78,19 @@ class LossCard:
     hyperparameters: tuple[Hyperparameter, ...]
 
 
+@dataclass(frozen=True)
+class DatasetCard:
+    """What `lipbench datasets NAME` shows."""
+
+    name: str
+    origin: str
+    path: str
+    description: str
+    splits: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    papers: tuple[str, ...]
+
+
 def suites() -> list[SuiteCard]:
     """Return the installed suites and studies by name. Raises UserError for one with a mistake."""
     return [_suite(name, *file) for name, file in sorted(installed().items())]
@@ -106,6 +121,16 @@ def losses(registry: Plugins) -> list[LossCard]:
 def loss(registry: Plugins, name: str) -> LossCard:
     """Return one loss. Raises UserError for a name that there is not."""
     return _loss(registry.losses[name])
+
+
+def datasets(registry: Plugins) -> list[DatasetCard]:
+    """Return the datasets, by name. Raises UserError for one with a mistake."""
+    return [_dataset(plugin) for plugin in registry.datasets.by_name()]
+
+
+def dataset(registry: Plugins, name: str) -> DatasetCard:
+    """Return one dataset. Raises UserError for a name that there is not."""
+    return _dataset(registry.datasets[name])
 
 
 def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] = ()) -> T:
@@ -199,4 +224,17 @@ def _loss(plugin: Plugin) -> LossCard:
         cls.source,
         cls.needs_real,
         tuple(hyperparameters(cls)),
+    )
+
+
+def _dataset(plugin: Plugin) -> DatasetCard:
+    cls: type[Source] = plugin.load(Source)
+    return DatasetCard(
+        plugin.name,
+        plugin.origin,
+        str(plugin.path),
+        inspect.cleandoc(cls.__doc__ or ""),
+        cls.splits,
+        tuple(hyperparameters(cls)),
+        tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
     )

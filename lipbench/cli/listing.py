@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from lipbench.cli import installed
-from lipbench.cli.installed import LossCard, ProtocolCard, SuiteCard
+from lipbench.cli.installed import DatasetCard, LossCard, ProtocolCard, SuiteCard
 from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard)
+Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -32,6 +32,13 @@ def losses(registry: Plugins, name: str | None, as_json: bool) -> None:
     every = functools.partial(installed.losses, registry)
     one = functools.partial(installed.loss, registry)
     _print(name, as_json, every, one, _list_losses, _show_loss)
+
+
+def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
+    """Print the datasets, or one with its parameters and its papers."""
+    every = functools.partial(installed.datasets, registry)
+    one = functools.partial(installed.dataset, registry)
+    _print(name, as_json, every, one, _list_datasets, _show_dataset)
 
 
 def _print(
@@ -114,5 +121,24 @@ def _show_loss(card: LossCard) -> None:
             "in G's step": ["real logits, too" if card.needs_real else "generated logits alone"],
             "parameters": [str(field) for field in card.hyperparameters] or ["none"],
             "source": [card.source],
+        }
+    )
+
+
+def _list_datasets(cards: Iterable[DatasetCard]) -> None:
+    table = table_of("dataset", "from", "parameters", "what it is")
+    for card in cards:
+        names = ", ".join(field.name for field in card.hyperparameters)
+        table.add_row(card.name, card.origin, names, card.description.partition("\n")[0])
+    show(table)
+
+
+def _show_dataset(card: DatasetCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+    show_facts(
+        {
+            "splits": [card.splits or "see docs/suites.md"],
+            "parameters": [str(field) for field in card.hyperparameters] or ["none"],
+            "papers": list(card.papers) or ["none"],
         }
     )

@@ -130,6 +130,7 @@ MethodName = Annotated[str | None, _named(completion.methods)]
 SuiteName = Annotated[str | None, _named(completion.suites)]
 ProtocolName = Annotated[str | None, _named(completion.protocols, "record")]
 LossName = Annotated[str | None, _named(completion.losses)]
+DatasetName = Annotated[str | None, _named(completion.datasets)]
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,25 +1,13 @@
-"""Datasets: real images as uint8 arrays, with a train and a test split.
-
-Each source is a module with two functions: `inspect` returns the facts of a suite's dataset (its
-content's fingerprint, its sizes) without decoding it, and `load` the arrays, with notes on them.
-"""
+"""Real images as uint8 arrays, with a train and a test split, and what datasets share."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
-
-from lipbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from torch import Tensor
-
-SOURCES = ("cifar10", "digits", "images")
 
 Arrays = dict[str, "np.ndarray"]  # images uint8 (N, H, W, C) and labels int64 (N,), a split each
 
@@ -60,35 +48,3 @@ class Dataset:
     test: Split
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what decoding found, a sentence each, for the user
-
-
-def inspect(name: str, path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
-    """Return the facts of a dataset; raise UserError where it is missing or cannot be read."""
-    info: DatasetInfo = _source(name).inspect(path, image_size, cache)
-    return info
-
-
-def load(info: DatasetInfo, path: Path | None, cache: Path, device: torch.device) -> Dataset:
-    """Return the dataset on a device, decoding it at its first use.
-
-    Raises UserError where it is missing or cannot be read, or its splits share pictures.
-    """
-    import torch
-
-    arrays: Arrays
-    arrays, notes = _source(info.name).load(info, path, cache)
-
-    def split(which: str) -> Split:
-        images, labels = (
-            torch.from_numpy(arrays[f"{which}_{part}"]) for part in ("images", "labels")
-        )
-        return Split(images.to(device), labels.to(device))
-
-    train, test = split("train"), split("test")
-    return Dataset(info.name, info.fingerprint, train, test, info.classes, notes)
-
-
-def _source(name: str) -> ModuleType:
-    if name not in SOURCES:
-        raise UserError(unknown("dataset", name, SOURCES))
-    return importlib.import_module(f"lipbench.data.{name}")

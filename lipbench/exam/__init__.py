@@ -1,4 +1,4 @@
-"""The exam: cases that each method, and each loss, must pass, whatever it is.
+"""The exam: cases that each method, loss and dataset must pass, whatever it is.
 
 `lipbench check` prints them as a card. A plugin author's own tests take the same cases:
 
@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from lipbench.dataset import Source
 from lipbench.errors import UserError
-from lipbench.exam import of_losses
+from lipbench.exam import of_datasets, of_losses
 from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
@@ -72,14 +73,19 @@ def _failure(case: str, error: Exception, plugin: object) -> Line:
     return Line(case, False, _told(error, plugin), "".join(traceback.format_exception(error)))
 
 
-def examine(plugin: Method | Loss) -> Iterator[Line]:
-    """Yield the card of a method or a loss, case by case. An error of its own is a failure.
+def examine(plugin: Method | Loss | Source) -> Iterator[Line]:
+    """Yield the card of a plugin, case by case. An error of its own is a failure.
 
     Where the networks cannot be built with a method, that is the one line. Raises UserError where
-    they do not take its hyperparameters.
+    they do not take its hyperparameters, and where a dataset is missing.
     """
     if isinstance(plugin, Loss):
         yield from _passed_through(of_losses.CASES, plugin, plugin)
+        return
+    if isinstance(plugin, Source):
+        subject = of_datasets.Subject(plugin)
+        _ = subject.info
+        yield from _passed_through(of_datasets.CASES, subject, plugin)
         return
     candidate = Candidate(plugin)
     try:

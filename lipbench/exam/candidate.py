@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lipbench import data, paths, streams
+from lipbench.dataset import load
+from lipbench.datasets.digits import Digits
 from lipbench.loss import Loss
 from lipbench.method import Batch, Method
 from lipbench.networks import LATENT_DIM
@@ -33,8 +35,7 @@ AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
 def digits() -> data.Split:
     """Return the embedded digits' training images, with two others in each as further colours."""
     cache = paths.cache_root()
-    info = data.inspect("digits", None, None, cache)
-    train = data.load(info, None, cache, torch.device("cpu")).train
+    train = load(Digits(), Digits().inspect(cache), cache, torch.device("cpu")).train
     colours = [train.images.roll(shift, 0) for shift in range(3)]
     return data.Split(torch.cat(colours, dim=3), train.labels)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lipbench.dataset import Source
 from lipbench.errors import UserError, shortened, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method
@@ -71,9 +72,22 @@ def loss(name: str, params: Mapping[str, Any], plugins: Plugins) -> Loss:
     return checked(cls, params, f"loss {name!r}", "parameter")
 
 
+def dataset(name: str, params: Mapping[str, Any], plugins: Plugins) -> Source:
+    """Return a dataset's source. Raises UserError for an unknown or invalid name or parameter."""
+    cls: type[Source] = plugins.datasets[name].load(Source)
+    return checked(cls, params, f"dataset {name!r}", "parameter")
+
+
 def loss_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> LossSpec:
     """Return a loss with every parameter spelled out. Raises UserError as `loss` does."""
     return LossSpec(name, asdict(loss(name, params, plugins)))
+
+
+MAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Plugins], Method | Loss | Source]] = {
+    "methods": method,
+    "losses": loss,
+    "datasets": dataset,
+}
 
 
 def load_own(plugins: Plugins) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Plan:
     description: str
     runs: tuple[PlannedRun, ...]
     dataset: data.DatasetInfo
-    dataset_path: Path | None
+    dataset_params: dict[str, Any]  # of its source, as the suite has them; a path is absolute
     protocol: Protocol
     intervals: Intervals
     plugins: tuple[Path, ...] = ()
@@ -67,6 +67,12 @@ class Plan:
         """Return each run once, under its first labels."""
         return unique(self.runs)
 
+    @property
+    def dataset_path(self) -> Path | None:
+        """Return where the dataset is, if the suite says so."""
+        path = self.dataset_params.get("path")
+        return Path(path) if path else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
         return {
@@ -74,7 +80,7 @@ class Plan:
             "description": self.description,
             "runs": [run_to_json(run) for run in self.runs],
             "dataset": asdict(self.dataset),
-            "dataset_path": str(self.dataset_path) if self.dataset_path else None,
+            "dataset_params": self.dataset_params,
             "protocol": asdict(self.protocol),
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
@@ -104,6 +110,14 @@ def unique(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
     return list(found.values())
 
 
+def _dataset_params(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored plan's parameters of its dataset; older plans had a path alone."""
+    if "dataset_params" in fields:
+        return dict(fields["dataset_params"])
+    path = fields.get("dataset_path")
+    return {"path": path} if path else {"image_size": fields["dataset"]["image_size"]}
+
+
 def from_json(fields: Any) -> Plan:
     """Return a stored plan; see `records.interpreted` for where it is not one."""
     records.check(fields, records.Plan)
@@ -115,7 +129,7 @@ def from_json(fields: Any) -> Plan:
         data.DatasetInfo(
             **{**info, "classes": tuple(info["classes"]), "notes": tuple(info.get("notes", ()))}
         ),
-        Path(fields["dataset_path"]) if fields["dataset_path"] else None,
+        _dataset_params(fields),
         protocols.from_json(fields["protocol"]),
         Intervals(**fields["intervals"]),
         tuple(map(Path, fields["plugins"])),

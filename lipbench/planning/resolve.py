@@ -57,6 +57,7 @@ class Resolved:
     document: yamlmarks.Document
     registry: Plugins
     info: data.DatasetInfo
+    dataset_params: dict[str, Any]
     protocol: Protocol
     choices: tuple[tuple[Choice, LossSpec], ...]
 
@@ -82,13 +83,12 @@ class Resolved:
 
     def plan(self, runs: Iterable[PlannedRun], tuning: Tuning | None = None) -> Plan:
         """Return the plan of these runs."""
-        path = self.suite.dataset.path
         return Plan(
             self.suite.name,
             self.suite.description,
             tuple(runs),
             self.info,
-            paths.expanded(path).resolve() if path else None,
+            self.dataset_params,
             self.protocol,
             self.suite.intervals,
             tuple(self.registry.files()),
@@ -118,9 +118,10 @@ def resolve(
     """Return what a suite names. Raises UserError for what does not exist or does not fit."""
     count(suite, document)
     _check_names(suite, document, registry)
-    if suite.dataset.image_size is not None:  # before images of some great size are made
-        _check_image_size(suite, document, suite.dataset.image_size)
-    info = _dataset(suite, document, cache)
+    size = suite.dataset.params.get("image_size")
+    if isinstance(size, int):  # before images of some great size are made
+        _check_image_size(suite, document, size)
+    info, dataset_params = _dataset(suite, document, registry, cache)
     _check_image_size(suite, document, info.image_size)
     protocol = _protocol(suite, document, info)
     _check_protocol(suite, document, info, protocol)
@@ -131,16 +132,22 @@ def resolve(
         _check_pairs(suite, document, parts.loss(loss.name, loss.params, registry), loss.name)
         check_layers(suite, info, choice)
         choices.append((choice, loss))
-    return Resolved(suite, document, registry, info, protocol, tuple(choices))
+    return Resolved(suite, document, registry, info, dataset_params, protocol, tuple(choices))
 
 
-def _dataset(suite: Suite, document: yamlmarks.Document, cache: Path) -> data.DatasetInfo:
+def _dataset(
+    suite: Suite, document: yamlmarks.Document, registry: Plugins, cache: Path
+) -> tuple[data.DatasetInfo, dict[str, Any]]:
+    """Return the facts of a suite's dataset, and its parameters, a path made absolute."""
     entry = suite.dataset
+    params = dict(entry.params)
+    if isinstance(params.get("path"), str):
+        params["path"] = str(paths.expanded(params["path"]).resolve())
     try:
-        path = paths.expanded(entry.path) if entry.path else None
-        return data.inspect(entry.name, path, entry.image_size, cache)
+        info = parts.dataset(entry.name, params, registry).inspect(cache)
+        return dataclasses.replace(info, name=entry.name), params
     except UserError as error:
-        mark = document.mark(("dataset", "path" if entry.path else "name"))
+        mark = document.mark(("dataset", "path" if entry.params.get("path") else "name"))
         raise UserError(str(error), mark) from error
 
 

@@ -54,12 +54,15 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class DatasetEntry(Strict):
-    """A dataset: its source, where the source needs one its path, the side of its images."""
+def _flat(value: Any) -> Any:
+    """Take `digits` and `{name: images, path: P}` for a name and parameters."""
+    if isinstance(value, dict) and "name" in value:
+        params = {key: given for key, given in value.items() if key != "name"}
+        return {"name": value["name"], "params": params}
+    return _named(value)
 
-    name: str
-    path: str | None = None
-    image_size: PositiveInteger | None = None
+
+DatasetEntry = Annotated[Named, BeforeValidator(_flat)]
 
 
 class ArchitectureEntry(Strict):
@@ -172,7 +175,7 @@ class Suite(Strict):
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=64)] = "suite"
     description: str = ""
-    dataset: Annotated[DatasetEntry, BeforeValidator(_named)]
+    dataset: DatasetEntry
     architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
     initialisation: str = "normal_0.02"
     loss: OptionalLoss = None

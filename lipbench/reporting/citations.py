@@ -22,6 +22,7 @@ def library() -> dict[str, Paper]:
     files = (
         importlib.resources.files("lipbench_methods") / "references.bib",
         importlib.resources.files("lipbench.losses") / "references.bib",
+        importlib.resources.files("lipbench.datasets") / "references.bib",
         importlib.resources.files("lipbench.reporting") / "references.bib",
     )
     return {
@@ -44,6 +45,16 @@ def of_loss(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper]]:
     """Return what a paper calls a loss, and the papers that it names; see `of_methods`."""
     plugin = _known(plugins).losses.plugins.get(name)
     return plugin.title if plugin else name, _named(plugin)
+
+
+def of_dataset(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper], str]:
+    """Return what a paper calls a dataset, its papers, and how its splits came about."""
+    plugin = _known(plugins).datasets.plugins.get(name)
+    return (
+        plugin.title if plugin else name,
+        _named(plugin),
+        plugin.written("splits") if plugin else "",
+    )
 
 
 def _known(files: Sequence[Path]) -> Plugins:

@@ -29,20 +29,6 @@ INITIALISATIONS = {
     "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
     "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),
 }
-DATASETS = {
-    "cifar10": Term("CIFAR-10", ("krizhevsky2009",)),
-    "digits": Term(
-        "scikit-learn's handwritten digits, the test set of the UCI Optical Recognition of "
-        "Handwritten Digits",
-        ("alpaydin1998", "pedregosa2011"),
-    ),
-    "images": Term("images from a folder"),
-}
-SPLITS = {  # how the train and the test split came about, a sentence each
-    "cifar10": "The splits are the data set's own.",
-    "digits": "The images, of 8 × 8 pixels, were enlarged bilinearly. A third of each class, "
-    "drawn once for all runs, is the test split.",
-}
 MEASURES = {  # of `lipbench.protocols.scores.ABOUT`
     "frechet_distance": ("heusel2017",),
     "kernel_distance": ("binkowski2018",),

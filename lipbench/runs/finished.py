@@ -10,8 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from lipbench import process_state, streams
+from lipbench.dataset import Source
 from lipbench.errors import UserError
 from lipbench.networks import LATENT_DIM
+from lipbench.planning import parts
 from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol
 from lipbench.runs import restore
@@ -37,7 +39,7 @@ def evaluate(
     used, plan = protocol or run.plan.protocol, run.plan
     restored = reopen(run, workplace, cache)
     generators = [(name, *restored.sampler(name)) for name in checkpoints]
-    scorer = workplace.scorer(used, plan.dataset, plan.dataset_path, cache, weights)
+    scorer = workplace.scorer(used, plan.dataset, _source(run), cache, weights)
     records = []
     for checkpoint, generator, update in generators:
         try:
@@ -64,7 +66,7 @@ def audit(run: Found, images: int, workplace: Workplace, cache: Path) -> dict[st
     Raises UserError for one that is not finite.
     """
     restored = reopen(run, workplace, cache)
-    data = workplace.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    data = workplace.dataset(run.plan.dataset, _source(run), cache)
     row = restore.audit_row(restored.spec, restored.state, data, images)
     run.folder.put("audits", row, ("update",))
     return row
@@ -89,6 +91,11 @@ def reopen(run: Found, workplace: Workplace, cache: Path) -> Trained:
 
     Raises UserError for a checkpoint that is damaged, or of other networks.
     """
-    data = workplace.dataset(run.plan.dataset, run.plan.dataset_path, cache)
+    data = workplace.dataset(run.plan.dataset, _source(run), cache)
     registry = Plugins(run.plan.plugins)
     return restore.restore(run.folder.spec(), run.folder, registry, data.train)
+
+
+def _source(run: Found) -> Source:
+    plan = run.plan
+    return parts.dataset(plan.dataset.name, plan.dataset_params, Plugins(plan.plugins))

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from PIL import Image
 
-from lipbench import data, streams
+from lipbench import dataset, streams
 from lipbench.cost import parameters
 from lipbench.cost.timing import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo
+from lipbench.dataset import Source
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.networks import LATENT_DIM
+from lipbench.planning import parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
@@ -50,7 +52,7 @@ class Task:
     run: PlannedRun
     folder: Path
     dataset: DatasetInfo
-    dataset_path: Path | None
+    dataset_params: dict[str, Any]
     protocol: Protocol
     intervals: Intervals
     plugins: tuple[Path, ...]
@@ -69,34 +71,34 @@ class Workplace:
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
-    def dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
+    def dataset(self, info: DatasetInfo, source: Source, cache: Path) -> Dataset:
         """Return a dataset on the device."""
-        return self._dataset(info, path, cache)
+        return self._dataset(info, source, cache)
 
     def scorer(
         self,
         protocol: Protocol,
         info: DatasetInfo,
-        path: Path | None,
+        source: Source,
         cache: Path,
         weights: Path | None,
     ) -> Scorer:
         """Return a scorer of a protocol, with its real images' features."""
-        return self._scorer(protocol, info, path, cache, weights)
+        return self._scorer(protocol, info, source, cache, weights)
 
-    def _load_dataset(self, info: DatasetInfo, path: Path | None, cache: Path) -> Dataset:
-        return data.load(info, path, cache, self.device)
+    def _load_dataset(self, info: DatasetInfo, source: Source, cache: Path) -> Dataset:
+        return dataset.load(source, info, cache, self.device)
 
     def _make_scorer(
         self,
         protocol: Protocol,
         info: DatasetInfo,
-        path: Path | None,
+        source: Source,
         cache: Path,
         weights: Path | None,
     ) -> Scorer:
-        dataset = self._dataset(info, path, cache)
-        return Scorer(protocol, dataset, self.device, cache, weights, self._report)
+        images = self._dataset(info, source, cache)
+        return Scorer(protocol, images, self.device, cache, weights, self._report)
 
 
 Notify = Callable[[str, dict[str, Any]], bool]
@@ -188,7 +190,8 @@ class _Work:
     ) -> None:
         self.task, self.folder, self.workplace, self.notify = task, folder, workplace, notify
         self.spec: RunSpec = task.run.spec
-        self.dataset = workplace.dataset(task.dataset, task.dataset_path, task.cache)
+        self.source = parts.dataset(task.dataset.name, task.dataset_params, registry)
+        self.dataset = workplace.dataset(task.dataset, self.source, task.cache)
         restored, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
         self._remark(remarks)
         self.state: TrainState = restored.state
@@ -295,7 +298,7 @@ class _Work:
     def _scorer(self) -> Scorer:
         task = self.task
         return self.workplace.scorer(
-            task.protocol, task.dataset, task.dataset_path, task.cache, task.weights
+            task.protocol, task.dataset, self.source, task.cache, task.weights
         )
 
     def _keep(self, record: ScoreRecord) -> bool:
@@ -346,6 +349,12 @@ def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, A
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
-        "method_sources": {m.name: registry.methods[m.name].source_hash for m in spec.methods},
-        "loss_sources": {spec.loss.name: registry.losses[spec.loss.name].source_hash},
+        **{
+            kind.sources: {name: kind[name].source_hash for name in names}
+            for kind, names in zip(
+                registry.kinds,
+                ([each.name for each in spec.methods], [spec.loss.name], [spec.dataset.name]),
+                strict=True,
+            )
+        },
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lipbench import atomic, data, scoring
+from lipbench import atomic, dataset, scoring
 from lipbench.errors import UserError
 from lipbench.planning import parts
 from lipbench.planning.plan import Plan, PlannedRun, unique
@@ -97,9 +97,9 @@ def mend(runs: Sequence[PlannedRun], suite: SuiteFolder, shared: bool = False) -
 def changed(
     runs: Sequence[PlannedRun], suite: SuiteFolder, registry: Plugins
 ) -> list[tuple[RunFolder, str]]:
-    """Return the runs made, or begun, by other code of their methods or loss than there is now.
+    """Return the runs made, or begun, by other code of their plugins than there is now.
 
-    Manifests of older versions do not have the loss's.
+    Manifests of older versions have that of methods alone.
     """
     folders = suite.folders()
     found = []
@@ -110,11 +110,8 @@ def changed(
             continue
         sources = (
             (kind[name], source)
-            for kind, key in (
-                (registry.methods, "method_sources"),
-                (registry.losses, "loss_sources"),
-            )
-            for name, source in sessions[-1].get(key, {}).items()
+            for kind in registry.kinds
+            for name, source in sessions[-1].get(kind.sources, {}).items()
         )
         for plugin, source in sources:
             if plugin.source_hash != source:
@@ -165,7 +162,7 @@ def task(
         run,
         folder.path.absolute(),
         plan.dataset,
-        plan.dataset_path,
+        plan.dataset_params,
         plan.protocol,
         plan.intervals,
         plan.plugins,
@@ -193,11 +190,12 @@ def prepare(
     arithmetic.limit_threads()
     scoring.prepare(plan.protocol, cache, weights)
     on = torch.device(device)
-    dataset = data.load(plan.dataset, plan.dataset_path, cache, on)
-    scorer = scoring.Scorer(plan.protocol, dataset, on, cache, weights, report)
+    source = parts.dataset(plan.dataset.name, plan.dataset_params, Plugins(plan.plugins))
+    images = dataset.load(source, plan.dataset, cache, on)
+    scorer = scoring.Scorer(plan.protocol, images, on, cache, weights, report)
     if plan.intervals.score:
         scorer.prepare_selection()
-    return tuple(note for note in dataset.notes if note not in plan.dataset.notes)
+    return tuple(note for note in images.notes if note not in plan.dataset.notes)
 
 
 def check_unchanged(

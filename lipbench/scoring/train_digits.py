@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lipbench import atomic, data, streams
+from lipbench.dataset import load
+from lipbench.datasets.digits import Digits
 from lipbench.paths import cache_root
 from lipbench.scoring import weights
 from lipbench.scoring.digits import WEIGHTS, DigitsNetwork
@@ -30,8 +32,7 @@ def main() -> None:
     """Train, measure and write the classifier."""
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
-    info = data.inspect("digits", None, None, cache_root())
-    digits = data.load(info, None, cache_root(), cpu)
+    digits = load(Digits(), Digits().inspect(cache_root()), cache_root(), cpu)
     network = train(digits.train, epochs=_EPOCHS, seed=_SEED)
     content = safetensors.torch.save(network.state_dict())
     facts = {

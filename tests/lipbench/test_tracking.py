@@ -405,7 +405,7 @@ def test_the_dataset_and_the_commit_are_in_mlflows_own_fields(mirrored, do):
 
 def test_a_dataset_of_the_users_has_its_path_as_source(mirrored):
     folder, _, (task, *_) = mirrored
-    plan = dataclasses.replace(folder.plan(), dataset_path=Path("/data/faces"))
+    plan = dataclasses.replace(folder.plan(), dataset_params={"path": "/data/faces"})
     stored = contents.dataset(task.run, plan)
     assert (stored["source_type"], stored["source"]) == ("local", '{"uri": "/data/faces"}')
 

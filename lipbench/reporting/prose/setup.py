@@ -73,7 +73,7 @@ def settings_table(results: Results) -> Sheet | None:
 
 def data(results: Results, cite: Citations) -> Iterator[str]:
     """Yield which images were used, how many, and how they were split."""
-    told = where(results, "dataset", lambda name: term(terms.DATASETS, name, cite))
+    told = where(results, "dataset", lambda name: _dataset(name, results, cite))
     sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     info = results.provenance.dataset
     if info is None:
@@ -85,8 +85,8 @@ def data(results: Results, cite: Citations) -> Iterator[str]:
         f"The data were {told}: {counted(info.n_train, 'training image')} and "
         f"{counted(info.n_test, 'test image')}{classes}, {colours}, of {sizes}."
     )
-    if info.name in terms.SPLITS:
-        yield breakable(terms.SPLITS[info.name])
+    if splits := citations.of_dataset(info.name, results.provenance.plugins)[2]:
+        yield breakable(splits)
     else:
         yield f"The sha256 of their content begins with {info.fingerprint[:12]}."
     if info.notes:
@@ -215,3 +215,8 @@ def _loss(written: str, results: Results, cite: Citations) -> str:
     given = f" ({breakable(params.removesuffix(')').replace('=', ' = '))})" if params else ""
     words, papers = citations.of_loss(name, results.provenance.plugins)
     return breakable(words) + cite(*papers) + given
+
+
+def _dataset(name: str, results: Results, cite: Citations) -> str:
+    words, papers, _ = citations.of_dataset(name, results.provenance.plugins)
+    return breakable(words) + cite(*papers)

@@ -617,7 +617,7 @@ def test_check_shows_where_an_error_outside_of_the_methods_file_arose(here, tmp_
     file.write_text(PLUGIN.replace(mean, "batch.real.new_ones(2, 3)"))
     hidden = here("check", "--plugin", file)
     assert hidden.returncode == 1
-    assert "outside of the method's file; --verbose: the traceback" in hidden.stdout
+    assert "outside of the plugin's file; --verbose: the traceback" in hidden.stdout
     assert "Traceback" not in hidden.stdout
     shown = here("check", "--plugin", file, "--verbose")
     assert "Traceback (most recent call last)" in shown.stdout

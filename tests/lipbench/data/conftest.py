@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lipbench import data
+from lipbench import data, dataset
+from lipbench.datasets.images import Images
 
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (8, 8)) -> Image.Image:
@@ -55,7 +56,7 @@ def root(make: Maker, tmp_path: Path) -> Path:
 @pytest.fixture
 def inspect(tmp_path: Path) -> Callable[..., data.DatasetInfo]:
     def inspect(path: Path, size: int | None = None) -> data.DatasetInfo:
-        return data.inspect("images", path, size, tmp_path / "cache")
+        return Images(str(path), size).inspect(tmp_path / "cache")
 
     return inspect
 
@@ -65,7 +66,7 @@ def load(tmp_path: Path) -> Callable[..., data.Dataset]:
     """Return a function from a path of images to the dataset."""
 
     def load(path: Path, size: int | None = None) -> data.Dataset:
-        info = data.inspect("images", path, size, tmp_path / "cache")
-        return data.load(info, path, tmp_path / "cache", torch.device("cpu"))
+        source, cache = Images(str(path), size), tmp_path / "cache"
+        return dataset.load(source, source.inspect(cache), cache, torch.device("cpu"))
 
     return load

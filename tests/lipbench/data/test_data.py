@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from lipbench import data
-from lipbench.data import cifar10, splits
+from lipbench.data import splits
+from lipbench.dataset import load
+from lipbench.datasets.cifar10 import Cifar10
+from lipbench.datasets.digits import Digits
 from lipbench.errors import UserError
 
 CPU = torch.device("cpu")
 
 
 def test_the_digits_are_sklearns_in_a_stratified_split(tmp_path):
-    info = data.inspect("digits", None, None, tmp_path)
-    digits = data.load(info, None, tmp_path, CPU)
+    info = Digits().inspect(tmp_path)
+    digits = load(Digits(), info, tmp_path, CPU)
     assert (info.n_train, info.n_test) == (len(digits.train), len(digits.test)) == (1198, 599)
     assert digits.train.images.shape == (1198, 16, 16, 1)
     assert digits.train.images.dtype == torch.uint8
@@ -36,7 +38,7 @@ def test_a_stratified_split_is_whole_disjoint_and_the_same_each_time():
 
 
 def test_cifar10_can_be_planned_before_it_is_downloaded(tmp_path):
-    info = data.inspect("cifar10", None, None, tmp_path)
+    info = Cifar10().inspect(tmp_path)
     assert (info.n_train, info.n_test, info.image_size) == (50_000, 10_000, 32)
 
 
@@ -49,8 +51,8 @@ def test_cifar10_is_read_as_torchvision_reads_it(tmp_path, monkeypatch):
             self.targets = [3] * len(self.data)
 
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Stand)
-    info = data.inspect("cifar10", None, None, tmp_path)
-    dataset = data.load(info, None, tmp_path, CPU)
+    info = Cifar10().inspect(tmp_path)
+    dataset = load(Cifar10(), info, tmp_path, CPU)
     assert dataset.train.images.shape == (6, 32, 32, 3)
     assert dataset.test.labels.tolist() == [3, 3]
 
@@ -60,6 +62,6 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.datasets.CIFAR10", refuse)
-    info = data.inspect("cifar10", None, None, tmp_path)
+    info = Cifar10().inspect(tmp_path)
     with pytest.raises(UserError, match=r"no route to host.*dataset.path=FOLDER"):
-        cifar10.load(info, None, tmp_path)
+        Cifar10().load(info, tmp_path)

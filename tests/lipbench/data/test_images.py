@@ -13,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lipbench import data
-from lipbench.data import DatasetInfo, decoding, images
+from lipbench import data, dataset
+from lipbench.data import DatasetInfo, decoding
+from lipbench.datasets import images
+from lipbench.datasets.images import Images
 from lipbench.errors import UserError
 
 Inspect = Callable[..., data.DatasetInfo]
@@ -196,7 +198,7 @@ def test_files_changed_between_planning_and_loading_are_refused(
     info = inspect(root)
     Image.new("RGB", (8, 8), "red").save(root / "a" / "1.png")
     with pytest.raises(UserError, match="has changed since"):
-        data.load(info, root, cache, CPU)
+        dataset.load(Images(str(root)), info, cache, CPU)
 
 
 def test_of_an_image_that_cannot_be_decoded_nothing_is_cached(
@@ -299,12 +301,12 @@ def test_arrays_of_an_older_decoding_are_read_while_the_cache_has_them(
     }
     (cache / "datasets").mkdir()
     np.savez(cache / "datasets" / f"{'1' * 32}-8-3.npz", **arrays)  # type: ignore[arg-type]
-    assert (data.load(info, root, cache, CPU).train.images == 3).all()
+    assert (dataset.load(Images(str(root)), info, cache, CPU).train.images == 3).all()
 
 
 def test_without_them_one_line_says_so(root: Path, inspect: Inspect, cache: Path) -> None:
     with pytest.raises(UserError) as refused:
-        data.load(of_version_1(inspect(root)), root, cache, CPU)
+        dataset.load(Images(str(root)), of_version_1(inspect(root)), cache, CPU)
     assert str(refused.value) == (
         "these runs' images were decoded by an older lipbench (version 1, now 2), and "
         f"{cache}/datasets/{'1' * 32}-8-3.npz is missing or damaged; run the suite anew"
@@ -322,5 +324,5 @@ def test_a_change_of_the_decoding_is_another_dataset(
 
 def test_the_dataset_images_needs_a_path(inspect: Inspect, cache: Path) -> None:
     with pytest.raises(UserError, match="needs a folder or zip of class folders"):
-        data.inspect("images", None, None, cache)
+        Images().inspect(cache)
     assert images.LARGEST_SHARED == 0.01

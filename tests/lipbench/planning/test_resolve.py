@@ -367,5 +367,7 @@ def test_a_plan_of_too_many_runs_is_refused_before_it_is_made(write, plan_of, st
 
 @pytest.mark.parametrize("size", ["9223372036854775807", "1e18", "1e300", "9223372036854775808"])
 def test_a_great_image_size_is_refused_with_its_place(write, plan_of, size):
-    with pytest.raises(UserError, match=r"tiny.yaml:3: .*(pixels|less than|64 bits)"):
+    with pytest.raises(
+        UserError, match=r"tiny.yaml:3: .*(pixels|less than|64 bits|valid integer)"
+    ):
         plan_of(write(("dataset: digits", f"dataset: {{name: digits, image_size: {size}}}")))

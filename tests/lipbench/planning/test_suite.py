@@ -102,7 +102,7 @@ def test_a_single_entry_stands_for_a_list_of_one(write):
 def test_set_changes_a_value_and_is_blamed_for_it(write):
     read, _ = suite.read(write(), ["budget.generator_updates=9", "dataset.image_size=32"])
     assert read.budget.generator_updates == 9
-    assert (read.dataset.name, read.dataset.image_size) == ("digits", 32)
+    assert (read.dataset.name, read.dataset.params) == ("digits", {"image_size": 32})
     with pytest.raises(UserError, match=r"^--set budget.generator_updates=x: .*got 'x'"):
         suite.read(write(), ["budget.generator_updates=x"])
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from lipbench import data
+from lipbench.dataset import load
+from lipbench.datasets.digits import Digits
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +18,7 @@ def cpu() -> torch.device:
 @pytest.fixture(scope="session")
 def digits(cpu: torch.device, tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
     cache: Path = tmp_path_factory.mktemp("data")
-    return data.load(data.inspect("digits", None, None, cache), None, cache, cpu)
+    return load(Digits(), Digits().inspect(cache), cache, cpu)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from lipbench import data, paths, streams
+from lipbench.dataset import load
+from lipbench.datasets.digits import Digits
 from lipbench.method import Batch, Method, Requires
 from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
 from lipbench.planning import parts
@@ -62,8 +64,8 @@ class Recorder(Method):
 
 @pytest.fixture(scope="module")
 def digits() -> data.Split:
-    info = data.inspect("digits", None, None, paths.cache_root())
-    return data.load(info, None, paths.cache_root(), CPU).train
+    cache = paths.cache_root()
+    return load(Digits(), Digits().inspect(cache), cache, CPU).train
 
 
 def method(name: str) -> Method:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from PIL import Image
 
 from lipbench import signals
 from lipbench.data import Arrays, DatasetInfo, fingerprints, splits
-from lipbench.errors import UserError
+from lipbench.dataset import Source
 
 _LARGEST_VALUE = 16  # the original's gray values are 0 to 16
 _TEST_FRACTION = 1 / 3
@@ -25,28 +28,39 @@ _COUNTS = (1198, 599)
 _VERSION = 1  # of the code below: a change of it makes another dataset
 
 
-def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
-    """Return the facts of the digits; they have no path, and are 16 pixels wide unless told."""
-    if path is not None:
-        raise UserError("the dataset 'digits' comes with scikit-learn and takes no path")
-    size = image_size or 16
+@dataclass(frozen=True)
+class Digits(Source):
+    """scikit-learn's handwritten digits, without a download; 16 pixels wide unless told."""
 
-    def compute() -> str:
-        digest = hashlib.sha256()
-        for _, array in sorted(_arrays(size).items()):
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+    title = (
+        "scikit-learn's handwritten digits, the test set of the UCI Optical Recognition of "
+        "Handwritten Digits"
+    )
+    papers = ("alpaydin1998", "pedregosa2011")
+    splits = (
+        "The images, of 8 × 8 pixels, were enlarged bilinearly. A third of each class, drawn once "
+        "for all runs, is the test split."
+    )
 
-    # What makes the arrays: scikit-learn is slow to import, and a plan needs but their name.
-    makers = [f"{name} {metadata.version(name)}" for name in ("scikit-learn", "pillow", "numpy")]
-    signature = "\n".join([f"digits {_VERSION} at {size}", *makers])
-    fingerprint = fingerprints.remembered(cache, signature, compute)
-    return DatasetInfo("digits", fingerprint, size, 1, *_COUNTS, tuple("0123456789"))
+    image_size: Annotated[int, Ge(1)] | None = None
 
+    def inspect(self, cache: Path) -> DatasetInfo:
+        size = self.image_size or 16
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
-    """Return the digits' arrays, and no notes."""
-    return _arrays(info.image_size), ()
+        def compute() -> str:
+            digest = hashlib.sha256()
+            for _, array in sorted(_arrays(size).items()):
+                digest.update(array.tobytes())
+            return digest.hexdigest()
+
+        # What makes the arrays: scikit-learn is slow to import, and a plan needs but their name.
+        makers = [f"{n} {metadata.version(n)}" for n in ("scikit-learn", "pillow", "numpy")]
+        signature = "\n".join([f"digits {_VERSION} at {size}", *makers])
+        fingerprint = fingerprints.remembered(cache, signature, compute)
+        return DatasetInfo("digits", fingerprint, size, 1, *_COUNTS, tuple("0123456789"))
+
+    def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+        return _arrays(info.image_size), ()
 
 
 @functools.cache

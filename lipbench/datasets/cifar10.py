@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from lipbench.data import Arrays, DatasetInfo
+from lipbench.dataset import Source
 from lipbench.errors import UserError
 
 _CLASSES = (
@@ -32,29 +35,33 @@ _ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"  # torchvision.datasets.CIFAR1
 _URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 
-def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
-    """Return the facts of CIFAR-10, whether or not it has been downloaded."""
-    if image_size not in (None, 32):
-        raise UserError(f"dataset cifar10 is 32 pixels wide, not image_size {image_size}")
-    fingerprint = hashlib.sha256(f"cifar10 {_ARCHIVE_MD5}".encode()).hexdigest()
-    return DatasetInfo("cifar10", fingerprint, 32, 3, 50_000, 10_000, _CLASSES)
+@dataclass(frozen=True)
+class Cifar10(Source):
+    """CIFAR-10, downloaded to `path` (the cache where none is given) if it is not there."""
 
+    title = "CIFAR-10"
+    papers = ("krizhevsky2009",)
+    splits = "The splits are the data set's own."
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
-    """Return CIFAR-10's arrays, and no notes.
+    path: str | None = None
+    image_size: Literal[32] | None = None
 
-    It is downloaded to `path` (the cache if None) if it isn't there. Raises UserError, saying
-    what to do, where it is missing and cannot be downloaded.
-    """
-    root = path or cache / "data"
-    train, test = (_split(root, train) for train in (True, False))
-    arrays = {
-        "train_images": train[0],
-        "train_labels": train[1],
-        "test_images": test[0],
-        "test_labels": test[1],
-    }
-    return arrays, ()
+    def inspect(self, cache: Path) -> DatasetInfo:
+        fingerprint = hashlib.sha256(f"cifar10 {_ARCHIVE_MD5}".encode()).hexdigest()
+        return DatasetInfo("cifar10", fingerprint, 32, 3, 50_000, 10_000, _CLASSES)
+
+    def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+        root = Path(self.path) if self.path else cache / "data"
+        (train_images, train_labels), (test_images, test_labels) = (
+            _split(root, train) for train in (True, False)
+        )
+        arrays = {
+            "train_images": train_images,
+            "train_labels": train_labels,
+            "test_images": test_images,
+            "test_labels": test_labels,
+        }
+        return arrays, ()
 
 
 def _split(root: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:

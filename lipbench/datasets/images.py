@@ -15,9 +15,10 @@ import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
 from lipbench import atomic, cached
 from lipbench.data import Arrays, DatasetInfo, decoding, fingerprints
@@ -25,6 +26,7 @@ from lipbench.data import files as files_
 from lipbench.data.decoding import Decoded
 from lipbench.data.files import Files, shown
 from lipbench.data.layout import Layout, layout
+from lipbench.dataset import Source
 from lipbench.errors import UserError
 
 LARGEST_SHARED = 0.01  # of the test images
@@ -56,68 +58,77 @@ class Findings:
     cropped: int  # images that were not square
 
 
-def inspect(path: Path | None, image_size: int | None, cache: Path) -> DatasetInfo:
-    """Return the facts of a folder or zip of images.
+@dataclass(frozen=True)
+class Images(Source):
+    """A folder or zip of images, in folders for classes and splits where it has such.
 
-    Raises UserError where it is missing, holds no images or is not square and `image_size` (the
-    side, in pixels, to crop and scale to) is not given.
+    `image_size` is the side, in pixels, to crop and scale them to.
     """
-    files = files_.find(_given(path))
-    made = layout(files)
-    first = decoding.picture(files, files.names[0]).image
-    if image_size is None and first.width != first.height:
-        raise files.refuse(
-            files.names[0],
-            f"is {first.width} x {first.height}, not square; give dataset.image_size to crop and "
-            "scale the images",
-        )
-    info = DatasetInfo(
-        "images",
-        _fingerprint(files, cache),
-        image_size or first.width,
-        1 if first.mode == "L" else 3,
-        len(made.train),
-        len(made.test),
-        made.classes,
-        (*made.notes, *files_.notes(files)),
-        decoding.VERSION,
-    )
-    findings = _read_findings(_stored(info, cache))  # of images that were decoded before
-    found = _notes(info, findings, files.root) if findings else ()
-    return replace(info, notes=(*info.notes, *found))
 
+    title = "images from a folder"
 
-def load(info: DatasetInfo, path: Path | None, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
-    """Return the arrays and what they show, decoding all images at the first use of this content.
+    path: str | None = None
+    image_size: Annotated[int, Ge(1)] | None = None
 
-    Raises UserError where an image cannot be decoded, where the splits share too many pictures,
-    and where the images are of an older decoding and no longer in the cache.
-    """
-    stored = _stored(info, cache)
-    read = _read(stored, info)
-    if read is None:
-        if info.version != decoding.VERSION:
+    @property
+    def _given(self) -> Path:
+        if self.path is None:
             raise UserError(
-                f"these runs' images were decoded by an older lipbench (version {info.version}, "
-                f"now {decoding.VERSION}), and {stored} is missing or damaged; run the suite anew"
+                "the dataset 'images' needs a folder or zip of class folders: "
+                "--set dataset.path=PATH"
             )
-        read = _make(info, _given(path), cache)
-        _write(stored, *read)
-    arrays, findings = read
-    return arrays, _notes(info, findings, path) if findings else ()
+        return Path(self.path)
+
+    def inspect(self, cache: Path) -> DatasetInfo:
+        """Return the facts; raise UserError where images are not square and no size is told."""
+        files = files_.find(self._given)
+        made = layout(files)
+        first = decoding.picture(files, files.names[0]).image
+        if self.image_size is None and first.width != first.height:
+            raise files.refuse(
+                files.names[0],
+                f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
+                "and scale the images",
+            )
+        info = DatasetInfo(
+            "images",
+            _fingerprint(files, cache),
+            self.image_size or first.width,
+            1 if first.mode == "L" else 3,
+            len(made.train),
+            len(made.test),
+            made.classes,
+            (*made.notes, *files_.notes(files)),
+            decoding.VERSION,
+        )
+        findings = _read_findings(_stored(info, cache))  # of images that were decoded before
+        found = _notes(info, findings, files.root) if findings else ()
+        return replace(info, notes=(*info.notes, *found))
+
+    def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
+        """Return the arrays, decoding all images at the first use of this content.
+
+        Raises UserError where an image cannot be decoded, where the splits share too many
+        pictures, and where the images are of an older decoding and no longer in the cache.
+        """
+        stored = _stored(info, cache)
+        read = _read(stored, info)
+        if read is None:
+            if info.version != decoding.VERSION:
+                raise UserError(
+                    "these runs' images were decoded by an older lipbench (version "
+                    f"{info.version}, now {decoding.VERSION}), and {stored} is missing or "
+                    "damaged; run the suite anew"
+                )
+            read = _make(info, self._given, cache)
+            _write(stored, *read)
+        arrays, findings = read
+        return arrays, _notes(info, findings, self._given) if findings else ()
 
 
 def _stored(info: DatasetInfo, cache: Path) -> Path:
     name = f"{info.fingerprint[:32]}-{info.image_size}-{info.channels}.npz"
     return cache / "datasets" / name
-
-
-def _given(path: Path | None) -> Path:
-    if path is None:
-        raise UserError(
-            "the dataset 'images' needs a folder or zip of class folders: --set dataset.path=PATH"
-        )
-    return path
 
 
 def _make(info: DatasetInfo, path: Path, cache: Path) -> tuple[Arrays, Findings]:

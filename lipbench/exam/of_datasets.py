@@ -1,0 +1,105 @@
+"""The cases that every dataset must pass, on the dataset itself: all of it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lipbench import paths
+from lipbench.data import Arrays, DatasetInfo
+from lipbench.dataset import Source
+
+SHARED = 0.01  # of the test images, at most, may be training images too: our choice
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A dataset under examination; it is inspected and loaded once for all cases."""
+
+    source: Source
+
+    @cached_property
+    def info(self) -> DatasetInfo:
+        """Return its facts."""
+        return self.source.inspect(paths.cache_root())
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """Return its arrays."""
+        return self.source.load(self.info, paths.cache_root())[0]
+
+
+Case = Callable[[Subject], str]
+
+
+def its_arrays_are_what_its_facts_say(subject: Subject) -> str:
+    """Counts, shapes and types are those that `inspect` told without loading."""
+    info, arrays = subject.info, subject.arrays
+    wanted = {f"{split}_{part}" for split in ("train", "test") for part in ("images", "labels")}
+    assert set(arrays) == wanted, f"its arrays are {sorted(arrays)}, not {sorted(wanted)}"
+    for split, count in (("train", info.n_train), ("test", info.n_test)):
+        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+        shape = (count, info.image_size, info.image_size, info.channels)
+        assert images.shape == shape, f"{split}_images is {images.shape}; `inspect` says {shape}"
+        assert images.dtype == np.uint8, f"{split}_images is {images.dtype}, not uint8"
+        assert labels.shape == (count,), f"{split}_labels is {labels.shape}, not ({count},)"
+        assert labels.dtype == np.int64, f"{split}_labels is {labels.dtype}, not int64"
+    return f"{info.n_train:,} + {info.n_test:,} images, {info.image_size} pixels wide"
+
+
+def its_labels_are_its_classes(subject: Subject) -> str:
+    """Labels count the classes from 0, and every class has a training image."""
+    classes = len(subject.info.classes)
+    for split in ("train", "test"):
+        labels = subject.arrays[f"{split}_labels"]
+        low, high = int(labels.min()), int(labels.max())
+        inside = low >= 0 and high < max(1, classes)
+        assert inside, f"{split} labels are {low} to {high}; there are {classes} classes"
+    missing = set(range(classes)) - set(subject.arrays["train_labels"].tolist())
+    assert not missing, f"classes without a training image: {sorted(missing)[:10]}"
+    return f"{classes} classes"
+
+
+def its_images_are_no_blanks(subject: Subject) -> str:
+    """Images use the range of a byte: none of the usual ways to scale them wrongly."""
+    images = subject.arrays["train_images"]
+    low, high = int(images.min()), int(images.max())
+    assert high > 1, f"values are {low} to {high}: images in [0, 1] were cast to bytes"
+    assert high - low >= 64, f"values are {low} to {high} of 0 to 255"
+    return f"values {low} to {high}, mean {images.mean():.0f}"
+
+
+def it_is_the_same_each_time(subject: Subject) -> str:
+    """Asked again, it has the same fingerprint, the same images in the same order."""
+    cache = paths.cache_root()
+    again = subject.source.inspect(cache)
+    assert again.fingerprint == subject.info.fingerprint, "its fingerprint changes"
+    loaded, _ = subject.source.load(again, cache)
+    for name, array in subject.arrays.items():
+        assert np.array_equal(array, loaded[name]), f"{name} differ when they are loaded again"
+    return f"fingerprint {again.fingerprint[:12]}"
+
+
+def its_splits_share_no_pictures(subject: Subject) -> str:
+    """No test image is a training image, pixel by pixel, but for 1% at most."""
+    train, test = (
+        [hashlib.sha256(image.tobytes()).digest() for image in subject.arrays[f"{split}_images"]]
+        for split in ("train", "test")
+    )
+    known = set(train)
+    shared = sum(picture in known for picture in test)
+    assert shared <= SHARED * len(test), f"{shared:,} of {len(test):,} test images are in train"
+    return f"{shared:,} of {len(test):,} test images are training images"
+
+
+CASES: tuple[Case, ...] = (
+    its_arrays_are_what_its_facts_say,
+    its_labels_are_its_classes,
+    its_images_are_no_blanks,
+    it_is_the_same_each_time,
+    its_splits_share_no_pictures,
+)
