@@ -189,7 +189,10 @@ def test_a_new_method_and_its_test_run_as_they_are(here, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check"], "error: name a method to check, or give a --plugin, or --all"),
+        (
+            ["check"],
+            "error: name a method, loss or dataset to check, or give a --plugin, or --all",
+        ),
         (["check", "spectral_nrom"], "no method called 'spectral_nrom'; did you mean"),
         (["check", "r1", "--set", "gama=1"], "no hyperparameter called 'gama'; did you mean"),
         (["check", "r1", "--set", "gamma=-1"], "gamma: got -1; input should be greater than"),

@@ -21,7 +21,7 @@ from lipbench.runs import sweep
 from lipbench.runs.run import run
 from lipbench.runs.store import SuiteFolder
 
-from .conftest import TINY
+from ..conftest import TINY
 
 
 @pytest.fixture(scope="module")

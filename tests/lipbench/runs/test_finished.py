@@ -20,7 +20,7 @@ from lipbench.runs import finished, pictures, restore, sweep
 from lipbench.runs.run import Workplace, run
 from lipbench.runs.store import RunFolder, SuiteFolder
 
-from .conftest import TINY
+from ..conftest import TINY
 
 
 @pytest.fixture(scope="module")

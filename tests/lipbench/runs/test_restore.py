@@ -13,7 +13,7 @@ from lipbench.plugins import Plugins
 from lipbench.runs import finished, restore
 from lipbench.runs.store import RunFolder
 
-from .conftest import TINY
+from ..conftest import TINY
 
 AVERAGED = TINY.replace("[none, spectral_norm]", "[spectral_norm_generator]").replace(
     "settings: [C]", "settings: [F]\nema_decay: 0.9"
