@@ -624,4 +624,4 @@ def test_check_shows_where_an_error_outside_of_the_methods_file_arose(here, tmp_
     assert "Traceback" not in hidden.stdout
     shown = here("check", "--plugin", file, "--verbose")
     assert "Traceback (most recent call last)" in shown.stdout
-    assert "training.py" in shown.stdout
+    assert "loop.py" in shown.stdout

@@ -405,7 +405,7 @@ def test_a_hook_that_returns_nothing_is_named():
 
     (line,) = exam.examine(Silent())
     assert line.measured.startswith(
-        "TypeError: Silent.wrap returned NoneType, not a Discriminator (training.py:"
+        "TypeError: Silent.wrap returned NoneType, not a Discriminator (loop.py:"
     )
 
 

@@ -534,7 +534,7 @@ def results(tmp_path):
     runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
     info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
     suite = SuiteFolder(tmp_path / "trial")
-    plan = Plan("trial", "A trial.", runs[:2], info, None, PROTOCOLS["digits"], Intervals())
+    plan = Plan("trial", "A trial.", runs[:2], info, {}, PROTOCOLS["digits"], Intervals())
     suite.save_plan(plan, "sqlite://")
     for run in (runs[0], runs[2]):
         folder = suite.new_folder(run)

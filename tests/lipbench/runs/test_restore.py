@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from lipbench.datasets.digits import Digits
 from lipbench.plugins import Plugins
 from lipbench.runs import finished, restore
 from lipbench.runs.store import RunFolder
@@ -52,7 +53,7 @@ def test_the_averaged_g_has_the_same_bits_resumed_or_not_and_scored_again(
     for _, record in done:
         scores = {k: v for k, v in record.scores.items() if np.isfinite(v)}
         assert scores == {k: own[record.checkpoint]["scores"][k] for k in scores}
-    registry, data = Plugins(), workplace.dataset(task.dataset, None, cache)
+    registry, data = Plugins(), workplace.dataset(task.dataset, Digits(), cache)
     restored = restore.restore(folder.spec(), folder, registry, data.train)
     for checkpoint in ("last", "best"):
         assert sigmas(restored.sampler(checkpoint)[0]) == pytest.approx([1] * 5, rel=1e-3)
@@ -60,7 +61,7 @@ def test_the_averaged_g_has_the_same_bits_resumed_or_not_and_scored_again(
 
 def test_an_audit_draws_from_the_generator_that_is_scored(task, do, workplace, cache):
     do(task)
-    folder, data = RunFolder(task.folder), workplace.dataset(task.dataset, None, cache)
+    folder, data = RunFolder(task.folder), workplace.dataset(task.dataset, Digits(), cache)
     restored = restore.restore(folder.spec(), folder, Plugins(), data.train)
 
     def facts() -> dict[str, object]:
