@@ -114,7 +114,7 @@ def sample(
     from lipbench.runs import finished, pictures, restore
 
     if (run / "plan.json").is_file():
-        raise UserError(f"{run} is a suite's results; name one of the runs in {run / 'runs'}")
+        raise UserError(f"{run} holds a suite's results; name a run's folder in {run / 'runs'}")
     if out.suffix and out.suffix != ".png":
         raise UserError(f"{out}: a grid is a .png file; a name without a suffix is a folder")
     found = restore.find([run])
@@ -130,7 +130,7 @@ def sample(
 
 
 def each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:
-    """Yield what is made of each run; of several, one that cannot is told of and passed over."""
+    """Yield each run with what is made of it; of several, a failing run is named and skipped."""
     failed = 0
     for run in found:
         try:

@@ -22,7 +22,7 @@ def methods(
     plugin: PluginOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the installed methods and those of your own files, or show one's card."""
+    """List the methods, with those of your own files, or show the card of one method."""
     from lipbench.plugins import Plugins
 
     registry = Plugins(plugin or [])
@@ -61,7 +61,7 @@ def losses(
     plugin: PluginOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the adversarial losses and those of your own files, or show one's card."""
+    """List the adversarial losses, with those of your own files, or show the card of one loss."""
     from lipbench.cli import listing
     from lipbench.plugins import Plugins
 
@@ -75,7 +75,7 @@ def datasets(
     plugin: PluginOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the datasets and those of your own files, or show one's card."""
+    """List the datasets, with those of your own files, or show the card of one dataset."""
     from lipbench.cli import listing
     from lipbench.plugins import Plugins
 

@@ -23,7 +23,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Methods, losses or datasets; if none is named, those of --plugin.",
+            help="Methods, losses or datasets. Default: the plugins of --plugin.",
             autocompletion=completion.methods,
         ),
     ] = None,

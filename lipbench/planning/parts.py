@@ -33,6 +33,15 @@ class Parts:
     loss: Loss
 
 
+def names(run: RunSpec) -> dict[str, list[str]]:
+    """Return the plugins that a run names, by kind."""
+    return {
+        "methods": [each.name for each in run.methods],
+        "losses": [run.loss.name],
+        "datasets": [run.dataset.name],
+    }
+
+
 def of(run: RunSpec, plugins: Plugins) -> Parts:
     """Return a run's parts. Raises UserError for an unknown or invalid one."""
     methods = tuple(method(each.name, each.params, plugins) for each in run.methods)

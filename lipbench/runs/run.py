@@ -342,7 +342,7 @@ def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> 
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
-    spec = task.run.spec
+    named = parts.names(task.run.spec)
     return {
         **task.provenance,
         "started": time.time(),
@@ -350,11 +350,7 @@ def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, A
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
         **{
-            kind.sources: {name: kind[name].source_hash for name in names}
-            for kind, names in zip(
-                registry.kinds,
-                ([each.name for each in spec.methods], [spec.loss.name], [spec.dataset.name]),
-                strict=True,
-            )
+            kind.sources: {name: kind[name].source_hash for name in named[kind.kind]}
+            for kind in registry.kinds
         },
     }
