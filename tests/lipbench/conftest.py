@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from lipbench.cli.main import main
 from lipbench.planning import resolve, suite
 from lipbench.planning.plan import Plan
 from lipbench.plugins import Plugins
@@ -92,3 +94,19 @@ def do(workplace: Workplace) -> Callable[..., Status]:
         return run(task, workplace, notify, lambda: next(asked) == stop_after)
 
     return do
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs lipbench in this process: its exit code, what it printed."""
+
+    def command(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["lipbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out + err
+
+    return command

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from lipbench.cli.main import main
 from lipbench.planning import plan as plans
 from lipbench.plugins import Plugins, kind_of
 
@@ -55,29 +53,17 @@ def rings(tmp_path):
     return path
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["lipbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out + err
-
-    return run
-
-
 def test_a_dataset_file_is_known_by_what_it_extends(rings):
     assert kind_of(rings) == "datasets"
     assert Plugins([rings]).datasets["rings"].title == "drawn rings"
 
 
-def test_it_is_listed_shown_and_examined(rings, run):
-    code, told = run("datasets", "--plugin", rings)
+def test_it_is_listed_shown_and_examined(rings, command):
+    code, told = command("datasets", "--plugin", rings)
     assert code == 0
     assert ["rings", "file", "count,", "path"] in [s.split()[:4] for s in told.splitlines()]
-    assert "count: int >= 2, default 1300" in run("datasets", "rings", "--plugin", rings)[1]
-    code, told = run("check", "--plugin", rings)
+    assert "count: int >= 2, default 1300" in command("datasets", "rings", "--plugin", rings)[1]
+    code, told = command("check", "--plugin", rings)
     assert (code, "5 of 5 cases passed" in told) == (0, True), told
 
 
@@ -90,8 +76,10 @@ def test_it_is_listed_shown_and_examined(rings, run):
         ("dataset={name: digits, path: x}", "dataset 'digits': no parameter called 'path'"),
     ],
 )
-def test_what_a_dataset_does_not_take_is_refused_with_its_place(rings, run, write, set_, words):
-    code, told = run("plan", write(), "--plugin", rings, "--set", set_)
+def test_what_a_dataset_does_not_take_is_refused_with_its_place(
+    rings, command, write, set_, words
+):
+    code, told = command("plan", write(), "--plugin", rings, "--set", set_)
     assert code == 2
     assert words in told
     assert "--set" in told
@@ -99,7 +87,7 @@ def test_what_a_dataset_does_not_take_is_refused_with_its_place(rings, run, writ
 
 @pytest.mark.slow
 def test_a_run_on_a_users_dataset_is_scored_sampled_and_resumed(
-    rings, run, write, tmp_path, monkeypatch
+    rings, command, write, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     suite = write()
@@ -108,16 +96,16 @@ def test_a_run_on_a_users_dataset_is_scored_sampled_and_resumed(
     dataset = "dataset={name: rings, count: 100, path: place}"
     protocol = "protocol=offline_small"
     asked = ("run", suite, "--set", dataset, "--set", protocol, *given, "--workers", 1)
-    code, told = run(*asked)
+    code, told = command(*asked)
     assert code == 0, told
     assert "rings: 100" in told
     (folder,) = (path.parent for path in (tmp_path / "runs").glob("*/plan.json"))
     stored = json.loads((folder / "plan.json").read_text())
     assert stored["dataset"]["name"] == "rings"
     assert stored["dataset_params"] == {"count": 100, "path": str(tmp_path / "place")}
-    code, told = run("audit", folder)
+    code, told = command("audit", folder)
     assert code == 0, told
-    assert "0 to do" in run(*asked)[1]
+    assert "0 to do" in command(*asked)[1]
 
 
 def test_a_plan_of_an_older_version_has_the_path_alone():

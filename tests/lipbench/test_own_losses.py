@@ -7,7 +7,6 @@ import sys
 import pytest
 import torch
 
-from lipbench.cli.main import main
 from lipbench.errors import UserError
 from lipbench.planning import parts
 from lipbench.plugins import Plugins, Registry, beside, kind_of
@@ -42,18 +41,6 @@ def file(tmp_path):
         return path
 
     return file
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["lipbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out + err
-
-    return run
 
 
 def test_what_a_file_defines_tells_its_kind(file):
@@ -98,58 +85,58 @@ def test_a_file_in_a_folder_of_another_kind_is_refused(file, tmp_path):
         (LOGCOSH.replace("from annotated_types", "from annotated_typos"), "annotated_typos"),
     ],
 )
-def test_a_file_with_a_mistake_is_told_of_with_its_place(file, run, write, text, words):
+def test_a_file_with_a_mistake_is_told_of_with_its_place(file, command, write, text, words):
     path = file(text)
-    code, told = run("plan", write(), "--plugin", path)
+    code, told = command("plan", write(), "--plugin", path)
     assert code == 2
     assert words in told
     assert str(path) in told
 
 
-def test_a_name_that_is_taken_and_a_name_that_is_not_there(file, run, write):
-    code, told = run("plan", write(), "--plugin", file(name="hinge.py"))
+def test_a_name_that_is_taken_and_a_name_that_is_not_there(file, command, write):
+    code, told = command("plan", write(), "--plugin", file(name="hinge.py"))
     assert (code, "'hinge' is taken" in told) == (2, True)
-    code, told = run("plan", write(), "--plugin", file(), "--set", "loss=pul")
+    code, told = command("plan", write(), "--plugin", file(), "--set", "loss=pul")
     assert code == 2
     assert "did you mean 'pull'" in told
 
 
-def test_batches_that_a_loss_cannot_pair_are_refused(run, write):
+def test_batches_that_a_loss_cannot_pair_are_refused(command, write):
     path = write()
-    code, told = run("plan", path, "--set", "loss=relativistic")
+    code, told = command("plan", path, "--set", "loss=relativistic")
     assert code == 0, told
-    code, told = run(
+    code, told = command(
         "plan", path, "--set", "loss=relativistic", "--set", "budget.generator_batch_size=7"
     )
     assert code == 2
     assert "must be equal" in told
 
 
-def test_a_users_loss_is_listed_shown_and_examined(file, run):
+def test_a_users_loss_is_listed_shown_and_examined(file, command):
     path = file()
-    code, told = run("losses", "--plugin", path)
+    code, told = command("losses", "--plugin", path)
     assert code == 0
     assert ["pull", "file", "scale"] in [line.split()[:3] for line in told.splitlines()]
-    assert "scale: float > 0, default 2.0" in run("losses", "pull", "--plugin", path)[1]
-    code, told = run("check", "--plugin", path)
+    assert "scale: float > 0, default 2.0" in command("losses", "pull", "--plugin", path)[1]
+    code, told = command("check", "--plugin", path)
     assert (code, "5 of 5 cases passed" in told) == (0, True)
 
 
 @pytest.mark.slow
 def test_a_run_with_a_users_loss_resumes_and_notices_when_its_code_changes(
-    file, run, write, tmp_path
+    file, command, write, tmp_path
 ):
     path, suite = file(), write()
     runs = ("--runs-dir", tmp_path / "runs", "--workers", 1)
     asked = ("run", suite, "--set", "loss=pull", "--plugin", path, *runs)
-    code, told = run(*asked)
+    code, told = command(*asked)
     assert code == 0, told
-    assert "0 to do" in run(*asked)[1]
+    assert "0 to do" in command(*asked)[1]
     name = next((tmp_path / "runs").glob("*/runs/*")).name
     status = (tmp_path / "runs").glob(f"*/runs/{name}/manifest.json")
     assert '"loss_sources"' in next(status).read_text()
     del sys.modules[Plugins([path]).losses["pull"].module]  # as in a later process
     file(LOGCOSH.replace("-self.scale *", "-2 * self.scale *"))
-    code, told = run(*asked)
+    code, told = command(*asked)
     assert code == 2
     assert "pull.py changed since" in told
