@@ -281,17 +281,11 @@ class Plugins:
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
         """Take files of any kind: what a file defines tells. Raises UserError as `Registry`."""
-        own: dict[str, list[Path]] = {}
+        own: dict[str, list[Path]] = {kind: [] for kind in CONTRACTS}
         for file in files:
-            own.setdefault(kind_of(file), []).append(file)
-        self.methods = Registry("methods", own.get("methods", ()))
-        self.losses = Registry("losses", own.get("losses", ()))
-        self.datasets = Registry("datasets", own.get("datasets", ()))
-
-    @property
-    def kinds(self) -> tuple[Registry, ...]:
-        """Return the registry of each kind."""
-        return self.methods, self.losses, self.datasets
+            own[kind_of(file)].append(file)
+        self.kinds = tuple(Registry(kind, files) for kind, files in own.items())
+        self.methods, self.losses, self.datasets = self.kinds
 
     def files(self) -> list[Path]:
         """Return the user's own files of every kind."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lipbench.cli import completion, printing
 from lipbench.cli.given import print_json
-from lipbench.cli.options import (
-    JsonOption,
-    PluginOption,
-)
+from lipbench.cli.options import JsonOption, PluginOption
 from lipbench.cli.printing import say
 from lipbench.errors import Mark, UserError
+
+if TYPE_CHECKING:
+    from lipbench.plugins import Plugins, Registry
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
         typer.Argument(
             metavar="NAME",
             help="Methods, losses or datasets. Default: the plugins of --plugin.",
-            autocompletion=completion.methods,
+            autocompletion=completion.examined,
         ),
     ] = None,
     plugin: PluginOption = None,
@@ -45,9 +45,12 @@ def check(
     from lipbench.plugins import Plugins
 
     registry = Plugins(plugin or [])
-    own = [path.stem for path in registry.files()]
-    every = [*registry.methods.plugins, *registry.losses.plugins]  # no dataset is downloaded
-    chosen = every if all_ else names or own
+    if all_:  # but for datasets, which would be downloaded
+        chosen = [(kind, n) for kind in (registry.methods, registry.losses) for n in kind.plugins]
+    elif names:
+        chosen = [found for name in names for found in _named(name, registry)]
+    else:
+        chosen = [(kind, plugin.name) for kind in registry.kinds for plugin in kind.own()]
     if not chosen:
         raise UserError("name a method, loss or dataset to check, or give a --plugin, or --all")
 
@@ -60,11 +63,7 @@ def check(
     torch.set_num_threads(1)  # as in a worker
     params = _assigned(set_ or [])
     results, failed = [], False
-    for name in _apart(chosen, as_json):
-        if "+" in name:
-            raise UserError("methods are examined one by one, not in combinations")
-        kinds = [kind for kind in registry.kinds if name in kind.plugins]
-        kind = kinds[0] if kinds else registry.methods
+    for kind, name in _apart(chosen, as_json):
         bibliography.papers(kind[name].papers, kind[name].path)
         made = parts.MAKERS[kind.kind](name, params, registry)
         lines = []
@@ -108,13 +107,26 @@ def new_method(
     )
 
 
-def _apart(names: Iterable[str], as_json: bool) -> Iterator[str]:
-    """Yield methods to work on, undoing before the next what the work on one has changed."""
+def _named(name: str, plugins: Plugins) -> list[tuple[Registry, str]]:
+    """Return the plugins of a name, one of each kind that has it.
+
+    Raises UserError, with the near name of a method, where there is none.
+    """
+    if "+" in name:
+        raise UserError("methods are examined one by one, not in combinations")
+    found = [(kind, name) for kind in plugins.kinds if name in kind.plugins]
+    return found or [(plugins.methods, plugins.methods[name].name)]
+
+
+def _apart(
+    chosen: Iterable[tuple[Registry, str]], as_json: bool
+) -> Iterator[tuple[Registry, str]]:
+    """Yield plugins to work on, undoing before the next what the work on one has changed."""
     from lipbench import process_state
 
-    for name in names:
+    for plugin in chosen:
         with process_state.kept(), printing.aside(as_json):
-            yield name
+            yield plugin
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:

@@ -30,6 +30,11 @@ def methods(incomplete: str) -> list[str]:
     return []
 
 
+def examined(incomplete: str) -> list[str]:
+    """Return what `lipbench check` can examine: methods, losses and datasets."""
+    return [*methods(incomplete), *losses(incomplete), *datasets(incomplete)]
+
+
 def protocols(incomplete: str) -> list[str]:
     """Return the protocols that lipbench ships, and YAML files."""
     from lipbench.protocols import FITTED, PROTOCOLS

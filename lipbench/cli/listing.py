@@ -31,14 +31,14 @@ def losses(registry: Plugins, name: str | None, as_json: bool) -> None:
     """Print the losses, or one with its parameters and its source."""
     every = functools.partial(installed.losses, registry)
     one = functools.partial(installed.loss, registry)
-    _print(name, as_json, every, one, _list_losses, _show_loss)
+    _print(name, as_json, every, one, functools.partial(_list_plugins, "loss"), _show_loss)
 
 
 def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
     """Print the datasets, or one with its parameters and its papers."""
     every = functools.partial(installed.datasets, registry)
     one = functools.partial(installed.dataset, registry)
-    _print(name, as_json, every, one, _list_datasets, _show_dataset)
+    _print(name, as_json, every, one, functools.partial(_list_plugins, "dataset"), _show_dataset)
 
 
 def _print(
@@ -106,8 +106,8 @@ def _show_protocol(card: ProtocolCard) -> None:
     )
 
 
-def _list_losses(cards: Iterable[LossCard]) -> None:
-    table = table_of("loss", "from", "parameters", "what it is")
+def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard]) -> None:
+    table = table_of(kind, "from", "parameters", "what it is")
     for card in cards:
         names = ", ".join(field.name for field in card.hyperparameters)
         table.add_row(card.name, card.origin, names, card.description.partition("\n")[0])
@@ -123,14 +123,6 @@ def _show_loss(card: LossCard) -> None:
             "source": [card.source],
         }
     )
-
-
-def _list_datasets(cards: Iterable[DatasetCard]) -> None:
-    table = table_of("dataset", "from", "parameters", "what it is")
-    for card in cards:
-        names = ", ".join(field.name for field in card.hyperparameters)
-        table.add_row(card.name, card.origin, names, card.description.partition("\n")[0])
-    show(table)
 
 
 def _show_dataset(card: DatasetCard) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lipbench import paths
 from lipbench.dataset import Source
 from lipbench.errors import UserError, shortened, unknown
 from lipbench.loss import Loss
@@ -82,8 +83,14 @@ def loss(name: str, params: Mapping[str, Any], plugins: Plugins) -> Loss:
 
 
 def dataset(name: str, params: Mapping[str, Any], plugins: Plugins) -> Source:
-    """Return a dataset's source. Raises UserError for an unknown or invalid name or parameter."""
+    """Return a dataset's source, its `path` made absolute.
+
+    Raises UserError for an unknown or invalid name or parameter.
+    """
     cls: type[Source] = plugins.datasets[name].load(Source)
+    path = params.get("path")
+    if isinstance(path, str):
+        params = {**params, "path": str(paths.expanded(path).resolve())}
     return checked(cls, params, f"dataset {name!r}", "parameter")
 
 

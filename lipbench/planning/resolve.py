@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lipbench import data, paths, protocols, yamlmarks
+from lipbench import data, protocols, yamlmarks
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method, hidden_layers
@@ -140,12 +140,10 @@ def _dataset(
 ) -> tuple[data.DatasetInfo, dict[str, Any]]:
     """Return the facts of a suite's dataset, and its parameters, a path made absolute."""
     entry = suite.dataset
-    params = dict(entry.params)
-    if isinstance(params.get("path"), str):
-        params["path"] = str(paths.expanded(params["path"]).resolve())
     try:
-        info = parts.dataset(entry.name, params, registry).inspect(cache)
-        return dataclasses.replace(info, name=entry.name), params
+        source = parts.dataset(entry.name, entry.params, registry)
+        info = dataclasses.replace(source.inspect(cache), name=entry.name)
+        return info, {key: getattr(source, key) for key in entry.params}
     except UserError as error:
         mark = document.mark(("dataset", "path" if entry.params.get("path") else "name"))
         raise UserError(str(error), mark) from error

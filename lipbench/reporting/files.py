@@ -7,6 +7,7 @@ laid out. These draw once: where a drawing has a layout engine, that is executed
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lipbench.reporting.style import RC
@@ -19,28 +20,26 @@ def png(drawing: Figure) -> bytes:
     """Return a drawing as PNG, in the style's dots per inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    content = io.BytesIO()
-    drawing.set_dpi(RC["savefig.dpi"])
-    FigureCanvasAgg(drawing).print_png(content, metadata={"Software": None})
-    return content.getvalue()
+    return _printed(drawing, FigureCanvasAgg(drawing).print_png, "Software")
 
 
 def svg(drawing: Figure) -> bytes:
     """Return a drawing as SVG, without a date or a maker."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    content = io.BytesIO()
-    drawing.set_dpi(RC["savefig.dpi"])  # of what it holds as pixels
-    none = dict.fromkeys(("Creator", "Date", "Format"))
-    FigureCanvasSVG(drawing).print_svg(content, metadata=none)
-    return content.getvalue()
+    return _printed(drawing, FigureCanvasSVG(drawing).print_svg, "Creator", "Date", "Format")
 
 
 def pdf(drawing: Figure) -> bytes:
     """Return a drawing as PDF, without a date."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
+    return _printed(drawing, FigureCanvasPdf(drawing).print_pdf, "CreationDate")
+
+
+def _printed(drawing: Figure, print_: Callable[..., object], *omitted: str) -> bytes:
+    """Return what a canvas prints, without these of its metadata, which change or tell nothing."""
     content = io.BytesIO()
-    drawing.set_dpi(RC["savefig.dpi"])
-    FigureCanvasPdf(drawing).print_pdf(content, metadata={"CreationDate": None})
+    drawing.set_dpi(RC["savefig.dpi"])  # in vector files of what they hold as pixels
+    print_(content, metadata=dict.fromkeys(omitted))
     return content.getvalue()

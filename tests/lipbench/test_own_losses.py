@@ -122,6 +122,11 @@ def test_a_users_loss_is_listed_shown_and_examined(file, command):
     assert (code, "5 of 5 cases passed" in told) == (0, True)
 
 
+def test_a_users_loss_is_examined_though_a_method_has_its_name(file, command):
+    code, told = command("check", "--plugin", file(name="r1.py"))
+    assert (code, told.splitlines()[0]) == (0, "r1 (a loss)")
+
+
 @pytest.mark.slow
 def test_a_run_with_a_users_loss_resumes_and_notices_when_its_code_changes(
     file, command, write, tmp_path
