@@ -15,7 +15,7 @@ from torch import nn
 from lipbench.audit import Facts, NonFiniteDiscriminator, audit
 from lipbench.errors import UserError
 from lipbench.exam.candidate import Candidate
-from lipbench.losses import Hinge
+from lipbench.losses.hinge import Hinge
 from lipbench.method import Method
 from lipbench.networks import StandardDiscriminator
 from lipbench.plugins import Registry
