@@ -1,4 +1,4 @@
-"""The commands on what there is: `methods`, `suites`, `protocols`, `losses`."""
+"""The commands on what there is: `methods`, `suites`, `protocols`, `losses` and so on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lipbench.cli.options import (
     DatasetName,
     JsonOption,
     LossName,
+    MeasureName,
     MethodName,
     PluginOption,
     ProtocolName,
@@ -82,3 +83,17 @@ def datasets(
     registry = Plugins(plugin or [])
     load_own(registry)
     listing.datasets(registry, name, as_json)
+
+
+def measures(
+    name: MeasureName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the measures that scores are made of, with your own, or show the card of one."""
+    from lipbench.cli import listing
+    from lipbench.plugins import Plugins
+
+    registry = Plugins(plugin or [])
+    load_own(registry)
+    listing.measures(registry, name, as_json)

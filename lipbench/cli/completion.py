@@ -31,8 +31,9 @@ def methods(incomplete: str) -> list[str]:
 
 
 def examined(incomplete: str) -> list[str]:
-    """Return what `lipbench check` can examine: methods, losses and datasets."""
-    return [*methods(incomplete), *losses(incomplete), *datasets(incomplete)]
+    """Return what `lipbench check` can examine: methods, losses, datasets and measures."""
+    kinds = (methods, losses, datasets, measures)
+    return [name for kind in kinds for name in kind(incomplete)]
 
 
 def protocols(incomplete: str) -> list[str]:
@@ -58,6 +59,15 @@ def losses(incomplete: str) -> list[str]:
         from lipbench.plugins import Registry
 
         return _beginning(Registry("losses").plugins, incomplete)
+    return []
+
+
+def measures(incomplete: str) -> list[str]:
+    """Return the measures."""
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry("measures").plugins, incomplete)
     return []
 
 

@@ -9,12 +9,18 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from lipbench.cli import installed
-from lipbench.cli.installed import DatasetCard, LossCard, ProtocolCard, SuiteCard
+from lipbench.cli.installed import (
+    DatasetCard,
+    LossCard,
+    MeasureCard,
+    ProtocolCard,
+    SuiteCard,
+)
 from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard)
+Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, MeasureCard)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -39,6 +45,13 @@ def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
     every = functools.partial(installed.datasets, registry)
     one = functools.partial(installed.dataset, registry)
     _print(name, as_json, every, one, functools.partial(_list_plugins, "dataset"), _show_dataset)
+
+
+def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
+    """Print the measures, or one with its options and its papers."""
+    every = functools.partial(installed.measures, registry)
+    one = functools.partial(installed.measure, registry)
+    _print(name, as_json, every, one, _list_measures, _show_measure)
 
 
 def _print(
@@ -131,6 +144,36 @@ def _show_dataset(card: DatasetCard) -> None:
         {
             "splits": [card.splits or "see docs/suites.md"],
             "parameters": [str(field) for field in card.hyperparameters] or ["none"],
+            "papers": list(card.papers) or ["none"],
+        }
+    )
+
+
+def _list_measures(cards: Iterable[MeasureCard]) -> None:
+    table = table_of("measure", "from", "better", "options", "scores")
+    for card in cards:
+        names = ", ".join(field.name for field in card.hyperparameters)
+        table.add_row(card.name, card.origin, _better(card), names, ", ".join(card.scores))
+    show(table)
+
+
+def _better(card: MeasureCard) -> str:
+    return "higher" if card.higher_is_better else "lower"
+
+
+def _show_measure(card: MeasureCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+    rewards = {"mind": [f"it rewards {card.rewards}"]} if card.rewards else {}
+    show_facts(
+        {
+            "scores": [", ".join(card.scores)],
+            "better": [_better(card)],
+            "unit": [card.unit or "none"],
+            "axis": ["logarithmic" if card.axis == "log" else "linear"],
+            "needs": [", ".join(card.needs) or "generated images alone"],
+            "errors": [f"the bootstrap draws {card.resamples} images again"],
+            **rewards,
+            "options": [str(field) for field in card.hyperparameters] or ["none"],
             "papers": list(card.papers) or ["none"],
         }
     )

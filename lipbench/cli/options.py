@@ -131,6 +131,7 @@ SuiteName = Annotated[str | None, _named(completion.suites)]
 ProtocolName = Annotated[str | None, _named(completion.protocols, "record")]
 LossName = Annotated[str | None, _named(completion.losses)]
 DatasetName = Annotated[str | None, _named(completion.datasets)]
+MeasureName = Annotated[str | None, _named(completion.measures)]
 
 
 def _show_version(wanted: bool) -> None:

@@ -82,6 +82,7 @@ class Plan:
             "dataset": asdict(self.dataset),
             "dataset_params": self.dataset_params,
             "protocol": asdict(self.protocol),
+            "own_scores": protocols.SCORES.stored(self.protocol.scores),
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
             "tuning": self.tuning.to_json() if self.tuning else None,
@@ -122,6 +123,7 @@ def from_json(fields: Any) -> Plan:
     """Return a stored plan; see `records.interpreted` for where it is not one."""
     records.check(fields, records.Plan)
     info = fields["dataset"]
+    protocols.SCORES.recall(fields.get("own_scores", ()))
     return Plan(
         fields["name"],
         fields["description"],

@@ -123,6 +123,7 @@ def resolve(
         _check_image_size(suite, document, size)
     info, dataset_params = _dataset(suite, document, registry, cache)
     _check_image_size(suite, document, info.image_size)
+    protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
     _check_protocol(suite, document, info, protocol)
     choices = []

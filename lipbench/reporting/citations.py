@@ -23,6 +23,7 @@ def library() -> dict[str, Paper]:
         importlib.resources.files("lipbench_methods") / "references.bib",
         importlib.resources.files("lipbench.losses") / "references.bib",
         importlib.resources.files("lipbench.datasets") / "references.bib",
+        importlib.resources.files("lipbench.measures") / "references.bib",
         importlib.resources.files("lipbench.reporting") / "references.bib",
     )
     return {
@@ -45,6 +46,11 @@ def of_loss(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper]]:
     """Return what a paper calls a loss, and the papers that it names; see `of_methods`."""
     plugin = _known(plugins).losses.plugins.get(name)
     return plugin.title if plugin else name, _named(plugin)
+
+
+def of_measure(name: str, plugins: Sequence[Path]) -> list[Paper]:
+    """Return the papers that a measure names; see `of_methods`."""
+    return _named(_known(plugins).measures.plugins.get(name))
 
 
 def of_dataset(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper], str]:

@@ -132,6 +132,7 @@ def _attempt(
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Plugins(task.plugins)
+        SCORES.join(registry.measures.files())
         folder.open(task.run.spec, _session(task, registry, workplace.device))
         work = _Work(task, folder, workplace, registry, notify)
         status = work.finish(stop)
@@ -342,7 +343,7 @@ def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> 
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
-    named = parts.names(task.run.spec)
+    named = {**parts.names(task.run.spec), "measures": [*SCORES.own(task.protocol.scores)]}
     return {
         **task.provenance,
         "started": time.time(),
