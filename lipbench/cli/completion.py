@@ -40,7 +40,7 @@ def protocols(incomplete: str) -> list[str]:
     """Return the protocols that lipbench ships, and YAML files."""
     from lipbench.protocols import FITTED, PROTOCOLS
 
-    names = _beginning({**PROTOCOLS, **FITTED}, incomplete)
+    names = _beginning([*PROTOCOLS, *FITTED], incomplete)
     return [*names, *_paths(incomplete, ".yaml", ".yml")]
 
 

@@ -51,8 +51,11 @@ class Subject:
 
     def _drawn(self, count: int, seed: int, moved: float = 0.0) -> Features:
         draw = torch.Generator().manual_seed(seed)
-        pooled = torch.randn(count, self.dimension, generator=draw) / 9 + 0.5 + moved
-        return Features(pooled.clamp(0, 1), 2 * torch.randn(count, _CLASSES, generator=draw))
+        pooled = torch.randn(count, self.dimension, generator=draw) / 9 + 0.5
+        pooled[:, 0] = torch.rand(count, generator=draw)  # so that sorted images are unlike others
+        return Features(
+            (pooled + moved).clamp(0, 1), 2 * torch.randn(count, _CLASSES, generator=draw)
+        )
 
     def value(self, sets: Sets) -> float:
         """Return the number of some fakes."""
