@@ -25,7 +25,7 @@ class Around(Discriminator):
     """
 
     def __init__(self, inner: Discriminator) -> None:
-        super().__init__(inner.image_shape)
+        super().__init__(inner.sample_shape)
         self.inner = inner
 
     @property
@@ -86,7 +86,7 @@ def input_shapes(discriminator: Discriminator) -> dict[nn.Module, torch.Size]:
     handles = [layer.register_forward_pre_hook(note) for layer in discriminator.layers()]
     was_training = discriminator.training
     weight = next(discriminator.parameters())
-    discriminator.eval()(weight.new_zeros(1, *discriminator.image_shape))
+    discriminator.eval()(weight.new_zeros(1, *discriminator.sample_shape))
     discriminator.train(was_training)
     for handle in handles:
         handle.remove()

@@ -14,6 +14,7 @@ from typing import (
     ClassVar,
     Literal,
     Self,
+    TypedDict,
     dataclass_transform,
     get_args,
 )
@@ -396,9 +397,16 @@ class Projection(Method, abstract=True):
             self.constrain(discriminator)
 
 
-def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+class HiddenLayers(TypedDict, total=False):
+    """What stands in D's hidden layers in place of the architecture's own, by channels."""
+
+    norm: Callable[[int], nn.Module]
+    activation: Callable[[int], nn.Module]
+
+
+def hidden_layers(methods: Sequence[Method]) -> HiddenLayers:
     """Return what the methods put into D's hidden layers: all their norms, one's activation."""
-    chosen: dict[str, Callable[[int], nn.Module]] = {}
+    chosen: HiddenLayers = {}
     norms = [method.norm for method in methods if "norm" in method.hooks()]
     if norms:
         chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)

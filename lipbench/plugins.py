@@ -33,9 +33,16 @@ CONTRACTS = {
     "methods": ("lipbench.method", "Method"),
     "losses": ("lipbench.loss", "Loss"),
     "datasets": ("lipbench.dataset", "Source"),
+    "architectures": ("lipbench.architecture", "Architecture"),
 }
 
-_SINGULAR = {"methods": "method", "losses": "loss", "datasets": "dataset", "reports": "report"}
+_SINGULAR = {
+    "methods": "method",
+    "losses": "loss",
+    "datasets": "dataset",
+    "architectures": "architecture",
+    "reports": "report",
+}
 _SOURCE_HASH = "__lipbench_source_hash__"
 
 
@@ -285,7 +292,7 @@ class Plugins:
         for file in files:
             own[kind_of(file)].append(file)
         self.kinds = tuple(Registry(kind, files) for kind, files in own.items())
-        self.methods, self.losses, self.datasets = self.kinds
+        self.methods, self.losses, self.datasets, self.architectures = self.kinds
 
     def files(self) -> list[Path]:
         """Return the user's own files of every kind."""

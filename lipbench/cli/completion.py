@@ -31,8 +31,9 @@ def methods(incomplete: str) -> list[str]:
 
 
 def examined(incomplete: str) -> list[str]:
-    """Return what `lipbench check` can examine: methods, losses and datasets."""
-    return [*methods(incomplete), *losses(incomplete), *datasets(incomplete)]
+    """Return what `lipbench check` can examine: plugins of every kind."""
+    kinds = (methods, losses, datasets, architectures)
+    return [name for kind in kinds for name in kind(incomplete)]
 
 
 def protocols(incomplete: str) -> list[str]:
@@ -49,6 +50,15 @@ def datasets(incomplete: str) -> list[str]:
         from lipbench.plugins import Registry
 
         return _beginning(Registry("datasets").plugins, incomplete)
+    return []
+
+
+def architectures(incomplete: str) -> list[str]:
+    """Return the architectures."""
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry("architectures").plugins, incomplete)
     return []
 
 

@@ -80,10 +80,15 @@ def load_own(registry: Plugins) -> None:
             parts.load_own(registry)
 
 
-def protocol_of(protocol: str, plan: Plan) -> Protocol:
-    """Return the protocol that a user names, for the dataset of a plan."""
+def protocol_of(protocol: str, plan: Plan, suite: SuiteFolder | None = None) -> Protocol:
+    """Return the protocol that a user names, for the dataset of a plan.
+
+    It may be the id of one that the plan's results were scored by before.
+    """
     from lipbench import protocols
 
+    if suite and protocol in (known := suite.protocols()):
+        return known[protocol]
     sizes = protocols.Sizes(plan.dataset.n_train, plan.dataset.n_test)
     return protocols.find(protocol, sizes)
 

@@ -9,12 +9,18 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from lipbench.cli import installed
-from lipbench.cli.installed import DatasetCard, LossCard, ProtocolCard, SuiteCard
+from lipbench.cli.installed import (
+    ArchitectureCard,
+    DatasetCard,
+    LossCard,
+    ProtocolCard,
+    SuiteCard,
+)
 from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard)
+Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -39,6 +45,15 @@ def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
     every = functools.partial(installed.datasets, registry)
     one = functools.partial(installed.dataset, registry)
     _print(name, as_json, every, one, functools.partial(_list_plugins, "dataset"), _show_dataset)
+
+
+def architectures(registry: Plugins, name: str | None, as_json: bool) -> None:
+    """Print the architectures, or one with its parameters and how large it is."""
+    every = functools.partial(installed.architectures, registry)
+    one = functools.partial(installed.architecture, registry)
+    _print(
+        name, as_json, every, one, functools.partial(_list_plugins, "architecture"), _show_network
+    )
 
 
 def _print(
@@ -106,7 +121,7 @@ def _show_protocol(card: ProtocolCard) -> None:
     )
 
 
-def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard]) -> None:
+def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard | ArchitectureCard]) -> None:
     table = table_of(kind, "from", "parameters", "what it is")
     for card in cards:
         names = ", ".join(field.name for field in card.hyperparameters)
@@ -131,6 +146,19 @@ def _show_dataset(card: DatasetCard) -> None:
         {
             "splits": [card.splits or "see docs/suites.md"],
             "parameters": [str(field) for field in card.hyperparameters] or ["none"],
+            "papers": list(card.papers) or ["none"],
+        }
+    )
+
+
+def _show_network(card: ArchitectureCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+    show_facts(
+        {
+            "makes": [card.shapes],
+            "weights": [f"{card.weights[at]} for {at}" for at in card.weights],
+            "begins as": [card.initialisation],
+            "parameters": [str(field) for field in card.hyperparameters],
             "papers": list(card.papers) or ["none"],
         }
     )

@@ -63,7 +63,8 @@ def report(
     from lipbench.reporting import command
     from lipbench.runs.store import SuiteFolder
 
-    by = protocol_of(protocol, SuiteFolder(results[0]).plan()) if protocol else None
+    suite = SuiteFolder(results[0])
+    by = protocol_of(protocol, suite.plan(), suite) if protocol else None
     asked = command.Asked(tuple(results), by, where, command.split(methods or ()), metric, out)
     if watch:
         with contextlib.suppress(KeyboardInterrupt):

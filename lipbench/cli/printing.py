@@ -130,9 +130,7 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     )
     for note in info.notes:
         table.add_row("", note)
-    table.add_row(
-        "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
-    )
+    table.add_row("networks", f"{first.architecture}, {first.initialisation}")
     table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
     table.add_row(
         "budget",
@@ -142,7 +140,9 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     )
     table.add_row(
         "intervals",
-        ", ".join(f"{name} {every or 'at the end'}" for name, every in made.intervals),
+        ", ".join(
+            f"{name} {every or 'at the end'}" for name, every in made.intervals.every().items()
+        ),
     )
     if first.ema_decay:
         table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")

@@ -17,8 +17,7 @@ from lipbench.cost import parameters, timing
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.data import Split
 from lipbench.errors import Mark, UserError
-from lipbench.networks import ARCHITECTURES
-from lipbench.planning import parts
+from lipbench.planning import fits, parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import DatasetSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
@@ -47,7 +46,7 @@ class Case:
     @property
     def group(self) -> tuple[int, int]:
         """Return what cases that are compared share: image size and n_dis."""
-        return self.run.dataset.image_size, self.run.setting.n_dis
+        return self.run.dataset.shape[-1], self.run.setting.n_dis
 
     @property
     def is_baseline(self) -> bool:
@@ -115,14 +114,13 @@ def cases(
     kinds = list(labelled.items())
     if not any(Case(label, spec).is_baseline for label, spec in kinds):
         kinds.insert(0, (BASELINE, _baseline(runs[0].spec, registry)))
-    taken = ARCHITECTURES[runs[0].spec.architecture].image_sizes
+    named = runs[0].spec.architecture
+    architecture = parts.architecture(named.name, named.params, registry)
+    channels = runs[0].spec.dataset.shape[0]
     for size in image_sizes:
-        if size not in taken:
-            raise UserError(
-                f"{runs[0].spec.architecture} takes images of {', '.join(map(str, taken))} "
-                f"pixels, not {size}",
-                Mark("--image-size"),
-            )
+        fits.check_shape(
+            named.name, architecture, (channels, size, size), Mark("--image-size"), hint=""
+        )
     return [
         Case(label, _at(variant, size, updates))
         for size, updates in itertools.product(dict.fromkeys(image_sizes), dict.fromkeys(n_dis))
@@ -144,7 +142,7 @@ def _at(run: RunSpec, image_size: int, n_dis: int) -> RunSpec:
     """Return a run to time: from its middle, at setting C, so that nothing diverges meanwhile."""
     return replace(
         run,
-        dataset=replace(run.dataset, image_size=image_size),
+        dataset=replace(run.dataset, shape=(run.dataset.shape[0], image_size, image_size)),
         setting=replace(MIYATO2018["C"], n_dis=n_dis),
         budget=replace(run.budget, generator_updates=_BUDGET),
     )
@@ -239,7 +237,7 @@ class _Training:
             taken = self._warm_up(_period(case.run))
         except (UserError, torch.OutOfMemoryError) as error:
             first = str(error).partition("\n")[0]
-            size = case.run.dataset.image_size
+            size = case.run.dataset.shape[-1]
             raise UserError(f"{case.method} at {size} pixels: {first}") from error
         peak = memory.read() if memory else None
         self.warm_up = Sample(
@@ -293,7 +291,7 @@ def _period(run: RunSpec) -> int:
 
 def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
     """Return random images of a dataset's size, which no cost depends on."""
-    shape = (_IMAGES, dataset.image_size, dataset.image_size, dataset.channels)
+    shape = (_IMAGES, *dataset.shape[1:], dataset.shape[0])
     images = torch.randint(0, 256, shape, generator=streams.generator(0, "cost"))
     labels = torch.zeros(_IMAGES, dtype=torch.long, device=device)
     return Split(images.to(device, torch.uint8), labels)
@@ -350,8 +348,8 @@ def report(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processor": machine.processor(),
         "threads": torch.get_num_threads(),
-        "architecture": run.architecture,
-        "width": run.width,
+        "architecture": run.architecture.name,
+        "width": run.architecture.params["width"],
         "batch_size": run.budget.batch_size,
         "generator_batch_size": run.budget.generator_batch_size,
         "precision": run.precision,

@@ -18,13 +18,22 @@ class DatasetInfo:
 
     name: str
     fingerprint: str
-    image_size: int
-    channels: int
+    shape: tuple[int, ...]  # of a sample: (C, H, W) of an image
     n_train: int
     n_test: int
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what was chosen or left out, a sentence each, for the user
     version: int = 1  # of the source's decoding; part of the fingerprint
+
+    @property
+    def image_size(self) -> int:
+        """Return the images' width, and height, in pixels."""
+        return self.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """Return the images' number of channels."""
+        return self.shape[0]
 
 
 @dataclass(frozen=True)

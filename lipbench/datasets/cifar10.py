@@ -48,7 +48,7 @@ class Cifar10(Source):
 
     def inspect(self, cache: Path) -> DatasetInfo:
         fingerprint = hashlib.sha256(f"cifar10 {_ARCHIVE_MD5}".encode()).hexdigest()
-        return DatasetInfo("cifar10", fingerprint, 32, 3, 50_000, 10_000, _CLASSES)
+        return DatasetInfo("cifar10", fingerprint, (3, 32, 32), 50_000, 10_000, _CLASSES)
 
     def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
         root = Path(self.path) if self.path else cache / "data"

@@ -57,7 +57,7 @@ class Digits(Source):
         makers = [f"{n} {metadata.version(n)}" for n in ("scikit-learn", "pillow", "numpy")]
         signature = "\n".join([f"digits {_VERSION} at {size}", *makers])
         fingerprint = fingerprints.remembered(cache, signature, compute)
-        return DatasetInfo("digits", fingerprint, size, 1, *_COUNTS, tuple("0123456789"))
+        return DatasetInfo("digits", fingerprint, (1, size, size), *_COUNTS, tuple("0123456789"))
 
     def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
         return _arrays(info.image_size), ()

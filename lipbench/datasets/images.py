@@ -90,11 +90,11 @@ class Images(Source):
                 f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
                 "and scale the images",
             )
+        size, channels = self.image_size or first.width, 1 if first.mode == "L" else 3
         info = DatasetInfo(
             "images",
             _fingerprint(files, cache),
-            self.image_size or first.width,
-            1 if first.mode == "L" else 3,
+            (channels, size, size),
             len(made.train),
             len(made.test),
             made.classes,

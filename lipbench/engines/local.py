@@ -245,8 +245,10 @@ class _Pool:
         before, self.oom_kills = self.oom_kills, machine.oom_kills()
         outcome, cause = _ended(worker.process.exitcode or 0, before, self.oom_kills)
         folder = RunFolder(worker.task.folder)
-        status = replace(folder.status(), outcome=outcome, cause=cause)
-        folder.set_status(status)
+        stored = folder.status()
+        status = replace(stored, outcome=outcome, cause=cause)
+        if stored.outcome != "completed":  # else it was being scored by one more protocol
+            folder.set_status(status)
         worker.task = None
         return {"outcome": outcome, "cause": cause, "update": status.update}
 

@@ -1,4 +1,4 @@
-"""The exam: cases that each method, loss and dataset must pass, whatever it is.
+"""The exam: cases that each method, loss, dataset and architecture must pass, whatever it is.
 
 `lipbench check` prints them as a card. A plugin author's own tests take the same cases:
 
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from lipbench.architecture import Architecture
 from lipbench.dataset import Source
 from lipbench.errors import UserError
-from lipbench.exam import of_datasets, of_losses
+from lipbench.exam import of_architectures, of_datasets, of_losses
 from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
@@ -73,7 +74,7 @@ def _failure(case: str, error: Exception, plugin: object) -> Line:
     return Line(case, False, _told(error, plugin), "".join(traceback.format_exception(error)))
 
 
-def examine(plugin: Method | Loss | Source) -> Iterator[Line]:
+def examine(plugin: Method | Loss | Source | Architecture) -> Iterator[Line]:
     """Yield the card of a plugin, case by case. An error of its own is a failure.
 
     Where the networks cannot be built with a method, that is the one line. Raises UserError where
@@ -86,6 +87,10 @@ def examine(plugin: Method | Loss | Source) -> Iterator[Line]:
         subject = of_datasets.Subject(plugin)
         _ = subject.info
         yield from _passed_through(of_datasets.CASES, subject, plugin)
+        return
+    if isinstance(plugin, Architecture):
+        narrowed = of_architectures.Subject(plugin)
+        yield from _passed_through(of_architectures.CASES, narrowed, plugin)
         return
     candidate = Candidate(plugin)
     try:

@@ -19,6 +19,7 @@ from lipbench import process_state
 from lipbench.exam import bounds
 from lipbench.exam.candidate import (
     AGGRESSIVE,
+    ARCHITECTURE,
     BATCH,
     LATE,
     UPDATES,
@@ -29,7 +30,6 @@ from lipbench.exam.candidate import (
 )
 from lipbench.loss import Loss
 from lipbench.method import Batch, Discriminator, Generator, Method, Trait
-from lipbench.networks import LATENT_DIM
 from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import at_rest
@@ -91,7 +91,7 @@ def its_networks_keep_their_shapes(candidate: Candidate) -> str:
         logits = state.discriminator(candidate.images(count))
         _require(logits.shape == (count,), f"logits {tuple(logits.shape)} of {count} images")
         _require(logits.dtype == torch.float32, f"logits are {logits.dtype}")
-        images = state.generator(torch.randn(count, LATENT_DIM))
+        images = state.generator(state.latents.random(count, torch.device("cpu")))
         _require(images.shape == (count, 3, 16, 16), f"images {tuple(images.shape)}")
         _require(images.dtype == torch.float32, f"images are {images.dtype}")
         features = state.discriminator.features(candidate.images(count))
@@ -116,7 +116,7 @@ def its_gradients_are_finite(candidate: Candidate) -> str:
     _check_gradients(state.discriminator)
     state.discriminator.requires_grad_(False)
     with seeded(state.generator, state.discriminator):
-        images = state.generator(torch.randn(BATCH, LATENT_DIM))
+        images = state.generator(state.latents.random(BATCH, torch.device("cpu")))
         logits = state.discriminator(images)
         batch = Batch(batch.real, images, batch.real_logits.detach(), logits, batch.step)
         candidate.method.generator_loss(
@@ -299,7 +299,7 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
     if "generator_loss" not in method.hooks():
         return "it leaves G's loss alone"
     errors: list[float] = []
-    parts = Parts((_probe(errors), method), candidate.loss)
+    parts = Parts((_probe(errors), method), candidate.loss, ARCHITECTURE)
     state = loop.build(candidate.spec(), parts, digits())
     candidate.train(state)
     _require(

@@ -12,18 +12,27 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lipbench import paths
+from lipbench.architecture import Architecture
 from lipbench.dataset import Source
 from lipbench.errors import UserError, shortened, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method
 from lipbench.parameterized import adapter
 from lipbench.planning import spec
-from lipbench.planning.spec import LossSpec, RunSpec
+from lipbench.planning.spec import ArchitectureSpec, LossSpec, RunSpec
 from lipbench.plugins import CONTRACTS, Plugins
 
 Kind = TypeVar("Kind")
 
 DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
+
+
+class ParameterError(UserError):
+    """A parameter that a plugin does not take; `key` is its name, if it is a single one."""
+
+    def __init__(self, message: str, key: str | None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Parts:
 
     methods: tuple[Method, ...]
     loss: Loss
+    architecture: Architecture
 
 
 def names(run: RunSpec) -> dict[str, list[str]]:
@@ -40,17 +50,19 @@ def names(run: RunSpec) -> dict[str, list[str]]:
         "methods": [each.name for each in run.methods],
         "losses": [run.loss.name],
         "datasets": [run.dataset.name],
+        "architectures": [run.architecture.name],
     }
 
 
 def of(run: RunSpec, plugins: Plugins) -> Parts:
     """Return a run's parts. Raises UserError for an unknown or invalid one."""
     methods = tuple(method(each.name, each.params, plugins) for each in run.methods)
-    return Parts(methods, loss(run.loss.name, run.loss.params, plugins))
+    made = architecture(run.architecture.name, run.architecture.params, plugins)
+    return Parts(methods, loss(run.loss.name, run.loss.params, plugins), made)
 
 
 def complete(run: RunSpec, plugins: Plugins) -> RunSpec:
-    """Return a stored spec with what its methods and loss gained since, at defaults."""
+    """Return a stored spec with what its plugins gained since, at defaults."""
     parts = of(run, plugins)
     named = [
         {"name": entry.name, "params": asdict(method)}
@@ -61,6 +73,10 @@ def complete(run: RunSpec, plugins: Plugins) -> RunSpec:
             **run.to_json(),
             "methods": named,
             "loss": {"name": run.loss.name, "params": asdict(parts.loss)},
+            "architecture": {
+                "name": run.architecture.name,
+                "params": asdict(parts.architecture),
+            },
         }
     )
 
@@ -94,15 +110,29 @@ def dataset(name: str, params: Mapping[str, Any], plugins: Plugins) -> Source:
     return checked(cls, params, f"dataset {name!r}", "parameter")
 
 
+def architecture(name: str, params: Mapping[str, Any], plugins: Plugins) -> Architecture:
+    """Return an architecture. Raises UserError for an unknown or invalid name or parameter."""
+    cls: type[Architecture] = plugins.architectures[name].load(Architecture)
+    return checked(cls, params, f"architecture {name!r}", "parameter")
+
+
+def architecture_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> ArchitectureSpec:
+    """Return an architecture with every parameter spelled out; raises as `architecture` does."""
+    return ArchitectureSpec(name, asdict(architecture(name, params, plugins)))
+
+
 def loss_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> LossSpec:
     """Return a loss with every parameter spelled out. Raises UserError as `loss` does."""
     return LossSpec(name, asdict(loss(name, params, plugins)))
 
 
-MAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Plugins], Method | Loss | Source]] = {
+Made = Method | Loss | Source | Architecture
+
+MAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Plugins], Made]] = {
     "methods": method,
     "losses": loss,
     "datasets": dataset,
+    "architectures": architecture,
 }
 
 
@@ -119,13 +149,15 @@ def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) ->
     fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for param in params:
         if param not in fields:
-            raise UserError(f"{what}: {unknown(kind, param, fields)}")
+            raise ParameterError(f"{what}: {unknown(kind, param, fields)}", param)
     try:
         # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
         validator: TypeAdapter[Kind] = adapter(cls)  # type: ignore[arg-type]
         return validator.validate_json(json.dumps(params, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        where = str(first["loc"][0]) if first["loc"] else "its values together"
+        key = str(first["loc"][0]) if first["loc"] else None
+        where = key or "its values together"
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(f"{what}: {where}: got {shortened(first['input'])}; {message}") from error
+        told = f"{what}: {where}: got {shortened(first['input'])}; {message}"
+        raise ParameterError(told, key) from error

@@ -1,11 +1,12 @@
 """The run folder, which is the source of truth: everything else is made from it.
 
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
+               protocols.json                      generators/*.pt (with intervals.keep: all)
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
-               trials.jsonl (of a study)           evals.jsonl
-               optuna.journal                      checkpoint.pt  checkpoint.previous.pt
-                                                   samples/*.png
+               trials.jsonl (of a study)           checkpoint.pt  checkpoint.previous.pt
+               optuna.journal                      samples/*.png
 
+Scores are rows by protocol: training with another protocol's scores is the same run.
 Files that begin with a dot, and claims/, are locks.
 """
 
@@ -22,11 +23,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic, records
+from lipbench import atomic, protocols, records
 from lipbench.errors import UserError
 from lipbench.planning import plan, spec
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
+from lipbench.protocols import Protocol
 from lipbench.records import Damaged, Rows
 from lipbench.runs import checkpoints, holds, locks
 from lipbench.runs.holds import Hold
@@ -103,6 +105,12 @@ class RunFolder:
         sessions = [*self.sessions(), {**session, **noted}]
         self._write_json("manifest.json", {"sessions": sessions})
 
+    def take_in_evals(self) -> None:
+        """Move an older version's evals.jsonl, scores of other protocols, into scores.jsonl."""
+        for row in self._read("evals").rows:
+            self.put("scores", row, ("protocol", "checkpoint"))
+        (self.path / "evals.jsonl").unlink(missing_ok=True)
+
     def set_spec(self, run: RunSpec) -> None:
         """Replace the run's spec."""
         self._write_json("spec.json", run.to_json())
@@ -159,7 +167,10 @@ class RunFolder:
         Rows stay in the order of their updates.
         """
         row = json.loads(json.dumps(_finite(row)))
-        others = [r for r in self.rows(name) if any(r.get(key) != row[key] for key in keys)]
+        found = self._read(name)
+        for damage in found.damage:
+            raise damage
+        others = [r for r in found.rows if any(r.get(key) != row[key] for key in keys)]
         rows = sorted([*others, row], key=lambda r: r["update"])
         text = _lines(rows)
         atomic.replace_text(self.path / f"{name}.jsonl", text)
@@ -176,7 +187,23 @@ class RunFolder:
 
     def readable(self, name: str) -> Rows:
         """Return the rows of `<name>.jsonl` that can be read, and the damage there is."""
+        found = self._read(name)
+        if name != "scores" or not (self.path / "evals.jsonl").exists():
+            return found
+        older = self._read("evals")
+        return Rows([*found.rows, *older.rows], [*found.damage, *older.damage])
+
+    def _read(self, name: str) -> Rows:
         return records.rows(self.path / f"{name}.jsonl", records.SERIES[name])
+
+    def is_scored(self, protocol: str, updates: int) -> bool:
+        """Return whether a protocol of this id has scored the generator of the last update."""
+        return any(
+            row["checkpoint"] == "last"
+            and row["update"] == updates
+            and row.get("protocol") == protocol
+            for row in self.readable("scores").rows
+        )
 
     def mend(self, run: RunSpec) -> list[str]:
         """Put what cannot be read out of the run's way; return a line on each file.
@@ -221,6 +248,8 @@ class RunFolder:
         if now.outcome != status.outcome:
             self.set_status(replace(status, outcome="interrupted"))
             lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
+        if (self.path / "evals.jsonl").is_file():
+            self.take_in_evals()
         return lines + self._restore_lost()
 
     def _restore_lost(self) -> list[str]:
@@ -258,7 +287,7 @@ class RunFolder:
         return lines
 
     def _mend_series(self, name: str) -> list[str]:
-        found = self.readable(name)
+        found = self._read(name)
         if not found.damage:
             return []
         path = self.path / f"{name}.jsonl"
@@ -343,6 +372,28 @@ class RunFolder:
         path = self.path / "samples" / f"{update:08d}.png"
         atomic.replace(path, lambda file: image.save(file, format="PNG"))
 
+    def save_generator(self, update: int, weights: Mapping[str, Any]) -> None:
+        """Write a generator's weights as generators/<update>.pt."""
+        import torch
+
+        (self.path / "generators").mkdir(exist_ok=True)
+        path = self.path / "generators" / f"{update:08d}.pt"
+        atomic.replace(path, lambda file: torch.save(dict(weights), file))
+
+    def generators(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the update and the weights of each generator that was kept, oldest first.
+
+        Raises UserError for one that cannot be read.
+        """
+        import torch
+
+        for path in sorted((self.path / "generators").glob("*.pt")):
+            try:
+                weights = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # torch raises half a dozen kinds
+                raise UserError(f"{path} is damaged ({type(error).__name__})") from error
+            yield int(path.stem), weights
+
     def samples(self) -> list[Path]:
         """Return the sample grids, oldest first."""
         return sorted(path for path in (self.path / "samples").glob("*.png") if path.is_file())
@@ -399,6 +450,7 @@ class SuiteFolder:
         self.check_kind(given)
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
+        self.note_protocol(given.protocol)
         tracking = json.dumps({"uri": without_password(tracking_uri)}) + "\n"
         atomic.replace_text(self.path / "tracking.json", tracking)
 
@@ -434,6 +486,7 @@ class SuiteFolder:
             "plan.json": self.plan,
             "tracking.json": self.tracking_uri,
             "cost.json": self.cost,
+            "protocols.json": self.protocols,
         }
         for name, read in readers.items():
             try:
@@ -444,6 +497,22 @@ class SuiteFolder:
             except UserError:  # there is none yet
                 continue
         return [*lines, *self.ledger().mend()]
+
+    def note_protocol(self, protocol: Protocol) -> None:
+        """Keep the record of a protocol that scored runs here, by its id."""
+        known = self.protocols()
+        if known.get(protocol.id) != protocol:
+            stored = {id_: asdict(each) for id_, each in known.items()}
+            text = json.dumps({**stored, protocol.id: asdict(protocol)}, indent=1) + "\n"
+            atomic.replace_text(self.path / "protocols.json", text)
+
+    def protocols(self) -> dict[str, Protocol]:
+        """Return the protocols that scored runs here, by id. Raises Damaged."""
+        path = self.path / "protocols.json"
+        stored = records.read(path, records.Record) or {}
+        return records.interpreted(
+            path, stored, lambda each: {id_: protocols.from_json(r) for id_, r in each.items()}
+        )
 
     def tracking_uri(self) -> str:
         """Return where `lipbench run` mirrored these results, or would by default.
@@ -653,6 +722,6 @@ def _joined(then: str, present: str, update: int) -> str:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             row = json.loads(line)
             if (of := int(row["update"])) <= update:
-                rows.setdefault((of, str(row.get("checkpoint"))), line)
+                rows.setdefault((of, f"{row.get('checkpoint')} {row.get('protocol')}"), line)
     ordered = sorted(rows.items(), key=lambda item: item[0][0])
     return "".join(f"{line}\n" for _, line in ordered)

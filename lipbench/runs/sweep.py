@@ -35,17 +35,25 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
     """Rename run folders to the ids that their runs have now; return those.
 
     An upgraded spec, or one whose method gained a field since, is the same run; and a folder that
-    somebody renamed is still the run of the spec in it.
+    somebody renamed is still the run of the spec in it. Of two folders of one training, which
+    older versions scored by two protocols, one takes the scores of the other.
     """
     planned = {run.spec.hash: run for run in plan.runs}
     folders, uncounted = suite.folders(), suite.uncounted()
     adopted = []
+    older = {h: f for h, f in folders.items() if h in planned and not f.path.name.endswith(h)}
+    for hash_, folder in older.items():
+        suite.take_over(folder, planned[hash_])
+        folders[hash_] = suite.new_folder(planned[hash_])
+        adopted.append(planned[hash_].id)
     unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
     for folder in [*unplanned, *map(RunFolder, uncounted)]:
         try:
             spec = parts.complete(folder.spec(), registry)
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
+        if spec.hash in folders and spec.hash in planned:
+            _merge(folders[spec.hash], folder, suite)
         if spec.hash not in planned or spec.hash in folders:
             continue
         place = suite.new_folder(planned[spec.hash])
@@ -54,6 +62,18 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
             folders[spec.hash] = place
             adopted.append(planned[spec.hash].id)
     return adopted
+
+
+def _merge(kept: RunFolder, copy: RunFolder, suite: SuiteFolder) -> None:
+    """Give a completed run the scores that a copy of its folder has by other protocols."""
+    if {kept.status().outcome, copy.status().outcome} != {"completed"}:
+        return
+    have = {row.get("protocol") for row in kept.readable("scores").rows}
+    others = [row for row in copy.readable("scores").rows if row.get("protocol") not in have]
+    for row in others:
+        kept.put("scores", row, ("protocol", "checkpoint", "update"))
+    if others:
+        suite.set_aside(copy)
 
 
 def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
@@ -99,7 +119,8 @@ def changed(
 ) -> list[tuple[RunFolder, str]]:
     """Return the runs made, or begun, by other code of their plugins than there is now.
 
-    Manifests of older versions have that of methods alone.
+    Manifests of older versions have that of methods alone. A dataset's code is passed over: its
+    fingerprint, of the content, is part of the run.
     """
     folders = suite.folders()
     found = []
@@ -111,6 +132,7 @@ def changed(
         sources = (
             (kind[name], source)
             for kind in registry.kinds
+            if kind.kind != "datasets"
             for name, source in sessions[-1].get(kind.sources, {}).items()
         )
         for plugin, source in sources:
@@ -140,9 +162,12 @@ def tasks(
     left = []
     for run in runs:
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
-        outcome = folder.status().outcome
-        retried = choices.retry_failed and outcome not in RESULTS
-        if outcome in ENDED and not retried:
+        status = folder.status()
+        retried = choices.retry_failed and status.outcome not in RESULTS
+        unscored = status.outcome == "completed" and not folder.is_scored(
+            plan.protocol.id, run.spec.budget.generator_updates
+        )
+        if status.outcome in ENDED and not retried and not unscored:
             continue
         left.append(task(plan, run, folder, made_with, cache, weights))
     by_hash = {task.run.spec.hash: task for task in left}

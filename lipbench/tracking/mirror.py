@@ -71,7 +71,7 @@ class Mirror:
         if run is None:
             return
         status = folder.status()
-        facts = contents.facts(run, folder, status, sessions)
+        facts = contents.facts(run, folder, status, sessions, self._plan.protocol.id)
         started = milliseconds(sessions[0]["started"])
         parent_id = self._parent(run, started)
         id_ = self._run(hash_, contents.run_name(run), started)
@@ -205,7 +205,8 @@ class Mirror:
                 self._read_plan()
                 self._folders = self._suite.folders()
             tuning = self._plan.tuning
-            children = parents.standing(parents.siblings(run, self._plan), self._folders, tuning)
+            siblings = parents.siblings(run, self._plan)
+            children = parents.standing(siblings, self._folders, self._plan)
             self._send_points(id_, parents.points(children, self._plan))
             self._send_tags(self._client.get_run(id_), parents.tags(children, tuning))
             state = parents.state(children)

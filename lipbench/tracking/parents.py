@@ -58,7 +58,7 @@ def siblings(run: PlannedRun, plan: Plan) -> list[PlannedRun]:
 
 
 def standing(
-    runs: Iterable[PlannedRun], folders: Mapping[str, RunFolder], tuning: Tuning | None
+    runs: Iterable[PlannedRun], folders: Mapping[str, RunFolder], plan: Plan
 ) -> list[Standing]:
     """Return how each of some runs stands, with the scores of those that have completed.
 
@@ -70,18 +70,16 @@ def standing(
         status = folder.status() if folder else Status()
         values = {}
         if folder and status.outcome == "completed":
-            values = _values(run, folder, status, tuning)
+            values = _values(run, folder, status, plan)
         children.append((run, status, values))
     return children
 
 
-def _values(
-    run: PlannedRun, folder: RunFolder, status: Status, tuning: Tuning | None
-) -> dict[str, Any]:
-    if tuning:
+def _values(run: PlannedRun, folder: RunFolder, status: Status, plan: Plan) -> dict[str, Any]:
+    if plan.tuning:
         updates = run.spec.budget.generator_updates
-        return objectives.known(tuning.objectives, folder, status, updates)
-    return frame.final_scores(run.spec, folder.readable("scores").rows, None)
+        return objectives.known(plan.tuning.objectives, folder, status, updates)
+    return frame.final_scores(run.spec, folder.readable("scores").rows, plan.protocol.id)
 
 
 def tags(children: Sequence[Standing], tuning: Tuning | None) -> dict[str, str]:

@@ -18,10 +18,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lipbench import streams
 from lipbench.data import Split
 from lipbench.method import Batch, Method, Trait, hidden_layers
-from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
+from lipbench.networks import Discriminator, Generator, initialise
 from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import undisturbed
+from lipbench.streams import Latents
+from lipbench.training import optimizers
+from lipbench.training.optimizers import rate_of_g
 
 Kind = TypeVar("Kind")
 Module = TypeVar("Module", bound=nn.Module)
@@ -85,6 +88,11 @@ class TrainState:
     update: int = 0
 
     @property
+    def latents(self) -> Latents:
+        """Return what G maps to samples."""
+        return self.parts.architecture.latents
+
+    @property
     def sampler(self) -> nn.Module:
         """Return the generator to score: the moving average where a suite asks for one.
 
@@ -139,12 +147,11 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
     device, methods = data.images.device, parts.methods
-    architecture = ARCHITECTURES[spec.architecture]
-    shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
+    shape = spec.dataset.shape
 
     torch.manual_seed(streams.derive(spec.seed, "method", "build"))
-    generator = architecture.generator(*shape)
-    discriminator = architecture.discriminator(*shape, **hidden_layers(methods))
+    generator = parts.architecture.generator(shape)
+    discriminator = parts.architecture.discriminator(shape, **hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
@@ -162,13 +169,8 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
         for method in preparing:
             with torch.no_grad(), computed(discriminator):  # anew: the last one may have moved D
                 method.prepare(discriminator, reference)
-    setting = spec.setting
-    optimizer_g, optimizer_d = (
-        torch.optim.Adam(
-            network.parameters(), setting.lr, (setting.beta1, setting.beta2), fused=True
-        )
-        for network in (generator, discriminator)
-    )
+    optimizer_g = optimizers.make(spec.setting, generator.parameters(), rate_of_g(spec.setting))
+    optimizer_d = optimizers.make(spec.setting, discriminator.parameters(), spec.setting.lr)
     average = None
     if spec.ema_decay is not None:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
@@ -211,18 +213,21 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
-    groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
+    rates = (
+        (state.optimizer_g.param_groups, rate_of_g(spec.setting)),
+        (state.optimizer_d.param_groups, spec.setting.lr),
+    )
 
     def latents(count: int, *index: int | str) -> Tensor:
-        drawn = streams.latents(count, LATENT_DIM, seed, "latents", *index)
-        return drawn.to(device, non_blocking=True)
+        return state.latents.draw(count, seed, "latents", *index).to(device, non_blocking=True)
 
     generator.train()
     discriminator.train()
     for update in range(state.update, budget.generator_updates):
         progress = update / budget.generator_updates
-        for group in groups:
-            group["lr"] = spec.setting.lr * SCHEDULES[budget.schedule](progress)
+        for groups, rate in rates:
+            for group in groups:
+                group["lr"] = rate * SCHEDULES[budget.schedule](progress)
 
         measured = []
         for inner in range(spec.setting.n_dis):

@@ -20,7 +20,7 @@ from lipbench.tuning import samplers
 from lipbench.tuning.distributions import suggest
 from lipbench.tuning.space import Candidate, walk
 from lipbench.tuning.storage import Broken
-from lipbench.tuning.study import Study, differences
+from lipbench.tuning.study import Study, differences, upgraded
 
 OVER = (TrialState.COMPLETE, TrialState.PRUNED)
 _PRUNED_AT = "pruned_at"  # the attribute of a trial that the pruner has ended
@@ -232,7 +232,7 @@ class Arm:
         if stored is None:
             self._optuna.set_user_attr(_DEFINITION, json.dumps(definition))
             return
-        changes = list(differences(json.loads(stored), definition))
+        changes = list(differences(upgraded(json.loads(stored)), definition))
         if changes:
             more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
             raise UserError(

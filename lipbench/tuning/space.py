@@ -13,13 +13,10 @@ from lipbench.errors import Mark, UserError, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method
 from lipbench.planning import parts
-from lipbench.planning.resolve import (
-    Choice,
-    Resolved,
-    base_setting,
-    check_combination,
-    check_layers,
-)
+from lipbench.planning.choices import Choice
+from lipbench.planning.fits import check_combination, check_layers
+from lipbench.planning.resolve import Resolved
+from lipbench.planning.settings import unsearched
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.planning.suite import SettingEntry
 from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry, SearchEntry
@@ -172,7 +169,9 @@ def _candidate(
                 found[name] = parameter
             del waiting[name]
     # One that no setting gives is searched always: `_check_setting_is_whole`.
-    setting = base_setting(resolved, choice) or Setting(lr=1.0, beta1=0.0, beta2=0.0, n_dis=1)
+    setting = unsearched(resolved.suite, resolved.document, choice) or Setting(
+        lr=1.0, beta1=0.0, beta2=0.0, n_dis=1
+    )
     base = resolved.spec(choice, loss, setting, resolved.suite.seeds[0])
     return Candidate(choice, base, tuple(found.values()), resolved.registry)
 
@@ -350,7 +349,7 @@ def _try(
 ) -> None:
     name, value = parameter.name, params[parameter.name]
     if name in _SETTING:
-        _check_setting(name, value)
+        _check_setting(name, value, candidate.base.setting)
         return
     if name == _LOSS:
         _ = resolved.registry.losses[str(value)]
@@ -361,16 +360,15 @@ def _try(
             candidate.loss({_LOSS: loss, name: value})
         return
     methods = candidate.methods({name: value})
-    check_layers(resolved.suite, resolved.info, replace(candidate.choice, methods=methods))
+    choice = replace(candidate.choice, methods=methods)
+    check_layers(resolved.architecture, resolved.info.shape, choice)
 
 
-def _check_setting(name: str, value: Value) -> None:
+def _check_setting(name: str, value: Value, base: Setting) -> None:
     from pydantic import ValidationError
 
     try:
-        SettingEntry.model_validate(
-            {"lr": 1.0, "beta1": 0.0, "beta2": 0.0, "n_dis": 1, name: value}
-        )
+        SettingEntry.model_validate({**base.to_json(), name: value})
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"{name}: got {value!r}; {message[0].lower()}{message[1:]}") from error

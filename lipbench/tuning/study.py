@@ -10,7 +10,7 @@ from typing import Any
 from lipbench import yamlmarks
 from lipbench.cost.timing import WARM_UP_UPDATES
 from lipbench.errors import UserError
-from lipbench.planning import resolve
+from lipbench.planning import resolve, spec
 from lipbench.planning.plan import Plan
 from lipbench.planning.suite import Suite
 from lipbench.planning.tuning import Tuning
@@ -47,12 +47,13 @@ class Study:
         """
         tuning = self.tuning.to_json()
         run = candidate.base.to_json()
-        for searched in ("setting", "seed", "schema"):
-            del run[searched]
+        del run["seed"]
         always = {p.name for p in candidate.search if not p.when}
-        setting = vars(candidate.base.setting).items()
+        setting = candidate.base.setting.to_json().items()
         return {
             "run": {**run, "setting": {k: v for k, v in setting if k not in always}},
+            "protocol": self.plan.protocol.id,
+            "score_every": self.plan.intervals.score,
             "search": {
                 parameter["name"]: parameter for parameter in tuning["search"][candidate.label]
             },
@@ -123,6 +124,21 @@ def _check_budget(suite: Suite, document: yamlmarks.Document) -> None:
             f"seed {min(shared)} is one of the trials'; configurations are confirmed by others",
             document.mark(("tune", "confirm")),
         )
+
+
+def upgraded(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a definition that an older version stored, as this one would write it."""
+    if "protocol" in definition:
+        run = definition["run"]
+        return {**definition, "run": spec.upgraded(run)}
+    run = definition["run"]
+    schema = 1 if isinstance(run["loss"], str) else 2
+    return {
+        **definition,
+        "run": spec.upgraded({**run, "schema": schema}),
+        "protocol": run["protocol"],
+        "score_every": run["score_every"],
+    }
 
 
 def differences(stored: Any, now: Any, path: str = "") -> Iterator[str]:

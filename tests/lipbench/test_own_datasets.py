@@ -29,7 +29,7 @@ class Rings(Source):
     def inspect(self, cache):
         fingerprint = hashlib.sha256(f"rings {self.count}".encode()).hexdigest()
         counts = (self.count, self.count)
-        return DatasetInfo("whatever", fingerprint, 16, 1, *counts, ("thin", "thick"))
+        return DatasetInfo("whatever", fingerprint, (1, 16, 16), *counts, ("thin", "thick"))
 
     def load(self, info, cache):
         x, y = np.meshgrid(np.arange(16), np.arange(16))

@@ -95,7 +95,7 @@ def data(results: Results, cite: Citations) -> Iterator[str]:
 
 def networks(results: Results, cite: Citations) -> Iterator[str]:
     """Yield the architecture, its width and how its weights began."""
-    called = where(results, "architecture", lambda name: term(terms.ARCHITECTURES, name, cite))
+    called = where(results, "architecture", lambda name: _architecture(name, results, cite))
     width = where(results, "width", lambda width: f"{width:g}")
     scaled = "" if width == "1" else f", with its numbers of channels multiplied by {width}"
     yield f"Generator and discriminator were those of {called}{scaled}."
@@ -104,6 +104,11 @@ def networks(results: Results, cite: Citations) -> Iterator[str]:
         f"Weights were drawn from {drawn}, and biases were zero; a method with an initial law of "
         "its own derives it from these draws."
     )
+
+
+def _architecture(name: str, results: Results, cite: Citations) -> str:
+    title, papers = citations.of_architecture(name, results.provenance.plugins)
+    return f"{breakable(title)}{cite(*papers)}"
 
 
 def training(results: Results, cite: Citations) -> Iterator[str]:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.audit import Facts, NonFiniteDiscriminator, audit
 from lipbench.errors import UserError
 from lipbench.exam.candidate import Candidate
 from lipbench.losses.hinge import Hinge
 from lipbench.method import Method
-from lipbench.networks import StandardDiscriminator
 from lipbench.plugins import Registry
 from lipbench.rest import in_float64
 
@@ -64,7 +64,7 @@ def test_the_bounds_of_a_linear_network_enclose_its_norm(filled, dense, images):
 
 
 def test_the_lower_bounds_of_a_nonlinear_network_are_no_more_than_the_upper(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.125))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.125))
     facts = audit(network, images(8, 3, 16, 16), images(8, 3, 16, 16, seed=1))
     assert 0 < max(facts.lower_bounds.values()) == facts.lower_bound <= facts.upper_bound
     steepest = max(norms.quantiles[-1] for norms in facts.gradient_norms.values())
@@ -115,7 +115,7 @@ def test_the_attack_draws_together_ends_between_which_nothing_rises():
 
 
 def test_a_network_of_ours_computes_in_float64_to_its_end(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.0625))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     batch = images(2, 3, 16, 16)
     exact = in_float64(network)(batch.double())
     assert exact.dtype == torch.float64
@@ -205,7 +205,7 @@ def test_interpolates_lie_between_and_follow_the_seed(images):
 
 
 def test_the_record_is_plain_json_and_reads_back(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.0625))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     facts = audit(
         network, images(4, 3, 16, 16), images(4, 3, 16, 16), images(2, 3, 16, 16), Hinge()
     )
@@ -413,7 +413,7 @@ def test_a_method_that_differentiates_d_has_no_upper_bound_but_lower_ones():
 def test_normalized_kernels_leave_the_paper_s_network_far_from_lipschitz_1():
     """torch's default initialisation, exact sigma of each kernel divided out, 32 x 32 pixels."""
     torch.manual_seed(0)
-    network = StandardDiscriminator(32, 3, 1.0)
+    network = StandardDiscriminator((3, 32, 32), 1.0)
     network = REGISTRY["spectral_norm_exact"].load(Method)().wrap(network)
     facts = audit(network, torch.zeros(1, 3, 32, 32), attack_steps=0)
     norms = [layer.sigma_operator for layer in facts.layers]

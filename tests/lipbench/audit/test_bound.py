@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.audit.bound import kernel_product, upper_bound
 from lipbench.audit.layers import measured
 from lipbench.audit.rules import RULES
 from lipbench.discriminators import Around
 from lipbench.errors import UserError
-from lipbench.networks import StandardDiscriminator
 from lipbench.rest import baked, in_float64
 
 
@@ -514,7 +514,7 @@ def test_a_discriminator_around_another_is_traced_through_both(filled):
         def compute(self, inputs):
             return self.inner(inputs) / 2
 
-    inner = filled(StandardDiscriminator(16, 3, 0.0625))
+    inner = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     whole, half = bound_of(inner, 3, 16, 16), bound_of(Halved(inner), 3, 16, 16)
     assert half.constant == pytest.approx(whole.constant / 2)
     product = math.prod(f.lipschitz for f in whole.factors)

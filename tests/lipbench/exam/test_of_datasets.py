@@ -29,7 +29,7 @@ class Noise(Source):
 
     def inspect(self, cache):
         fingerprint = self.spoiled.get("fingerprint", lambda: "f" * 64)()
-        return DatasetInfo("noise", fingerprint, 8, 3, 4, 2, ("a", "b"))
+        return DatasetInfo("noise", fingerprint, (3, 8, 8), 4, 2, ("a", "b"))
 
     def load(self, info, cache):
         draw = np.random.default_rng(0)

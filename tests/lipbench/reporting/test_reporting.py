@@ -532,7 +532,7 @@ def results(tmp_path):
     """Return a folder of results: seed 0 completed, seed 1 is queued, seed 2 left the plan."""
     specs = [from_json({**SPEC, "seed": seed}) for seed in range(3)]
     runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
-    info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
+    info = DatasetInfo("digits", "0", (1, 16, 16), 1198, 599, tuple("0123456789"))
     suite = SuiteFolder(tmp_path / "trial")
     plan = Plan("trial", "A trial.", runs[:2], info, {}, PROTOCOLS["digits"], Intervals())
     suite.save_plan(plan, "sqlite://")
