@@ -85,13 +85,13 @@ def repeated(images: Tensor, different: int) -> Tensor:
 
 def without_classes(pool: Pool, dropped: int, count: int) -> Tensor:
     """Return up to `count` images without the first `dropped` classes."""
-    return pool.images[pool.labels >= dropped][:count]
+    return pool.samples[pool.labels >= dropped][:count]
 
 
 def rows(pool: Pool, training: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Yield a name and images for each degradation, each kind from weak to strong."""
     count = len(training)
-    fakes = pool.images[:count]
+    fakes = pool.samples[:count]
     yield "real", fakes
     for sigma in BLURS:
         yield f"blur {sigma:g}", blurred(fakes, sigma)
@@ -120,9 +120,9 @@ def table(pool: Pool, training: Tensor, real: Real, extractor: Extractor) -> Ite
 def pools(dataset: data.Dataset, count: int) -> tuple[Tensor, Pool, Tensor]:
     """Return real images, fakes' source and training images, the three without a shared image."""
     test = stratified_index(dataset.test.labels, count, "degradations")
-    real = dataset.test.images[test].permute(0, 3, 1, 2)
+    real = dataset.test.samples[test].permute(0, 3, 1, 2)
     order = torch.randperm(len(dataset.train), generator=streams.generator(0, "degradations"))
-    images = dataset.train.images[order].permute(0, 3, 1, 2)
+    images = dataset.train.samples[order].permute(0, 3, 1, 2)
     source = Pool(images[count:], dataset.train.labels[order][count:])
     return real, source, images[:count]
 

@@ -86,7 +86,7 @@ class Reference:
         if space != "pixels":
             return self._bank.features(split, index)
         images: Split = getattr(self._dataset, split)
-        return pixels(images.images[index.to(images.images.device)].permute(0, 3, 1, 2))
+        return pixels(images.samples[index.to(images.samples.device)].permute(0, 3, 1, 2))
 
     def _floors(self, cache: Path) -> dict[str, float]:
         """Return the scores of real images in the generated ones' place, computed once."""
@@ -94,7 +94,7 @@ class Reference:
             "version": [_VERSION, BANK_VERSION],
             "protocol": dataclasses.asdict(self._protocol),
             "dataset": self._dataset.fingerprint,
-            "shape": list(self._dataset.test.images.shape[1:]),
+            "shape": list(self._dataset.test.samples.shape[1:]),
             "draws": self.draws.digests(),
         }
         key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
