@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 Arrays = dict[str, "np.ndarray"]
 
 
+def described(shape: tuple[int, ...]) -> str:
+    """Return what samples of a shape are: "images of 32 pixels", "points of 2 values"."""
+    if len(shape) == 3:
+        return f"images of {' x '.join(map(str, dict.fromkeys(shape[1:])))} pixels"
+    return f"points of {' x '.join(map(str, shape))} values"
+
+
 @dataclass(frozen=True)
 class DatasetInfo:
     """What a plan needs to know of a dataset. The fingerprint names its content, not its path."""

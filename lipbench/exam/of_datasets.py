@@ -67,15 +67,13 @@ def its_labels_are_its_classes(subject: Subject) -> str:
 
 
 def its_samples_are_no_blanks(subject: Subject) -> str:
-    """Images use the range of a byte, as those scaled wrongly do not; others are finite and vary."""
+    """Images use the range of a byte, as those scaled wrongly do not; others vary, all finite."""
     images = subject.arrays["train_samples"]
     if not subject.info.is_of_images:
         assert np.isfinite(images).all(), "values are not finite"
-        deviations = images.std(axis=0)
-        assert (deviations > 0).all(), "a value is the same in all samples"
-        return (
-            f"values {images.min():.3g} to {images.max():.3g}, deviations {deviations.max():.3g}"
-        )
+        spread = images.std(axis=0)
+        assert (spread > 0).all(), "a value is the same in all samples"
+        return f"values {images.min():.3g} to {images.max():.3g}, deviations to {spread.max():.3g}"
     low, high = int(images.min()), int(images.max())
     assert high > 1, f"values are {low} to {high}: images in [0, 1] were cast to bytes"
     assert high - low >= 64, f"values are {low} to {high} of 0 to 255"
