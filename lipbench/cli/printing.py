@@ -120,7 +120,10 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
     for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
         table.add_row("method", f"{label}: {values}")
     for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
-        values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
+        shown = {n: v if isinstance(v, str) else f"{v:g}" for n, v in s.to_json().items()}
+        if shown["optimizer"] == "adam":
+            del shown["optimizer"]
+        values = ", ".join(f"{name} {value}" for name, value in shown.items())
         table.add_row("setting", f"{label}: {values}")
     table.add_row("seeds", _listed(list(dict.fromkeys(run.spec.seed for run in chosen))))
     table.add_row(

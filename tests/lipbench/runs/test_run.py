@@ -150,11 +150,11 @@ class Improving:
     def __init__(self) -> None:
         self.scored = []
 
-    def select(self, generator, *, latent_dim, seed, update):
+    def select(self, generator, *, latents, seed, update):
         value = {2: 5.0, 4: 3.0, 6: 4.0}[update]
         return ScoreRecord(update, "selection", "digits@2", {"fd_digits": value}, 0.0)
 
-    def score(self, generator, *, latent_dim, seed, update, checkpoint="last"):
+    def score(self, generator, *, latents, seed, update, checkpoint="last"):
         weights = torch.cat([w.flatten() for w in generator.state_dict().values()]).double()
         self.scored.append((update, checkpoint))
         scores = {"fd_digits": weights.sum().item()}
@@ -191,7 +191,7 @@ def test_a_selection_score_that_is_no_number_chooses_nothing(
     monkeypatch.setattr(
         fake,
         "select",
-        lambda generator, *, latent_dim, seed, update: ScoreRecord(
+        lambda generator, *, latents, seed, update: ScoreRecord(
             update, "selection", "digits@2", {"fd_digits": values[update]}, 0.0
         ),
     )
