@@ -23,7 +23,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Methods, losses or datasets. Default: the plugins of --plugin.",
+            help="Methods, losses, datasets, measures. Default: the plugins of --plugin.",
             autocompletion=completion.examined,
         ),
     ] = None,
@@ -32,13 +32,15 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every installed method and loss.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every installed method, loss and measure.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the traceback of an error.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine methods, losses and datasets: does each do what it must, and what it claims?
+    """Examine methods, losses, datasets and measures: does each do what it must and claims?
 
     Exit code 1 if one fails.
     """
@@ -46,13 +48,14 @@ def check(
 
     registry = Plugins(plugin or [])
     if all_:  # but for datasets, which would be downloaded
-        chosen = [(kind, n) for kind in (registry.methods, registry.losses) for n in kind.plugins]
+        kinds = (kind for kind in registry.kinds if kind is not registry.datasets)
+        chosen = [(kind, name) for kind in kinds for name in kind.plugins]
     elif names:
         chosen = [found for name in names for found in _named(name, registry)]
     else:
         chosen = [(kind, plugin.name) for kind in registry.kinds for plugin in kind.own()]
     if not chosen:
-        raise UserError("name a method, loss or dataset to check, or give a --plugin, or --all")
+        raise UserError("name something to check, a method for example, or give --plugin or --all")
 
     import torch
 

@@ -25,7 +25,7 @@ from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
-from lipbench.protocols import Protocol
+from lipbench.protocols import SCORES, Protocol
 from lipbench.runs import checkpoints, estimates, pictures, restore, scores
 from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
 from lipbench.scoring import (
@@ -138,6 +138,7 @@ def _attempt(
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Plugins(task.plugins)
+        SCORES.join(registry.measures.files())
         folder.open(task.run.spec, _session(task, registry, workplace.device))
         work = _Work(task, folder, workplace, registry, notify)
         if is_trained:
@@ -363,7 +364,7 @@ def sample_grid(state: TrainState, seed: int, device: torch.device) -> Image.Ima
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
-    named = parts.names(task.run.spec)
+    named = {**parts.names(task.run.spec), "measures": [*SCORES.own(task.protocol.scores)]}
     return {
         **task.provenance,
         "started": time.time(),

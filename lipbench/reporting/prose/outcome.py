@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.bibliography import Paper
 from lipbench.protocols import SCORES
 from lipbench.protocols.scores import SPACES
-from lipbench.reporting import terms
+from lipbench.reporting import citations, terms
 from lipbench.reporting.citations import Citations
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.prose.phrases import INLINE, duration, ended, seeds
@@ -75,7 +76,7 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
     """Yield what scores there are, how they are computed, and which one ranks."""
     protocol = results.protocol
     told = [
-        f"{breakable(SCORES[name].title)}{cite(*terms.MEASURES.get(SCORES[name].measure, ()))}"
+        f"{breakable(SCORES[name].title)}{cite(*_papers(results, SCORES[name].measure))}"
         for name in protocol.scores
     ]
     yield f"Generators were scored by {listed(told)}."
@@ -99,6 +100,10 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
         )
     if results.audits:
         yield _audited(results)
+
+
+def _papers(results: Results, measure: str) -> list[Paper]:
+    return citations.of_measure(measure, results.provenance.plugins)
 
 
 def _audited(results: Results) -> str:

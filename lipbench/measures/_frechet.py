@@ -16,8 +16,7 @@ from scipy.linalg import eigvalsh, lapack
 from torch import Tensor
 
 from lipbench.errors import UserError
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures.contract import Measure, Options, Real, require_finite
+from lipbench.measure import Real
 
 
 class Moments(NamedTuple):
@@ -48,7 +47,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     """Return the distance of two Gaussians, for covariances of any rank.
 
     Matches torch-fidelity's, whatever the images' number: that it is badly biased where there
-    are not many more than features is for `value` to refuse.
+    are not many more than features is for a measure's `value` to refuse.
     """
     return distance_to(fit(first), second)
 
@@ -100,30 +99,6 @@ def influences(real: Fitted, pooled: Tensor) -> tuple[float, Tensor]:
     return _assemble(real, fake, values), relative
 
 
-def value(fake: Features, real: Real, options: Options) -> float:
-    """Return the Frechet distance of fakes from the real images.
-
-    It is biased upwards by about a constant over N, so compare it at one N only. Raises UserError
-    where either set has no more images than there are features: its covariance would be
-    singular by counting alone, and the bias larger than the distance.
-    """
-    require_finite(fake)
-    require_more_images_than_features(fake.pooled, real.features.pooled)
-    return distance_to(real.of(fitted), moments(fake.pooled))
-
-
-def replicates(fake: Features, real: Real, options: Options, weights: Tensor) -> Tensor:
-    """Return the distance on draws of the fakes, to first order in the draws' weights.
-
-    An exact replicate costs as much as the score. It is also biased, since a draw holds only 63%
-    of the images and the distance's bias grows as their number falls; the first order is not.
-    """
-    require_finite(fake)
-    require_more_images_than_features(fake.pooled, real.features.pooled)
-    distance, derivatives = influences(real.of(fitted), fake.pooled)
-    return distance + changes(weights, derivatives)
-
-
 def changes(weights: Tensor, derivatives: Tensor) -> Tensor:
     """Return the first-order changes (B,) that weights (B, N) of any sum make."""
     return (weights / weights.mean(dim=1, keepdim=True) - 1) @ derivatives
@@ -156,6 +131,3 @@ def _assemble(real: Fitted, fake: Moments, values: NDArray[np.floating]) -> floa
 def _rounding(values: NDArray[np.floating]) -> float:
     """Return what an eigenvalue, of these ascending ones, must exceed to be no rounding error."""
     return len(values) * float(np.finfo(values.dtype).eps * values[-1])
-
-
-MEASURE = Measure(value, replicates)

@@ -18,15 +18,7 @@ import torch
 from torch import Tensor
 
 from lipbench.errors import UserError
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures.contract import (
-    Options,
-    Real,
-    blocks,
-    mean_of,
-    require_finite,
-    whole,
-)
+from lipbench.measure import Features, Real, blocks, require_finite
 
 MOST_NEIGHBOURS = 10  # for which balls are kept; the papers take 3 and 5
 
@@ -68,37 +60,12 @@ def neighbourhoods(fake: Tensor, real: Real) -> Neighbourhoods:
     return Neighbourhoods(balls, nearest_fake[:, None] <= real_radii[:, :most], in_fake_ball)
 
 
-def in_real_balls(fake: Features, real: Real, options: Options) -> Tensor:
-    """Return whether each fake lies in a real ball: the mean is the precision."""
-    found, k = _of(fake, real, options)
-    return found.balls[:, k - 1] > 0
-
-
-def in_fake_balls(fake: Features, real: Real, options: Options) -> Tensor:
-    """Return whether each real image lies in a fake's ball: the mean is the recall."""
-    found, k = _of(fake, real, options)
-    return found.in_fake_ball[:, k - 1]
-
-
-def balls_around(fake: Features, real: Real, options: Options) -> Tensor:
-    """Return a k-th of how many real balls each fake lies in: the mean is the density."""
-    found, k = _of(fake, real, options)
-    return found.balls[:, k - 1] / k
-
-
-def balls_filled(fake: Features, real: Real, options: Options) -> Tensor:
-    """Return whether each real ball holds a fake: the mean is the coverage."""
-    found, k = _of(fake, real, options)
-    return found.holds_fake[:, k - 1]
-
-
-def _of(fake: Features, real: Real, options: Options) -> tuple[Neighbourhoods, int]:
-    """Return who lies in whose ball, and the neighbours that balls reach to.
+def whose_balls(fake: Features, real: Real, neighbours: int) -> Neighbourhoods:
+    """Return who lies in whose ball; balls reach to `neighbours`, and are in that column less 1.
 
     Raises UserError where there are no more images than neighbours, or more than 10 of these.
     """
     require_finite(fake)
-    neighbours = whole(options, "neighbours")
     count = min(len(fake.pooled), len(real.features.pooled))
     if neighbours > MOST_NEIGHBOURS:
         raise UserError(f"neighbours must be at most {MOST_NEIGHBOURS}, not {neighbours}")
@@ -107,14 +74,8 @@ def _of(fake: Features, real: Real, options: Options) -> tuple[Neighbourhoods, i
             f"balls that reach to {neighbours} neighbours need {neighbours + 1} real and "
             f"generated images or more; the smaller set has {count}"
         )
-    return real.with_fake(fake.pooled, neighbourhoods), neighbours
+    return real.with_fake(fake.pooled, neighbourhoods)
 
 
 def _real_radii(real: Real) -> Tensor:
     return radii(real.features.pooled)
-
-
-PRECISION = mean_of(in_real_balls, resamples="fake")
-RECALL = mean_of(in_fake_balls, resamples="real")
-DENSITY = mean_of(balls_around, resamples="fake")
-COVERAGE = mean_of(balls_filled, resamples="real")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lipbench.scoring.measures.contract import blocks, weighted_mean
+from lipbench.measure import blocks, weighted_mean
 
 Kernel = Callable[[Tensor, Tensor], Tensor]  # (M, d), (N, d) -> (M, N)
 

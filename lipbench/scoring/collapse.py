@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures.contract import Real, require_finite
+from lipbench.measure import Features, Real, require_finite
 
 
 def collapsed(fake: Features, real: Real, ratio: float) -> bool:
