@@ -14,8 +14,8 @@ ROOMS = (
     "reporting", "tracking", "cli",
 )  # fmt: skip
 GROUND = {
-    "atomic", "bibliography", "cached", "errors", "machine", "parameterized", "paths", "plugins",
-    "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
+    "atomic", "bibliography", "cached", "errors", "machine", "outcome", "parameterized", "paths",
+    "plugins", "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
 }  # fmt: skip
 CONTRACTS = {"dataset", "discriminators", "loss", "method", "networks", "operators", "rest"}
 DOORS = {"__init__", "__main__", "scaffold"}  # the package's own front, and what it copies out

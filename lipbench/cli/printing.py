@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lipbench.outcome import Outcome
 from lipbench.urls import masked
 from lipbench.words import are, counted
 
@@ -230,8 +231,9 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
 def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     """Print for each method how its trials ended, and the best value so far."""
     first = tuning.objectives[0]
-    ways = ["completed", "pruned", "diverged", "failed", "running", "interrupted"]
-    ways += ["damaged"] if trials["outcome"].eq("damaged").any() else []
+    merged = {Outcome.OUT_OF_MEMORY: Outcome.FAILED, Outcome.QUEUED: Outcome.INTERRUPTED}
+    absent = set() if trials["outcome"].eq(Outcome.DAMAGED).any() else {Outcome.DAMAGED}
+    ways = [outcome for outcome in Outcome if outcome not in merged.keys() | absent]
     spends = {"generator_updates": "generator_updates", "device_hours": "seconds"}
     spent = spends.get(tuning.budget)
     more = [] if spent is None else [f"{tuning.budget.replace('_', ' ')}"]
@@ -239,10 +241,8 @@ def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     for method in tuning.search:
         for seed in tuning.seeds:
             rows = trials[trials["method"].eq(method) & trials["seed"].eq(seed)]
-            outcomes = rows["outcome"].replace(
-                {"out_of_memory": "failed", "queued": "interrupted"}
-            )
-            values = rows.loc[rows["outcome"].eq("completed"), first.name]
+            outcomes = rows["outcome"].replace(merged)
+            values = rows.loc[rows["outcome"].eq(Outcome.COMPLETED), first.name]
             best = values.max() if first.higher_is_better else values.min()
             shown = "" if values.empty else f"{best:,.{first.decimals}f}"
             counts = [str(outcomes.eq(way).sum() or "") for way in ways]

@@ -28,6 +28,7 @@ from lipbench.cli.options import (
 )
 from lipbench.cli.printing import say
 from lipbench.cli.watching import display_of, prepare, seen_at, watch
+from lipbench.outcome import Outcome
 from lipbench.signals import STOPPED
 from lipbench.words import counted
 
@@ -108,14 +109,13 @@ def plan(
     printing.show_plan(made, chosen, suite_folder(runs_dir, made.name))
 
 
-def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
+def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.cli.score_table import show_scores
-    from lipbench.runs.store import RESULTS
 
     show_scores(folder.path, folder.plan())
-    good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
-    bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
+    good = sum(n for outcome, n in outcomes.items() if outcome.is_result)
+    bad = sum(n for outcome, n in outcomes.items() if outcome.is_failure)
     say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at(uri)}")
     if bad:
         say(

@@ -141,13 +141,11 @@ def tune(
 def _conclude(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.cli.status import show_found
-    from lipbench.runs.store import ENDED, RESULTS
 
     show_found(folder.path, folder.plan())
     statuses = folder.statuses()
     planned = {run.spec.hash for run in folder.plan().runs}
-    outcomes = [status.outcome for h, status in statuses.items() if h in planned]
-    failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
+    failed = sum(statuses[hash_].outcome.is_failure for hash_ in planned & statuses.keys())
     say(f"report:  lipbench report {folder.path}")
     say(f"storage: optuna-dashboard {without_password(location)}")
     say(f"MLflow:  {seen_at(uri)}")

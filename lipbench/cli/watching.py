@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lipbench.cli.display import Display
     from lipbench.engines.local import Event
+    from lipbench.outcome import Outcome
     from lipbench.planning.plan import Plan
     from lipbench.runs.eta import Forecast
     from lipbench.runs.store import SuiteFolder
@@ -54,7 +55,7 @@ def watch(
     mirror: tuple[str, SuiteFolder, Plan, bool],
     display: Display,
     tuner: Tuner | None = None,
-) -> dict[str, int]:
+) -> dict[Outcome, int]:
     """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
     from collections import Counter
 
@@ -62,7 +63,7 @@ def watch(
 
     uri, folder, *_ = mirror
     courier = Courier(*mirror)
-    outcomes: Counter[str] = Counter()
+    outcomes: Counter[Outcome] = Counter()
     try:
         with contextlib.closing(events), display.live():  # whatever happens here ends the workers
             for event in events:

@@ -17,7 +17,7 @@ from lipbench.plugins import Plugins
 from lipbench.runs.estimates import in_order
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
-from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.runs.store import RunFolder, SuiteFolder
 from lipbench.training import arithmetic
 from lipbench.words import were
 
@@ -141,8 +141,8 @@ def tasks(
     for run in runs:
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
         outcome = folder.status().outcome
-        retried = choices.retry_failed and outcome not in RESULTS
-        if outcome in ENDED and not retried:
+        retried = choices.retry_failed and outcome.is_failure
+        if outcome.ended and not retried:
             continue
         left.append(task(plan, run, folder, made_with, cache, weights))
     by_hash = {task.run.spec.hash: task for task in left}
