@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lipbench.cli import printing
-from lipbench.cli.given import plan_of, planned, read_suite, store_uri, study_of, suite_folder
+from lipbench.cli.given import plan_of, planned, read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
     JsonOption,
@@ -27,9 +27,10 @@ from lipbench.cli.options import (
     WorkersOption,
 )
 from lipbench.cli.printing import say
-from lipbench.cli.watching import display_of, prepare, seen_at, watch
+from lipbench.cli.watching import prepare, seen_at, watch
 from lipbench.outcome import Outcome
 from lipbench.signals import STOPPED
+from lipbench.urls import whole_tracking_uri
 from lipbench.words import counted
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(
         folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
         mended = folder.mend()
-        uri = store_uri(tracking_uri, folder)
+        uri = whole_tracking_uri(tracking_uri or folder.tracking_uri())
         mended += [*sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
         for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
@@ -82,10 +83,9 @@ def run(
             prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
         forecast = Forecast([t.run for t in tasks], len(devices), estimates.timings(runs_dir))
-        display = display_of(plan, len(tasks), forecast)
         mirror = (uri, folder, plan, log_checkpoints)
-        outcomes = watch(local.execute(tasks, devices), mirror, display)
-    _conclude(folder, outcomes, len(tasks), uri)
+        seen = watch(local.execute(tasks, devices), mirror, len(tasks), forecast)
+    _conclude(folder, seen.outcomes, len(tasks), uri)
 
 
 def plan(
