@@ -21,7 +21,7 @@ class WeightStandardization(Method):
 
     label = "WS"
     papers = ("qiao2019",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.BOUNDS_NOTHING})
 
     epsilon: Positive = 1e-5
 

@@ -14,8 +14,8 @@ ROOMS = (
     "results", "reporting", "tracking", "cli",
 )  # fmt: skip
 GROUND = {
-    "atomic", "bibliography", "cached", "errors", "machine", "parameterized", "paths", "plugins",
-    "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
+    "atomic", "bibliography", "cached", "errors", "machine", "outcome", "parameterized", "paths",
+    "plugins", "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
 }  # fmt: skip
 CONTRACTS = {
     "dataset", "discriminators", "loss", "measure", "method", "networks", "operators", "rest",

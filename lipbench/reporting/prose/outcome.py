@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lipbench.bibliography import Paper
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.protocols.scores import SPACES
 from lipbench.reporting import citations, terms
@@ -35,12 +36,12 @@ def runs(results: Results) -> Iterator[str]:
         )
     yield ended(unique, noun)
     outcomes = set(unique["outcome"])
-    if "diverged" in outcomes:
+    if Outcome.DIVERGED in outcomes:
         yield (
             "A run diverged where a loss or a generated image was not finite; it counts as worse "
             "than any score."
         )
-    if outcomes - {"completed", "diverged", "pruned"}:
+    if outcomes - {outcome for outcome in Outcome if outcome.is_result}:
         yield "A run without a result is missing: it counts neither for nor against its method."
     flags = unique["collapsed"] if "collapsed" in unique else pd.Series(False, unique.index)
     if collapsed := int(flags.fillna(False).astype(bool).sum()):
