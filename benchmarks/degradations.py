@@ -25,21 +25,28 @@ from lipbench import data, streams
 from lipbench.dataset import Source, load
 from lipbench.datasets.digits import Digits
 from lipbench.datasets.images import Images
+from lipbench.measure import Measure, Real
+from lipbench.measures.authenticity import Authenticity
+from lipbench.measures.coverage import Coverage
+from lipbench.measures.density import Density
+from lipbench.measures.frechet_distance import FrechetDistance
+from lipbench.measures.kernel_distance import KernelDistance
+from lipbench.measures.precision import Precision
+from lipbench.measures.recall import Recall
 from lipbench.paths import cache_root
 from lipbench.protocols import protocol
 from lipbench.scoring import extractors
 from lipbench.scoring.features import Extractor, extract
-from lipbench.scoring.measures import MEASURES, Options, Real
 from lipbench.scoring.reference import stratified_index
 
-COLUMNS: dict[str, tuple[str, Options]] = {
-    "FD": ("frechet_distance", {}),
-    "KD x 1000": ("kernel_distance", {"subsets": 50, "subset_size": 200}),
-    "precision": ("precision", {"neighbours": 3}),
-    "recall": ("recall", {"neighbours": 3}),
-    "density": ("density", {"neighbours": 5}),
-    "coverage": ("coverage", {"neighbours": 5}),
-    "authenticity": ("authenticity", {}),
+COLUMNS: dict[str, Measure] = {
+    "FD": FrechetDistance(),
+    "KD x 1000": KernelDistance(subsets=50, subset_size=200),
+    "precision": Precision(neighbours=3),
+    "recall": Recall(neighbours=3),
+    "density": Density(neighbours=5),
+    "coverage": Coverage(neighbours=5),
+    "authenticity": Authenticity(),
 }
 SCALES = {"KD x 1000": 1000.0}
 
@@ -111,8 +118,8 @@ def table(pool: Pool, training: Tensor, real: Real, extractor: Extractor) -> Ite
     for name, images in rows(pool, training):
         fake = extract(extractor, images)
         values = [
-            SCALES.get(column, 1.0) * MEASURES[measure].value(fake, real, options)
-            for column, (measure, options) in COLUMNS.items()
+            SCALES.get(column, 1.0) * measure.value(fake, real)
+            for column, measure in COLUMNS.items()
         ]
         yield f"{name:18} {len(images):7,}" + "".join(f"{value:13.4g}" for value in values)
 

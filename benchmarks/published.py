@@ -23,11 +23,12 @@ from torch import Tensor
 from lipbench.dataset import load
 from lipbench.datasets.cifar10 import Cifar10
 from lipbench.errors import UserError
+from lipbench.measure import Real
+from lipbench.measures.classifier_score import ClassifierScore
 from lipbench.paths import cache_root
 from lipbench.protocols import protocol
 from lipbench.scoring import extractors
 from lipbench.scoring.features import Extractor, extract
-from lipbench.scoring.measures import MEASURES, Real
 
 PUBLISHED = 11.23678
 SPREAD = 0.09514  # over the 10 splits
@@ -38,7 +39,7 @@ SPLITS = 10
 def inception_score(extractor: Extractor, images: Tensor) -> float:
     """Return the score of images, uint8 (N, H, W, C), in their order."""
     features = extract(extractor, images.permute(0, 3, 1, 2))
-    return MEASURES["classifier_score"].value(features, Real(features), {"splits": SPLITS})
+    return ClassifierScore(splits=SPLITS).value(features, Real(features))
 
 
 def verdict(score: float) -> tuple[int, str]:

@@ -30,20 +30,23 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from lipbench.measure import Features, Measure, Real
+from lipbench.measures._frechet import distance_to, fit, moments
 from lipbench.paths import cache_root
+from lipbench.planning import parts
+from lipbench.plugins import Plugins
 from lipbench.protocols import protocol
 from lipbench.scoring import extractors, inception
-from lipbench.scoring.features import Extractor, Features, extract
-from lipbench.scoring.measures import MEASURES, Options, Real, standard_error
-from lipbench.scoring.measures.frechet import distance_to, fit, moments
+from lipbench.scoring.bootstrap import standard_error
+from lipbench.scoring.features import Extractor, extract
 
 DIMENSION, CLASSES = 2048, 1008  # Inception's
-TRIO: dict[str, Options] = {
+TRIO: dict[str, dict[str, float]] = {
     "frechet_distance": {},
     "classifier_score": {"splits": 10},
     "kernel_distance": {"subsets": 100, "subset_size": 1000},
 }
-OTHERS: dict[str, Options] = {
+OTHERS: dict[str, dict[str, float]] = {
     "frechet_distance_infinity": {"points": 8},
     "mmd": {},
     "precision": {"neighbours": 3},
@@ -141,7 +144,7 @@ def all_measures(fake: Features, real: Real) -> None:
     for name in options:
         value = seconds(_score, name, fake, real, options)
         generator = torch.Generator().manual_seed(0)
-        arguments = (MEASURES[name], fake, real, options[name], REPLICATES, generator)
+        arguments = (_measure(name, options[name]), fake, real, REPLICATES, generator)
         error = seconds(standard_error, *arguments)
         print(f"    {name:26} {value:7.2f} s {error:7.2f} s", flush=True)
 
@@ -149,7 +152,8 @@ def all_measures(fake: Features, real: Real) -> None:
 def against_torch_fidelity(weights: bytes, extractor: Extractor, count: int, rounds: int) -> None:
     """Print table 4."""
     fake, real = (torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8) for _ in range(2))
-    options = {**TRIO, "kernel_distance": {"subsets": 100, "subset_size": count // 2}}
+    kernel: dict[str, float] = {"subsets": 100, "subset_size": count // 2}
+    options = {**TRIO, "kernel_distance": kernel}
 
     def ours() -> None:
         features, known = extract(extractor, fake), Real(extract(extractor, real))
@@ -191,8 +195,12 @@ class _Images(torch.utils.data.Dataset[Tensor]):
         return self.images[index]
 
 
-def _score(name: str, fake: Features, real: Real, options: dict[str, Options]) -> float:
-    return MEASURES[name].value(fake, real, options[name])
+def _score(name: str, fake: Features, real: Real, options: dict[str, dict[str, float]]) -> float:
+    return _measure(name, options[name]).value(fake, real)
+
+
+def _measure(name: str, options: dict[str, float]) -> Measure:
+    return parts.measure(name, options, Plugins())
 
 
 def _seconds_per_image(extractor: Extractor, count: int) -> float:

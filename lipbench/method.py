@@ -45,11 +45,11 @@ class Batch:
     """What one update sees: images (B, C, H, W) in [-1, 1], and D's logits (B,) of them.
 
     Or other samples, such as points (B, D), unless the method requires images. The logits are
-    those of D as it stands. In an update of D they carry its graph, so a penalty on them costs no further pass through D. In an update of G, `fake_logits` carry the graph,
-    and `real_logits`, constants for G, are computed when they are first read: that costs a pass
-    of the real images through D. Real and generated images may differ in number there. `step`
-    counts the updates of D before this one, `progress` is the share of the budget done, in
-    [0, 1).
+    those of D as it stands. In an update of D they carry its graph, so a penalty on them costs no
+    further pass through D. In an update of G, `fake_logits` carry the graph, and `real_logits`,
+    constants for G, are computed when they are first read: that costs a pass of the real images
+    through D. Real and generated images may differ in number there. `step` counts the updates of
+    D before this one, `progress` is the share of the budget done, in [0, 1).
     """
 
     real: Tensor
@@ -102,11 +102,21 @@ class Requires:
 
 
 class Trait(enum.Enum):
-    """What a method does to D that other methods may not bear: `planning.combinations`."""
+    """What a method does to D that other methods or losses may not bear: `planning.combinations`.
+
+    The exam tells all but the last by what a method does, and holds it to what it declares.
+    """
 
     BATCH_STATISTICS = "an image's logit depends on the other images of its batch"
     INPUT_GRADIENTS = "it differentiates D by its images"
     REPARAMETRIZES = "it computes D's weights from other parameters"
+    TRAINS_OTHER_SHAPES = "what it trains in place of D's weights is of other shapes"
+    APPLIES_TRANSFORM = "its layers apply a transform of their `.weight`, and not that"
+    DIVIDES_BY_SIGMA = "it divides each of D's weights, as a matrix, by its largest singular value"
+    DIVIDES_BY_GRADIENT = "it divides D's logit by the norm of its gradient"
+    PENALIZES_WEIGHTS = "its penalty is of D's weights, whatever the images are"
+    TWO_SIDED_PENALTY = "its penalty asks for gradients of norm 1, neither more nor less"
+    BOUNDS_NOTHING = "neither its penalty nor the weights it computes hold D's gradients"
 
 
 Quantity = Literal[

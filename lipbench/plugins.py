@@ -34,6 +34,7 @@ CONTRACTS = {
     "losses": ("lipbench.loss", "Loss"),
     "datasets": ("lipbench.dataset", "Source"),
     "architectures": ("lipbench.architecture", "Architecture"),
+    "measures": ("lipbench.measure", "Measure"),
 }
 
 _SINGULAR = {
@@ -41,6 +42,7 @@ _SINGULAR = {
     "losses": "loss",
     "datasets": "dataset",
     "architectures": "architecture",
+    "measures": "measure",
     "reports": "report",
 }
 _SOURCE_HASH = "__lipbench_source_hash__"
@@ -75,6 +77,11 @@ class Plugin:
                 Mark(str(self.path)),
             )
         return found[0]
+
+    @property
+    def is_imported(self) -> bool:
+        """Return whether the file has been imported by this process."""
+        return self.module in sys.modules
 
     @property
     def source_hash(self) -> str:
@@ -292,19 +299,26 @@ class Plugins:
         for file in files:
             own[kind_of(file)].append(file)
         self.kinds = tuple(Registry(kind, files) for kind, files in own.items())
-        self.methods, self.losses, self.datasets, self.architectures = self.kinds
+        (
+            self.methods,
+            self.losses,
+            self.datasets,
+            self.architectures,
+            self.measures,
+        ) = self.kinds
 
     def files(self) -> list[Path]:
         """Return the user's own files of every kind."""
         return [path for registry in self.kinds for path in registry.files()]
 
 
-def beside(folder: Path) -> list[Path]:
+def beside(folder: Path, *kinds: str) -> list[Path]:
     """Return the plugin files of a suite's folder: those in folders named after the kinds.
 
-    Raises UserError for a file of another kind than its folder.
+    Of some kinds, or of all. Raises UserError for a file of another kind than its folder.
     """
-    found = [file for kind in CONTRACTS for file in sorted((folder / kind).glob("[!_]*.py"))]
+    folders = [folder / kind for kind in kinds or CONTRACTS]
+    found = [file for each in folders for file in sorted(each.glob("[!_]*.py"))]
     for file in found:
         if (kind := kind_of(file)) != file.parent.name:
             raise UserError(
@@ -377,5 +391,10 @@ def _from_file(path: Path) -> Plugin:
         raise UserError(
             "its name is the plugin's: letters, digits and underscores", Mark(str(path))
         )
+    return of_file(path)
+
+
+def of_file(path: Path) -> Plugin:
+    """Return a user's own file as a plugin, whether or not there is one by now."""
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return Plugin(path.stem, path, "file", f"lipbench_file_{digest}_{path.stem}")

@@ -207,6 +207,13 @@ class Protocol(Record):
     collapse_ratio: _Finite = 0.0
 
 
+class OwnScore(Record):
+    """What a plan says of a score of the user's own: a `protocols.Score`, and its file."""
+
+    file: str
+    score: dict[str, Any]
+
+
 class Plan(Record):
     """What plan.json holds."""
 
@@ -217,6 +224,7 @@ class Plan(Record):
     dataset_path: str | None = None  # of plans without `dataset_params`
     dataset_params: dict[str, Any] = {}
     protocol: Protocol
+    own_scores: list[OwnScore] = []
     intervals: dict[str, Any]
     plugins: list[str]
     tuning: dict[str, Any] | None = None

@@ -22,7 +22,7 @@ class Dragan(Penalty):
 
     label = "DRAGAN"
     papers = ("kodali2017",)
-    traits = frozenset({Trait.INPUT_GRADIENTS})
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.TWO_SIDED_PENALTY})
     requires = Requires(loss="non_saturating")
     recipe = Recipe(lr=1e-4, beta1=0.5, beta2=0.9, n_dis=1)
 

@@ -22,7 +22,7 @@ class WeightStandardization(Method):
     label = "WS"
     papers = ("qiao2019",)
     requires = Requires(convolutions=True)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.BOUNDS_NOTHING})
 
     epsilon: Positive = 1e-5
 

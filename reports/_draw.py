@@ -57,8 +57,8 @@ def tint(colour: str, lightness: float) -> tuple[float, float, float]:
 
 
 def is_log(score: Score) -> bool:
-    """Return whether a score is drawn on a logarithmic axis: Frechet distances are."""
-    return score.measure == "frechet_distance"
+    """Return whether a score is drawn on a logarithmic axis, as Frechet distances are."""
+    return score.axis == "log"
 
 
 def finite(values: Iterable[float]) -> list[float]:

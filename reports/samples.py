@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Exhibit, Figure, Omitted
 from lipbench.results import Results
 
@@ -88,7 +89,7 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
         image = None if path is None else corner(path, int(str(run.image_size)))
         if image is not None:
             axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
-            if run.outcome != "completed":
+            if run.outcome != Outcome.COMPLETED:
                 axes.set_xlabel(_words(run.outcome), fontsize=7, color="#B03000", labelpad=1)
             return
     _label(axes, ", ".join(dict.fromkeys(_words(outcome) for outcome in runs["outcome"])))

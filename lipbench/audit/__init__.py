@@ -65,10 +65,10 @@ def audit(
 
     It maps them to logits (B,) or (B, 1), on the device that they are on. `real` are images that
     it trains on, `heldout` real ones that it does not, `fake` generated ones. `loss`, with
-    `fake`, adds D's losses; `attack_steps` 0 leaves out the attack. Layers and bounds are measured in float64, and so is
-    the steepest place of those that are searched in the network's own precision. Steep places
-    are searched among all images, or in the smallest box that holds the points given; where
-    those have two values, on a regular grid too.
+    `fake`, adds D's losses; `attack_steps` 0 leaves out the attack. Layers and bounds are
+    measured in float64, and so is the steepest place of those that are searched in the network's
+    own precision. Steep places are searched among all images, or in the smallest box that holds
+    the points given; where those have two values, on a regular grid too.
 
     Raises UserError for images of another form, and NonFiniteDiscriminator, which is one too, for
     a discriminator whose weights, logits or gradients are not finite.

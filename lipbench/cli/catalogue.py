@@ -11,6 +11,7 @@ from lipbench.cli.options import (
     DatasetName,
     JsonOption,
     LossName,
+    MeasureName,
     MethodName,
     PluginOption,
     ProtocolName,
@@ -97,3 +98,17 @@ def architectures(
     registry = Plugins(plugin or [])
     load_own(registry)
     listing.architectures(registry, name, as_json)
+
+
+def measures(
+    name: MeasureName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the measures that scores are made of, with your own, or show the card of one."""
+    from lipbench.cli import listing
+    from lipbench.plugins import Plugins
+
+    registry = Plugins(plugin or [])
+    load_own(registry)
+    listing.measures(registry, name, as_json)

@@ -23,7 +23,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Methods, losses or datasets. Default: the plugins of --plugin.",
+            help="Methods, losses, datasets, measures. Default: the plugins of --plugin.",
             autocompletion=completion.examined,
         ),
     ] = None,
@@ -32,56 +32,34 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every installed method and loss.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every installed method, loss and measure.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the traceback of an error.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine methods, losses and datasets: does each do what it must, and what it claims?
+    """Examine methods, losses, datasets and measures: does each do what it must and claims?
 
     Exit code 1 if one fails.
     """
     from lipbench.plugins import Plugins
 
     registry = Plugins(plugin or [])
-    if all_:  # but for datasets, which would be downloaded
-        chosen = [(kind, n) for kind in (registry.methods, registry.losses) for n in kind.plugins]
-    elif names:
-        chosen = [found for name in names for found in _named(name, registry)]
-    else:
-        chosen = [(kind, plugin.name) for kind in registry.kinds for plugin in kind.own()]
-    if not chosen:
-        raise UserError("name a method, loss or dataset to check, or give a --plugin, or --all")
+    chosen = _chosen(names or [], all_, registry)
+    params = _assigned(set_ or [])
 
     import torch
 
-    from lipbench import bibliography, exam
-    from lipbench.method import Method
-    from lipbench.planning import parts
-
     torch.set_num_threads(1)  # as in a worker
-    params = _assigned(set_ or [])
-    results, failed = [], False
-    for kind, name in _apart(chosen, as_json):
-        bibliography.papers(kind[name].papers, kind[name].path)
-        made = parts.MAKERS[kind.kind](name, params, registry)
-        lines = []
-        if not as_json:
-            say(f"{name} ({made.label if isinstance(made, Method) else f'a {kind.singular}'})")
-        for line in exam.examine(made):
-            lines.append(line)
-            if not as_json:
-                printing.show_line(line, verbose)
-        passed = all(line.passed for line in lines)
-        failed = failed or not passed
-        cost = exam.cost(made) if passed and isinstance(made, Method) else None
-        if not as_json:
-            printing.show_exam(lines, cost)
-        results.append({kind.singular: name, "params": params, "cases": lines, "cost": cost})
+    results = [
+        _examined(kind, name, params, registry, None if as_json else verbose)
+        for kind, name in _apart(chosen, as_json)
+    ]
     if as_json:
         print_json(results)
-    if failed:
+    if not all(line.passed for result in results for line in result["cases"]):
         raise typer.Exit(1)
 
 
@@ -105,6 +83,44 @@ def new_method(
         f"pytest {test}\n"
         f"lipbench run quickstart --plugin {file} --set methods=[none,{name}]"
     )
+
+
+def _chosen(names: list[str], all_: bool, plugins: Plugins) -> list[tuple[Registry, str]]:
+    """Return the plugins to examine, each with its kind: of no name, the user's own."""
+    if all_:  # but for datasets, which would be downloaded
+        kinds = (kind for kind in plugins.kinds if kind is not plugins.datasets)
+        chosen = [(kind, name) for kind in kinds for name in kind.plugins]
+    elif names:
+        chosen = [found for name in names for found in _named(name, plugins)]
+    else:
+        chosen = [(kind, plugin.name) for kind in plugins.kinds for plugin in kind.own()]
+    if not chosen:
+        raise UserError("name something to check, a method for example, or give --plugin or --all")
+    return chosen
+
+
+def _examined(
+    kind: Registry, name: str, params: dict[str, Any], plugins: Plugins, verbose: bool | None
+) -> dict[str, Any]:
+    """Return what `--json` prints of a plugin; print its cases too, unless verbose is None."""
+    from lipbench import bibliography, exam
+    from lipbench.method import Method
+    from lipbench.planning import parts
+
+    bibliography.papers(kind[name].papers, kind[name].path)
+    made = parts.MAKERS[kind.kind](name, params, plugins)
+    if verbose is not None:
+        say(f"{name} ({made.label if isinstance(made, Method) else kind.singular})")
+    lines = []
+    for line in exam.examine(made):
+        lines.append(line)
+        if verbose is not None:
+            printing.show_line(line, verbose)
+    passed = all(line.passed for line in lines)
+    cost = exam.cost(made) if passed and isinstance(made, Method) else None
+    if verbose is not None:
+        printing.show_exam(lines, cost)
+    return {kind.singular: name, "params": params, "cases": lines, "cost": cost}
 
 
 def _named(name: str, plugins: Plugins) -> list[tuple[Registry, str]]:

@@ -32,7 +32,7 @@ def methods(incomplete: str) -> list[str]:
 
 def examined(incomplete: str) -> list[str]:
     """Return what `lipbench check` can examine: plugins of every kind."""
-    kinds = (methods, losses, datasets, architectures)
+    kinds = (methods, losses, datasets, architectures, measures)
     return [name for kind in kinds for name in kind(incomplete)]
 
 
@@ -40,7 +40,7 @@ def protocols(incomplete: str) -> list[str]:
     """Return the protocols that lipbench ships, and YAML files."""
     from lipbench.protocols import FITTED, PROTOCOLS
 
-    names = _beginning({**PROTOCOLS, **FITTED}, incomplete)
+    names = _beginning([*PROTOCOLS, *FITTED], incomplete)
     return [*names, *_paths(incomplete, ".yaml", ".yml")]
 
 
@@ -68,6 +68,15 @@ def losses(incomplete: str) -> list[str]:
         from lipbench.plugins import Registry
 
         return _beginning(Registry("losses").plugins, incomplete)
+    return []
+
+
+def measures(incomplete: str) -> list[str]:
+    """Return the measures."""
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry("measures").plugins, incomplete)
     return []
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lipbench.cli import printing
 from lipbench.cli.printing import say
-from lipbench.errors import UserError
-from lipbench.urls import is_masked, masked
+from lipbench.urls import masked
 
 if TYPE_CHECKING:
     from lipbench.planning.plan import Plan, PlannedRun
@@ -97,17 +96,6 @@ def suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     from lipbench.runs.store import SuiteFolder
 
     return SuiteFolder(runs_dir / name)
-
-
-def store_uri(given: str | None, folder: SuiteFolder) -> str:
-    """Return the MLflow store of some results. Raises UserError where its password is missing."""
-    uri = given or folder.tracking_uri()
-    if is_masked(uri):
-        raise UserError(
-            f"{uri}: passwords are not kept; give the whole URI: --tracking-uri URI, or the "
-            "environment variable MLFLOW_TRACKING_URI"
-        )
-    return uri
 
 
 def first_line(error: Exception, uri: str) -> str:

@@ -15,10 +15,12 @@ from lipbench import bibliography
 from lipbench.dataset import Source
 from lipbench.errors import UserError, unknown
 from lipbench.loss import Loss
+from lipbench.measure import Measure
 from lipbench.parameterized import Hyperparameter, hyperparameters
 from lipbench.planning.suite import PRESETS, Suite, installed, read
 from lipbench.plugins import Plugin, Plugins
 from lipbench.protocols import FITTED, PROTOCOLS, Protocol, Sizes
+from lipbench.protocols.scores import scores_of
 from lipbench.words import counted
 
 T = TypeVar("T")
@@ -109,6 +111,26 @@ class ArchitectureCard:
     papers: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class MeasureCard:
+    """What `lipbench measures NAME` shows."""
+
+    name: str
+    origin: str
+    path: str
+    description: str
+
+    higher_is_better: bool
+    unit: str
+    axis: str
+    scores: tuple[str, ...]  # what protocols call it, on each space
+    needs: tuple[str, ...]
+    resamples: str  # whose images the bootstrap draws again
+    rewards: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    papers: tuple[str, ...]
+
+
 def suites() -> list[SuiteCard]:
     """Return the installed suites and studies by name. Raises UserError for one with a mistake."""
     return [_suite(name, *file) for name, file in sorted(installed().items())]
@@ -159,6 +181,16 @@ def architectures(registry: Plugins) -> list[ArchitectureCard]:
 def architecture(registry: Plugins, name: str) -> ArchitectureCard:
     """Return one architecture. Raises UserError for a name that there is not."""
     return _architecture(registry.architectures[name])
+
+
+def measures(registry: Plugins) -> list[MeasureCard]:
+    """Return the measures, by name. Raises UserError for one with a mistake."""
+    return [_measure(plugin) for plugin in registry.measures.by_name()]
+
+
+def measure(registry: Plugins, name: str) -> MeasureCard:
+    """Return one measure. Raises UserError for a name that there is not."""
+    return _measure(registry.measures[name])
 
 
 def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] = ()) -> T:
@@ -290,6 +322,32 @@ def _architecture(plugin: Plugin) -> ArchitectureCard:
         cls.shapes,
         cls.initialisation,
         weights,
+        tuple(hyperparameters(cls)),
+        tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
+    )
+
+
+def _measure(plugin: Plugin) -> MeasureCard:
+    scores = scores_of(plugin)
+    cls: type[Measure] = plugin.load(Measure)
+    needs = {
+        "real images": cls.needs_real,
+        "training images": cls.needs_training,
+        "a classifier": cls.needs_classes,
+    }
+    features = cls.description.replace("{features}", "features")
+    return MeasureCard(
+        plugin.name,
+        plugin.origin,
+        str(plugin.path),
+        f"{features}\n\n{inspect.cleandoc(cls.__doc__ or '')}",
+        cls.higher_is_better,
+        cls.unit,
+        cls.axis,
+        tuple(score.name for score in scores),
+        tuple(name for name, needed in needs.items() if needed),
+        cls.resamples,
+        cls.rewards,
         tuple(hyperparameters(cls)),
         tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
     )

@@ -13,6 +13,7 @@ from lipbench.cli.installed import (
     ArchitectureCard,
     DatasetCard,
     LossCard,
+    MeasureCard,
     ProtocolCard,
     SuiteCard,
 )
@@ -20,7 +21,9 @@ from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard)
+Card = TypeVar(
+    "Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard, MeasureCard
+)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -54,6 +57,13 @@ def architectures(registry: Plugins, name: str | None, as_json: bool) -> None:
     _print(
         name, as_json, every, one, functools.partial(_list_plugins, "architecture"), _show_network
     )
+
+
+def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
+    """Print the measures, or one with its options and its papers."""
+    every = functools.partial(installed.measures, registry)
+    one = functools.partial(installed.measure, registry)
+    _print(name, as_json, every, one, _list_measures, _show_measure)
 
 
 def _print(
@@ -159,6 +169,36 @@ def _show_network(card: ArchitectureCard) -> None:
             "weights": [f"{card.weights[at]} for {at}" for at in card.weights],
             "begins as": [card.initialisation],
             "parameters": [str(field) for field in card.hyperparameters],
+            "papers": list(card.papers) or ["none"],
+        }
+    )
+
+
+def _list_measures(cards: Iterable[MeasureCard]) -> None:
+    table = table_of("measure", "from", "better", "options", "scores")
+    for card in cards:
+        names = ", ".join(field.name for field in card.hyperparameters)
+        table.add_row(card.name, card.origin, _better(card), names, ", ".join(card.scores))
+    show(table)
+
+
+def _better(card: MeasureCard) -> str:
+    return "higher" if card.higher_is_better else "lower"
+
+
+def _show_measure(card: MeasureCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+    rewards = {"mind": [f"it rewards {card.rewards}"]} if card.rewards else {}
+    show_facts(
+        {
+            "scores": [", ".join(card.scores)],
+            "better": [_better(card)],
+            "unit": [card.unit or "none"],
+            "axis": ["logarithmic" if card.axis == "log" else "linear"],
+            "needs": [", ".join(card.needs) or "generated images alone"],
+            "errors": [f"the bootstrap draws {card.resamples} images again"],
+            **rewards,
+            "options": [str(field) for field in card.hyperparameters] or ["none"],
             "papers": list(card.papers) or ["none"],
         }
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipbench.cli.given import first_line, protocol_of, store_uri
+from lipbench.cli.given import first_line, protocol_of
 from lipbench.cli.options import (
     JsonOption,
     LogCheckpointsOption,
@@ -18,6 +18,7 @@ from lipbench.cli.options import (
 )
 from lipbench.cli.printing import say
 from lipbench.errors import UserError
+from lipbench.urls import whole_tracking_uri
 from lipbench.words import are, counted
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def sync(
 
     folder = SuiteFolder(results)
     made = folder.plan()
-    uri = store_uri(tracking_uri, folder)
+    uri = whole_tracking_uri(tracking_uri or folder.tracking_uri())
     planned = {run.spec.hash for run in made.runs}
     sent, damaged = 0, 0
     try:
@@ -128,7 +129,7 @@ def _track_report(results: Path, given: str | None) -> str | None:
 
     folder = SuiteFolder(results)
     try:
-        uri = store_uri(given, folder)
+        uri = whole_tracking_uri(given or folder.tracking_uri())
     except UserError as error:
         return str(error)
     try:

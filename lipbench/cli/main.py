@@ -26,7 +26,8 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Score and measure again": (again.eval_, again.audit, again.sample, cost.cost),
     "What there is, and your own methods": (
         catalogue.methods, catalogue.suites, catalogue.protocols, catalogue.losses,
-        catalogue.datasets, catalogue.architectures, check.check, check.new_method,
+        catalogue.datasets, catalogue.architectures, catalogue.measures, check.check,
+        check.new_method,
     ),
 }  # fmt: skip
 

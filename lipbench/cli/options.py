@@ -132,6 +132,7 @@ ProtocolName = Annotated[str | None, _named(completion.protocols, "record")]
 LossName = Annotated[str | None, _named(completion.losses)]
 DatasetName = Annotated[str | None, _named(completion.datasets)]
 ArchitectureName = Annotated[str | None, _named(completion.architectures)]
+MeasureName = Annotated[str | None, _named(completion.measures)]
 
 
 def _show_version(wanted: bool) -> None:

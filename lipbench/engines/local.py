@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.runs.run import Task, Workplace, run
-from lipbench.runs.store import RESULTS, RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.training import arithmetic
 from lipbench.words import counted
 
@@ -260,23 +261,23 @@ class _Pool:
             worker.end()
 
 
-def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[str, str]:
+def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[Outcome, str]:
     """Return the outcome and the cause of a run whose worker process has ended by itself.
 
     `code` is the process's exit code, negative for a signal; the other two are how many processes
     the kernel had killed for memory before, and now, where that is known.
     """
     if code >= 0:
-        return "failed", f"the worker process ended itself (exit code {code})"
+        return Outcome.FAILED, f"the worker process ended itself (exit code {code})"
     kind = signal.Signals(-code)
     killed = f"the worker process was killed by {kind.name}"
     if kind is not signal.SIGKILL:
-        return "failed", f"{killed} ({signal.strsignal(kind)})"
+        return Outcome.FAILED, f"{killed} ({signal.strsignal(kind)})"
     if oom_before is None or oom_now is None:
-        return "failed", f"{killed}; whether memory had run out is not recorded here"
+        return Outcome.FAILED, f"{killed}; whether memory had run out is not recorded here"
     if oom_now > oom_before:
-        return "out_of_memory", f"{killed}: the kernel ended it when memory had run out"
-    return "failed", f"{killed}, and not because memory had run out"
+        return Outcome.OUT_OF_MEMORY, f"{killed}: the kernel ended it when memory had run out"
+    return Outcome.FAILED, f"{killed}, and not because memory had run out"
 
 
 @contextlib.contextmanager
@@ -340,7 +341,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
             notify("remarked", {"remark": remark})
         facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
         # An error can leave a GPU's context unusable, and a method the process another one.
-        failed = device != "cpu" and status.outcome not in (*RESULTS, "interrupted")
+        failed = device != "cpu" and status.outcome.is_failure
         leaves = failed or bool(changed)
         connection.send(("finished", {**facts, "cost": status.cost, "leaves": leaves}))
 

@@ -1,4 +1,4 @@
-"""The exam: cases that each method, loss, dataset and architecture must pass, whatever it is.
+"""The exam: cases that each plugin of a kind must pass, whatever it is.
 
 `lipbench check` prints them as a card. A plugin author's own tests take the same cases:
 
@@ -22,11 +22,12 @@ from typing import TypeVar
 from lipbench.architecture import Architecture
 from lipbench.dataset import Source
 from lipbench.errors import UserError
-from lipbench.exam import of_architectures, of_datasets, of_losses
+from lipbench.exam import of_architectures, of_datasets, of_losses, of_measures
 from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
 from lipbench.loss import Loss
+from lipbench.measure import Measure
 from lipbench.method import Method
 
 __all__ = [
@@ -74,7 +75,7 @@ def _failure(case: str, error: Exception, plugin: object) -> Line:
     return Line(case, False, _told(error, plugin), "".join(traceback.format_exception(error)))
 
 
-def examine(plugin: Method | Loss | Source | Architecture) -> Iterator[Line]:
+def examine(plugin: Method | Loss | Source | Architecture | Measure) -> Iterator[Line]:
     """Yield the card of a plugin, case by case. An error of its own is a failure.
 
     Where the networks cannot be built with a method, that is the one line. Raises UserError where
@@ -82,6 +83,9 @@ def examine(plugin: Method | Loss | Source | Architecture) -> Iterator[Line]:
     """
     if isinstance(plugin, Loss):
         yield from _passed_through(of_losses.CASES, plugin, plugin)
+        return
+    if isinstance(plugin, Measure):
+        yield from _passed_through(of_measures.CASES, of_measures.Subject(plugin), plugin)
         return
     if isinstance(plugin, Source):
         subject = of_datasets.Subject(plugin)

@@ -52,9 +52,9 @@ def check_shape(
 def check_protocol(
     suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
 ) -> None:
-    """Refuse too few images for the protocol."""
+    """Refuse too few samples for the protocol, or of another kind than it scores."""
     try:
-        protocols.check(protocol, info.n_train, info.n_test, info.name)
+        protocols.check(protocol, info.n_train, info.n_test, info.name, info.shape)
     except UserError as error:
         raise UserError(str(error), document.mark(("protocol",))) from error
 

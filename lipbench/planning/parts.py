@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from lipbench import paths
 from lipbench.architecture import Architecture
 from lipbench.dataset import Source
-from lipbench.errors import UserError, shortened, unknown
+from lipbench.errors import UserError
 from lipbench.loss import Loss
+from lipbench.measure import Measure
 from lipbench.method import Method
-from lipbench.parameterized import adapter
+from lipbench.parameterized import checked
 from lipbench.planning import spec
 from lipbench.planning.spec import ArchitectureSpec, LossSpec, RunSpec
 from lipbench.plugins import CONTRACTS, Plugins
 
-Kind = TypeVar("Kind")
-
 DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
-
-
-class ParameterError(UserError):
-    """A parameter that a plugin does not take; `key` is its name, if it is a single one."""
-
-    def __init__(self, message: str, key: str | None) -> None:
-        super().__init__(message)
-        self.key = key
 
 
 @dataclass(frozen=True)
@@ -121,18 +108,25 @@ def architecture_spec(name: str, params: Mapping[str, Any], plugins: Plugins) ->
     return ArchitectureSpec(name, asdict(architecture(name, params, plugins)))
 
 
+def measure(name: str, options: Mapping[str, Any], plugins: Plugins) -> Measure:
+    """Return a measure. Raises UserError for an unknown or invalid name or option."""
+    cls: type[Measure] = plugins.measures[name].load(Measure)
+    return checked(cls, options, f"measure {name!r}", "option")
+
+
 def loss_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> LossSpec:
     """Return a loss with every parameter spelled out. Raises UserError as `loss` does."""
     return LossSpec(name, asdict(loss(name, params, plugins)))
 
 
-Made = Method | Loss | Source | Architecture
+Made = Method | Loss | Source | Architecture | Measure
 
 MAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Plugins], Made]] = {
     "methods": method,
     "losses": loss,
     "datasets": dataset,
     "architectures": architecture,
+    "measures": measure,
 }
 
 
@@ -142,22 +136,3 @@ def load_own(plugins: Plugins) -> None:
         module, name = CONTRACTS[registry.kind]
         for plugin in registry.own():
             plugin.load(getattr(importlib.import_module(module), name))
-
-
-def checked(cls: type[Kind], params: Mapping[str, Any], what: str, kind: str) -> Kind:
-    """Return a dataclass of these values, checked against its types and ranges."""
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for param in params:
-        if param not in fields:
-            raise ParameterError(f"{what}: {unknown(kind, param, fields)}", param)
-    try:
-        # As JSON: pydantic's strict mode takes a dataclass's fields from nothing else.
-        validator: TypeAdapter[Kind] = adapter(cls)  # type: ignore[arg-type]
-        return validator.validate_json(json.dumps(params, default=str))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else None
-        where = key or "its values together"
-        message = first["msg"][0].lower() + first["msg"][1:]
-        told = f"{what}: {where}: got {shortened(first['input'])}; {message}"
-        raise ParameterError(told, key) from error

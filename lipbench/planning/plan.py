@@ -82,6 +82,7 @@ class Plan:
             "dataset": asdict(self.dataset),
             "dataset_params": self.dataset_params,
             "protocol": asdict(self.protocol),
+            "own_scores": protocols.SCORES.stored(self.protocol.scores),
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
             "tuning": self.tuning.to_json() if self.tuning else None,
@@ -132,6 +133,7 @@ def _dataset(stored: Mapping[str, Any]) -> data.DatasetInfo:
 def from_json(fields: Any) -> Plan:
     """Return a stored plan; see `records.interpreted` for where it is not one."""
     records.check(fields, records.Plan)
+    protocols.SCORES.recall(fields.get("own_scores", ()))
     return Plan(
         fields["name"],
         fields["description"],

@@ -12,9 +12,9 @@ from typing import Any
 from lipbench import data, protocols, yamlmarks
 from lipbench.architecture import Architecture
 from lipbench.errors import UserError
+from lipbench.parameterized import ParameterError
 from lipbench.planning import choices, fits, parts
 from lipbench.planning.choices import Choice, entry_mark
-from lipbench.planning.parts import ParameterError
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.settings import recipe, settings
 from lipbench.planning.spec import (
@@ -108,6 +108,7 @@ def resolve(
         fits.check_shape(name, architecture, (1, size, size), mark)
     info, dataset_params = _dataset(suite, document, registry, cache)
     fits.check_shape(name, architecture, info.shape, mark)
+    protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
     fits.check_protocol(suite, document, info, protocol)
     found = []

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lipbench.errors import UserError, unknown
-from lipbench.protocols.scores import ABOUT, SCORES, SPACES
+from lipbench.measure import Measure
+from lipbench.parameterized import checked
+from lipbench.protocols.scores import SCORES
 
 Keys = tuple[str | int, ...]
 
 _SPLITS = ("train", "test")
-_MOST = {"neighbours": 10, "probability": 1, "share": 1}  # of options
+NO_EXTRACTOR = "none"  # of a protocol whose scores all compare images as they are
 
 
 class RecordError(UserError):
@@ -69,8 +71,8 @@ class Protocol:
     name: str
     version: int  # 0 for a user's own, which goes by its content instead
     source: str  # what is followed, or that it is our choice
-    extractor: str  # a key of lipbench.scoring.extractors.EXTRACTORS
-    weights_sha256: str
+    extractor: str  # a key of lipbench.scoring.extractors.EXTRACTORS, or "none"
+    weights_sha256: str  # empty without an extractor
     preprocessing: str
     real_split: str
     n_real: int  # drawn once, the same share of each class
@@ -135,12 +137,21 @@ class Protocol:
     def options(self, score: str) -> dict[str, float]:
         """Return every option of a score's measure."""
         use = self.scores.get(score, Use())
-        return {**ABOUT[SCORES[score].measure].options, **use.options}
+        return {**SCORES[score].options, **use.options}
+
+    def measure(self, score: str) -> Measure:
+        """Return a score's measure with its options. Raises UserError as its file's import."""
+        return checked(SCORES.measure(score), self.options(score), score, "option")
+
+    @property
+    def uses_extractor(self) -> bool:
+        """Return whether any score is on a network's features, and not on images as they are."""
+        return any(SCORES[name].weights_sha256 for name in self.scores)
 
     @property
     def training_images(self) -> int:
         """Return how many training images generated ones are compared with; 0 if no score does."""
-        compares = any(ABOUT[SCORES[name].measure].needs_training for name in self.scores)
+        compares = any(SCORES[name].needs_training for name in self.scores)
         return self.n_training if compares else 0
 
     def _check_names(self) -> None:
@@ -153,7 +164,7 @@ class Protocol:
                 if SCORES[name].weights_sha256 not in ("", self.weights_sha256):
                     raise RecordError(
                         f"{self.name}: {name!r} is only defined on the features of "
-                        f"{SPACES[SCORES[name].space].title}; the extractor {self.extractor!r} "
+                        f"{SCORES[name].on.title}; the extractor {self.extractor!r} "
                         "has others, whose scores have other names",
                         *keys,
                     )
@@ -178,23 +189,15 @@ class Protocol:
     def _check_options(self) -> None:
         """Raise RecordError for an option that a score's measure does not take."""
         for name, use in self.scores.items():
-            known = ABOUT[SCORES[name].measure].options
+            measure = SCORES.imported(name)
+            if measure is None:  # of a stored record, which was checked when it was made
+                continue
+            what = f"{self.name}: {name}"
             for option, value in use.options.items():
-                at = ("scores", name, str(option))
-                if option not in known:
-                    raise RecordError(
-                        f"{self.name}: {name}: {unknown('option', option, known)}", *at
-                    )
-                whole = isinstance(known[option], int)
-                kinds = (int,) if whole else (int, float)
-                if type(value) not in kinds or not 0 < value <= _MOST.get(option, math.inf):
-                    expected = "a whole number" if whole else "a number"
-                    most = f", at most {_MOST[option]:g}" if option in _MOST else ""
-                    raise RecordError(
-                        f"{self.name}: {name}.{option}: got {value!r}; it is {expected} above 0"
-                        f"{most}",
-                        *at,
-                    )
+                with _at("scores", name, str(option)):
+                    checked(measure, {option: value}, what, "option")
+            with _at("scores", name):
+                checked(measure, use.options, what, "option")
 
     def _check_values(self) -> None:
         """Raise RecordError for a number out of its range."""
@@ -229,7 +232,7 @@ class Protocol:
                 f"{self.name}: bootstrap: 1 replicate has no spread; 0, or 2 and more",
                 "bootstrap",
             )
-        if any(ABOUT[SCORES[name].measure].needs_training for name in self.scores):
+        if any(SCORES[name].needs_training for name in self.scores):
             least = 2
             if self.n_training < least:
                 raise RecordError(
@@ -239,11 +242,13 @@ class Protocol:
                 )
 
     def _check_counts(self, score: str, n_real: int, n_fake: int, *at: str) -> None:
-        least = _least(score, self.options(score))
+        if SCORES.imported(score) is None:
+            return
+        least, why = self.measure(score).fewest(SCORES[score].on.features or 0)
         if min(n_real, n_fake) < least:
             raise RecordError(
                 f"{self.name}: {score} needs at least {least:,} real and as many generated "
-                f"images ({_why(score)}); it would get {n_real:,} and {n_fake:,}",
+                f"images ({why}); it would get {n_real:,} and {n_fake:,}",
                 *at,
             )
 
@@ -258,14 +263,19 @@ class Protocol:
             if self.training_images
             else ""
         )
+        extractor = (
+            "images are compared as they are, without an extractor"
+            if self.extractor == NO_EXTRACTOR
+            else f"extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
+            f"{self.preprocessing})"
+        )
         chosen = self.selection
         by = _listed([SCORES[name].title for name in chosen.scores])
         return (
             f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
             f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
             f"split in the generated ones' place, and standard errors are of {self.bootstrap} "
-            f"bootstrap replicates; extractor {self.extractor} (weights sha256 "
-            f"{self.weights_sha256}; {self.preprocessing}); generated images as {self.rounding}, "
+            f"bootstrap replicates; {extractor}; generated images as {self.rounding}, "
             f"the generator with {self.batch_norm} batch-norm statistics (and its moving average "
             f"where a suite keeps one), latents from the stream {self.latents_stream!r}; during "
             f"training {by} of {chosen.n_fake:,} images from other latents against "
@@ -278,38 +288,21 @@ class Protocol:
         use = self.scores[score]
         sets = f"{use.sets} sets of " if use.sets > 1 else ""
         text = f"on {sets}{self.n_fake_of(score):,} generated images"
-        if SCORES[score].measure != "classifier_score":
+        if SCORES[score].needs_real:
             text += f" against {self.n_real_of(score):,} real ones"
-        options = {
-            key: value
-            for key, value in self.options(score).items()
-            if (key, value) != ("splits", 1)
-        }
+        untold = SCORES[score].untold.items()
+        options = {key: v for key, v in self.options(score).items() if (key, v) not in untold}
         told = _listed([f"{key.replace('_', ' ')} {value:,g}" for key, value in options.items()])
         return f"{text} ({told})" if told else text
 
 
-def _least(score: str, options: Mapping[str, float]) -> int:
-    """Return the fewest images, of either kind, that a score means anything with."""
-    about = SCORES[score]
-    features = SPACES[about.space].features or 0
-    return {
-        "frechet_distance": features + 1,
-        "frechet_distance_infinity": 3 * features + 2,
-        "kernel_distance": int(options.get("subset_size", 2)),
-        "classifier_score": 2 * int(options.get("splits", 1)),
-    }.get(about.measure, int(options.get("neighbours", 1)) + 1)
-
-
-def _why(score: str) -> str:
-    about = SCORES[score]
-    features = SPACES[about.space].features
-    return {
-        "frechet_distance": f"a covariance of {features} features has full rank only then",
-        "frechet_distance_infinity": f"3 times its {features} features, to extrapolate from",
-        "kernel_distance": "the size of its subsets",
-        "classifier_score": "2 for each of its splits",
-    }.get(about.measure, "more than its neighbours")
+@contextlib.contextmanager
+def _at(*keys: str) -> Iterator[None]:
+    """Say of a mistake where in the record it is."""
+    try:
+        yield
+    except UserError as error:
+        raise RecordError(str(error), *keys) from error
 
 
 def _listed(words: list[str]) -> str:

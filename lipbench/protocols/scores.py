@@ -1,4 +1,4 @@
-"""What each score means: a measure, on what an extractor says of images. Imports no torch.
+"""What each score means: a measure on a space of features. Imports no torch.
 
 A column's name promises the weights that it is computed with: `fid`, `is` and `kid` are those of
 the hash-verified Inception only; on other features the same mathematics has another name.
@@ -6,10 +6,16 @@ the hash-verified Inception only; on other features the same mathematics has ano
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
+
+from lipbench.errors import Mark, UserError, unknown
+from lipbench.measure import Measure, On
+from lipbench.plugins import Plugin, Registry, kind_of, of_file
 
 # torch-fidelity's weights-inception-2015-12-05-6726825d.pth: its name holds the first 8 digits.
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -27,47 +33,12 @@ class Space:
     features: int | None  # how many; None depends on the images' size
     features_are: str
     classes: int = 0
-    sha256: str = ""  # of the weights
-
-
-@dataclass(frozen=True)
-class About:
-    """A score whatever its features, in words; `lipbench.scoring.measures` computes it."""
-
-    prefix: str  # of its columns: `<prefix>_<space>`
-    title: str
-    description: str  # of the form "... {features} ..."
-    higher_is_better: bool
-    decimals: int
-    if_diverged: float | None = None  # what a diverged run counts as; None: nothing bounds it
-    # With their defaults; a whole one is a whole number always.
-    options: Mapping[str, float] = field(default_factory=dict)
-    # What stands in the fakes' place for the floor. Where fakes are compared with training images,
-    # the floor's training images would be found among themselves: held-out ones stand there, or
-    # the comparison is with the other training images.
-    floor: Literal["training", "held-out", "training, apart"] = "training"
-    needs_training: bool = False
-    rewards: str = ""  # what scores well and should not, of a measure that does reward it
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one number means."""
-
-    name: str
-    title: str
-    description: str
-    measure: str  # a key of ABOUT
-    space: str  # a key of SPACES
-    higher_is_better: bool
-    if_diverged: float | None
-    decimals: int
-    rewards: str = ""
+    sha256: str = ""  # of the network's weights; empty where images are compared as they are
 
     @property
-    def weights_sha256(self) -> str:
-        """Return the hash of the weights that the score is defined on; empty for pixels."""
-        return SPACES[self.space].sha256
+    def is_raw(self) -> bool:
+        """Return whether it is the images themselves, without any network."""
+        return not self.sha256
 
 
 SPACES: Mapping[str, Space] = MappingProxyType(
@@ -84,196 +55,180 @@ SPACES: Mapping[str, Space] = MappingProxyType(
         ),
         "digits": Space("digits", 64, "64 features of our digits classifier", 10, DIGITS_SHA256),
         "pixels": Space("pixels", None, "pixels, scaled to [0, 1]"),
+        "points": Space("points", None, "points' coordinates"),
     }
 )
 
-_NEIGHBOURS = "{} nearest neighbours, on the {{features}}"
 
-ABOUT: Mapping[str, About] = MappingProxyType(
-    {
-        "frechet_distance": About(
-            "fd",
-            "FD",
-            "Frechet distance between Gaussians fitted to the {features} of real and of "
-            "generated images (Heusel et al. 2017)",
-            higher_is_better=False,
-            decimals=1,
-        ),
-        "kernel_distance": About(
-            "kd",
-            "KD",
-            "Kernel distance, the unbiased cubic-kernel MMD² (Binkowski et al. 2018), of the "
-            "{features}; values below 0 are possible",
-            higher_is_better=False,
-            decimals=4,
-            options={"subsets": 100, "subset_size": 1000},
-        ),
-        "classifier_score": About(
-            "cs",
-            "CS",
-            "Classifier score, exp E KL(p(y|x) || p(y)) over the classifier's classes: the "
-            "Inception score's formula (Salimans et al. 2016); it misses most dropped classes "
-            "where classes are many",
-            higher_is_better=True,
-            decimals=2,
-            if_diverged=1.0,
-            options={"splits": 1},
-        ),
-        "precision": About(
-            "precision",
-            "precision",
-            "Share of generated images within the real ones' "
-            + _NEIGHBOURS.format(3)
-            + " (Kynkäänniemi et al. 2019, there on VGG-16)",
-            higher_is_better=True,
-            decimals=3,
-            if_diverged=0.0,
-            options={"neighbours": 3},
-            rewards="blurred images, and one image again and again",
-        ),
-        "recall": About(
-            "recall",
-            "recall",
-            "Share of real images within the generated ones' "
-            + _NEIGHBOURS.format(3)
-            + " (Kynkäänniemi et al. 2019, there on VGG-16)",
-            higher_is_better=True,
-            decimals=3,
-            if_diverged=0.0,
-            options={"neighbours": 3},
-        ),
-        "density": About(
-            "density",
-            "density",
-            "How many real images' "
-            + _NEIGHBOURS.format(5)
-            + ", hold a generated image, over 5 (Naeem et al. 2020); above 1 is possible",
-            higher_is_better=True,
-            decimals=3,
-            if_diverged=0.0,
-            options={"neighbours": 5},
-            rewards="one image again and again, where real images are dense",
-        ),
-        "coverage": About(
-            "coverage",
-            "coverage",
-            "Share of real images with a generated one among their "
-            + _NEIGHBOURS.format(5)
-            + " (Naeem et al. 2020)",
-            higher_is_better=True,
-            decimals=3,
-            if_diverged=0.0,
-            options={"neighbours": 5},
-        ),
-        "frechet_distance_infinity": About(
-            "fd_infinity",
-            "FD∞",
-            "Frechet distance of the {features} extrapolated to infinitely many images "
-            "of either kind, linearly in 1/N (after Chong and Forsyth 2020, with as many real "
-            "images as generated ones); not a number where the line's "
-            "end is uncertain by more than a twentieth of the largest distance",
-            higher_is_better=False,
-            decimals=1,
-            options={"points": 6},
-        ),
-        "authenticity": About(
-            "authenticity",
-            "authenticity",
-            "Share of generated images that are not nearer to a training image than any other "
-            "training image is (Alaa et al. 2022), by the {features}; near 0: copies",
-            higher_is_better=True,
-            decimals=3,
-            if_diverged=0.0,
-            floor="held-out",
-            needs_training=True,
-            rewards="noise, which is like no training image",
-        ),
-        "modes_covered": About(
-            "modes_covered",
-            "modes",
-            "Classes that at least 1% of the generated images show with a probability of at least "
-            "0.9 by the classifier (both thresholds our choice); noise can look like a class",
-            higher_is_better=True,
-            decimals=0,
-            if_diverged=0.0,
-            options={"probability": 0.9, "share": 0.01},
-        ),
-        "parzen": About(
-            "parzen",
-            "Parzen",
-            "Mean log-likelihood, in nats, of real images under a Gaussian kernel density at the "
-            "generated ones (Goodfellow et al. 2014), on the {features}; it says little of "
-            "samples or of likelihood (Theis et al. 2016), and stands here for old tables",
-            higher_is_better=True,
-            decimals=1,
-            floor="training, apart",
-            needs_training=True,
-            rewards="blurred images",
-        ),
-        "mmd": About(
-            "mmd",
-            "MMD²",
-            "Unbiased MMD² with a mixture of Gaussian kernels (Gretton et al. 2012; bandwidths "
-            "our choice), on the {features}; on pixels it says little of what people see",
-            higher_is_better=False,
-            decimals=4,
-        ),
-    }
-)
+@dataclass(frozen=True)
+class Score:
+    """What one number means: all that can be said of it without its measure's code."""
 
-_OF_INCEPTION = {"fd": ("fid", "FID"), "kd": ("kid", "KID"), "cs": ("is", "IS")}
-_OF_INCEPTION |= {"fd_infinity": ("fid_infinity", "FID∞")}
+    name: str
+    title: str
+    description: str
+    measure: str  # the name of its file
+    space: str  # a key of SPACES
+    higher_is_better: bool
+    if_diverged: float | None
+    decimals: int
+    rewards: str = ""  # what scores well and should not
+    unit: str = ""
+    axis: Literal["linear", "log"] = "linear"  # of figures, where all values are above 0
+    options: Mapping[str, float] = field(default_factory=dict, hash=False)  # at their defaults
+    untold: Mapping[str, float] = field(default_factory=dict, hash=False)
+    needs_real: bool = True
+    needs_training: bool = False
 
-# What a diverged run counts as, above what noise scores; measured, except on Inception (a guess).
-_IF_DIVERGED = {
-    ("fd", "inception"): 500.0,
-    ("fd", "effnetlite0"): 2500.0,
-    ("fd", "digits"): 1200.0,
-    ("fd_infinity", "inception"): 500.0,
-    ("fd_infinity", "effnetlite0"): 2500.0,
-    ("fd_infinity", "digits"): 1200.0,
-    ("kd", "inception"): 1.0,
-    ("kd", "effnetlite0"): 6.0,
-}
+    @property
+    def on(self) -> Space:
+        """Return the space that it is measured on."""
+        return SPACES[self.space]
 
-_DECIMALS = {("fd", "digits"): 2, ("fd_infinity", "digits"): 2, ("kd", "digits"): 0}
+    @property
+    def weights_sha256(self) -> str:
+        """Return the hash of the weights that the score is defined on; empty for pixels."""
+        return self.on.sha256
 
 
-def _score(measure: str, space: str) -> Score:
-    about, on = ABOUT[measure], SPACES[space]
-    name, title = f"{about.prefix}_{space}", f"{about.title} ({on.title})"
-    description = about.description.format(features=on.features_are)
-    if space == "inception" and about.prefix in _OF_INCEPTION:
-        name, title = _OF_INCEPTION[about.prefix]
-    elif about.prefix in _OF_INCEPTION:
-        description += f"; not {_OF_INCEPTION[about.prefix][1]}"
-    diverged = _IF_DIVERGED.get((about.prefix, space), about.if_diverged)
-    decimals = _DECIMALS.get((about.prefix, space), about.decimals)
-    return Score(
-        name,
-        title,
-        description,
-        measure,
-        space,
-        about.higher_is_better,
-        diverged,
-        decimals,
-        about.rewards,
+class _Scores(Mapping[str, Score]):
+    """Every score by its name: of installed measures, and of a user's own that were joined."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, Score] = {}
+        self._plugins: dict[str, Plugin] = {}  # of the measures of these scores, by their names
+
+    def __getitem__(self, name: str) -> Score:
+        return self._known()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def _known(self) -> dict[str, Score]:
+        if not self._scores:
+            for plugin in Registry("measures").by_name():
+                self._add(plugin, scores_of(plugin))
+        return self._scores
+
+    def _add(self, plugin: Plugin, found: Iterable[Score]) -> None:
+        """Take a measure's scores, in place of those of another file of the user's of its name."""
+        kept = {n: s for n, s in self._scores.items() if s.measure != plugin.name}
+        for score in found:
+            if other := kept.get(score.name):
+                raise UserError(
+                    f"the score {score.name!r} is that of the measure {other.measure}; give "
+                    f"{plugin.name} another prefix",
+                    Mark(str(plugin.path)),
+                )
+            kept[score.name] = score
+        self._scores = kept
+        self._plugins[plugin.name] = plugin
+
+    def join(self, files: Iterable[Path]) -> None:
+        """Take the scores of the measures among a user's own files, which are imported.
+
+        Raises UserError for a file with a mistake, or a name that is taken.
+        """
+        own = [path for path in files if kind_of(path) == "measures"]
+        if own:
+            self._known()
+            for plugin in Registry("measures", own).own():
+                self._add(plugin, scores_of(plugin))
+
+    def own(self, names: Iterable[str]) -> dict[str, Plugin]:
+        """Return those measures of some scores that are a user's own, by their names."""
+        plugins = {self[name].measure: self._plugins[self[name].measure] for name in names}
+        return {name: plugin for name, plugin in plugins.items() if plugin.origin == "file"}
+
+    def stored(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return, as plain JSON values, what a plan says of those scores that are a user's own."""
+        found = [self[name] for name in names]
+        own = self.own(score.name for score in found)
+        return [
+            {"file": str(own[score.measure].path), "score": dataclasses.asdict(score)}
+            for score in found
+            if score.measure in own
+        ]
+
+    def recall(self, stored: Iterable[Mapping[str, Any]]) -> None:
+        """Take the scores that a plan says are a user's own; no file is imported, or looked for.
+
+        Where the file of the user's is known already, what it says goes before.
+        """
+        by_file: dict[Path, list[Score]] = {}
+        for each in stored:
+            by_file.setdefault(Path(each["file"]), []).append(Score(**each["score"]))
+        for path, scores in by_file.items():
+            known = {score.name: score for score in self._known().values()}
+            measure = scores[0].measure
+            plugin = self._plugins.get(measure, of_file(path))
+            if plugin.origin != "file":  # it was the user's own, and comes with lipbench by now
+                continue
+            if plugin.path == path:
+                joined = {n: s for n, s in known.items() if s.measure == measure}
+                scores = list({**{s.name: s for s in scores}, **joined}.values())
+            self._add(of_file(path), scores)
+
+    def measure(self, score: str) -> type[Measure]:
+        """Return the measure of a score. Raises UserError where a user's own cannot be read."""
+        found: type[Measure] = self._plugins[self[score].measure].load(Measure)
+        return found
+
+    def imported(self, score: str) -> type[Measure] | None:
+        """Return the measure of a score; None of a user's own whose file nobody has asked for."""
+        plugin = self._plugins[self[score].measure]
+        return None if plugin.origin == "file" and not plugin.is_imported else self.measure(score)
+
+
+SCORES = _Scores()
+
+
+def scores_of(plugin: Plugin) -> list[Score]:
+    """Return the scores of a measure, one for each space that it means something on.
+
+    Raises UserError for a file that does not say what a measure must.
+    """
+    cls: type[Measure] = plugin.load(Measure)
+    mark = Mark(str(plugin.path))
+    for name in ("title", "description", "higher_is_better"):
+        if getattr(cls, name, "") == "":
+            raise UserError(f"a measure must say its {name}", mark)
+    options: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(cls)}
+    if missing := [name for name, value in options.items() if value is dataclasses.MISSING]:
+        raise UserError(f"the option {missing[0]} needs a default", mark)
+    for space in (*cls.spaces, *(on.space for on in cls.on)):
+        if space not in SPACES:
+            raise UserError(unknown("space", space, SPACES), mark)
+    spaces = cls.spaces or tuple(
+        name
+        for name, space in SPACES.items()
+        if not space.is_raw and (space.classes or not cls.needs_classes)
     )
+    return [_score(plugin.name, cls, space, options) for space in spaces]
 
 
-def _defined(measure: str, space: str) -> bool:
-    """Return whether a measure means something there: on pixels only what is used on pixels."""
-    on_pixels = measure in ("parzen", "mmd")
-    if space == "pixels":
-        return on_pixels
-    return not on_pixels and (measure != "modes_covered" or space == "digits")
-
-
-SCORES: dict[str, Score] = {
-    score.name: score
-    for space in SPACES
-    for measure in ABOUT
-    if _defined(measure, space)
-    for score in [_score(measure, space)]
-}
+def _score(measure: str, cls: type[Measure], name: str, options: Mapping[str, float]) -> Score:
+    special = {on.space: on for on in cls.on}
+    on, space = special.get(name, On(name)), SPACES[name]
+    description = cls.description.replace("{features}", space.features_are)
+    others = [other.title for other in cls.on if other.title and other.title != on.title]
+    return Score(
+        name=on.name or f"{cls.prefix or measure}_{name}",
+        title=on.title or f"{cls.title} ({space.title})",
+        description="; not ".join([description, *others]),
+        measure=measure,
+        space=name,
+        higher_is_better=cls.higher_is_better,
+        if_diverged=cls.if_diverged if on.if_diverged is None else on.if_diverged,
+        decimals=cls.decimals if on.decimals is None else on.decimals,
+        rewards=cls.rewards,
+        unit=cls.unit,
+        axis=cls.axis,
+        options=options,
+        untold=dict(cls.untold),
+        needs_real=cls.needs_real,
+        needs_training=cls.needs_training,
+    )

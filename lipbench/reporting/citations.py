@@ -24,6 +24,7 @@ def library() -> dict[str, Paper]:
         importlib.resources.files("lipbench.losses") / "references.bib",
         importlib.resources.files("lipbench.datasets") / "references.bib",
         importlib.resources.files("lipbench.architectures") / "references.bib",
+        importlib.resources.files("lipbench.measures") / "references.bib",
         importlib.resources.files("lipbench.reporting") / "references.bib",
     )
     return {
@@ -52,6 +53,11 @@ def of_architecture(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper
     """Return what a paper calls an architecture, and the papers that it names."""
     plugin = _known(plugins).architectures.plugins.get(name)
     return plugin.title if plugin else name, _named(plugin)
+
+
+def of_measure(name: str, plugins: Sequence[Path]) -> list[Paper]:
+    """Return the papers that a measure names; see `of_methods`."""
+    return _named(_known(plugins).measures.plugins.get(name))
 
 
 def of_dataset(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper], str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipbench import machine
+from lipbench.outcome import Outcome
 from lipbench.protocols import Protocol
 from lipbench.reporting import fresh
 from lipbench.reporting.page import render
@@ -16,7 +17,7 @@ from lipbench.results.compare import joined, names
 from lipbench.results.results import Results, read
 from lipbench.results.select import selected
 
-_LIVE = ("running", "queued")
+_LIVE = (Outcome.RUNNING, Outcome.QUEUED)
 _SECONDS = 10.0  # between looks at results that are watched
 
 
@@ -88,7 +89,7 @@ def make(asked: Asked, refresh: int = 0) -> Report:
     study = results.tuning is not None
     outcomes = [*results.runs["outcome"], *(results.trials["outcome"] if study else ())]
     live = sum(outcome in _LIVE for outcome in outcomes)
-    if "running" in outcomes:  # until its process ends, which no file tells
+    if Outcome.RUNNING in outcomes:  # until its process ends, which no file tells
         made_of = ""
     again = refresh if live or study else 0
     page = render(results, asked.folder, None, made_of, again, machine.cores())

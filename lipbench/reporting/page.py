@@ -12,12 +12,13 @@ import pandas as pd
 
 import lipbench
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Tuning
 from lipbench.reporting import datatables, details, fresh, paper
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS, Exhibit, exhibits
 from lipbench.reporting.sections import Section, drawn
-from lipbench.results.results import OUTCOMES, Results
+from lipbench.results.results import Results
 from lipbench.results.robustness import robustness
 from lipbench.words import counted
 
@@ -150,7 +151,7 @@ def _progress(results: Results) -> str:
 
 def _counted(runs: pd.DataFrame, noun: str) -> str:
     counts = runs["outcome"].value_counts()
-    names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
+    names = [*Outcome, *sorted(set(counts.index) - set(Outcome))]
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
     return f"{counted(len(runs), noun)}: {', '.join(parts)}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lipbench import protocols
 from lipbench.protocols import SCORES, Protocol
 
 
@@ -26,35 +27,12 @@ INITIALISATIONS = {
     "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
     "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),
 }
-MEASURES = {  # of `lipbench.protocols.scores.ABOUT`
-    "frechet_distance": ("heusel2017",),
-    "kernel_distance": ("binkowski2018",),
-    "classifier_score": ("salimans2016improved",),
-    "precision": ("kynkaanniemi2019",),
-    "recall": ("kynkaanniemi2019",),
-    "density": ("naeem2020",),
-    "coverage": ("naeem2020",),
-    "frechet_distance_infinity": ("chong2020",),
-    "authenticity": ("alaa2022",),
-    "modes_covered": (),
-    "parzen": ("goodfellow2014", "theis2016"),
-    "mmd": ("gretton2012",),
-}
 SPACES = {  # of `lipbench.protocols.scores.SPACES`
     "inception": ("szegedy2016", "obukhov2020"),
     "effnetlite0": ("tan2019",),
     "digits": (),
     "pixels": (),
-}
-PROTOCOLS = {
-    "miyato2018": ("miyato2018", "kurach2019"),
-    "kurach2019": ("kurach2019",),
-    "mimicry50k": ("lee2020",),
-    "chainer_gan_lib": (),
-    "clean": ("parmar2022",),
-    "offline": (),
-    "offline_small": (),
-    "digits": (),
+    "points": (),
 }
 PACKAGES = {
     "python": Term("Python"),
@@ -68,7 +46,7 @@ def of_protocol(protocol: Protocol) -> tuple[str, ...]:
     base = protocol.source.removeprefix("a user's own, based on ")
     name = protocol.name if base == protocol.source else base.partition("@")[0]
     fitted = "offline_small" if name.startswith("offline_small_") else name
-    return PROTOCOLS.get(fitted, ())
+    return protocols.papers(fitted)
 
 
 def of_features(protocol: Protocol) -> tuple[str, ...]:

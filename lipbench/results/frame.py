@@ -13,6 +13,7 @@ import pandas as pd
 
 from lipbench import protocols, records
 from lipbench.errors import UserError, unknown
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.tuning import Objective, Tuning
@@ -203,14 +204,14 @@ def _read(
     status = statuses.get(run.spec.hash, Status())
     found = folder.readable("scores") if folder else Rows([], [])
     status = checked(status, found, run.spec.budget.generator_updates)
-    return status, [] if status.outcome == "damaged" else found.rows
+    return status, [] if status.outcome == Outcome.DAMAGED else found.rows
 
 
 def _judged(
     run: PlannedRun, folder: RunFolder | None, status: Status, tuning: Tuning | None
 ) -> dict[str, float]:
     """Return a completed run's objectives: its audit's bounds are no columns otherwise."""
-    if tuning is None or folder is None or status.outcome != "completed":
+    if tuning is None or folder is None or status.outcome != Outcome.COMPLETED:
         return {}
     updates = run.spec.budget.generator_updates
     return objectives.known(tuning.objectives, folder, status, updates)
@@ -227,11 +228,11 @@ def _trial(
     told: dict[str, float] = {}
     during = objectives.intermediate(wanted[0], scores)
     starts = [s["started"] for s in sessions(folder) if "started" in s] if folder else []
-    if folder and status.outcome in ("completed", "diverged"):
+    if folder and status.outcome in (Outcome.COMPLETED, Outcome.DIVERGED):
         updates = run.spec.budget.generator_updates
         told = objectives.known(wanted, folder, status, updates)
     return {
-        "outcome": status.outcome,
+        "outcome": status.outcome.value,
         "cause": status.cause,
         **{objective.name: math.nan for objective in wanted},
         "intermediate": during[max(during)] if during else math.nan,
@@ -278,7 +279,7 @@ def _row(
         "precision": spec.precision,
         "ema_decay": spec.ema_decay,
         "protocol": protocol,
-        "outcome": status.outcome,
+        "outcome": status.outcome.value,
         "cause": status.cause,
         "generator_updates": status.update,
         "planned_updates": spec.budget.generator_updates,

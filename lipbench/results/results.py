@@ -22,18 +22,6 @@ from lipbench.results.provenance import Provenance
 from lipbench.runs.store import SuiteFolder
 from lipbench.words import counted
 
-OUTCOMES = (  # in the order in which reports name them
-    "completed",
-    "pruned",  # trials of a study only
-    "diverged",
-    "failed",
-    "out_of_memory",
-    "running",
-    "interrupted",
-    "damaged",
-    "queued",
-)
-
 
 @dataclass(frozen=True)
 class Results:

@@ -20,14 +20,15 @@ from lipbench.cost.timing import WARM_UP_UPDATES, Clock
 from lipbench.data import Dataset, DatasetInfo, Split
 from lipbench.dataset import Source
 from lipbench.errors import STORAGE_ERRORS, UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
-from lipbench.protocols import Protocol
+from lipbench.protocols import SCORES, Protocol
 from lipbench.runs import checkpoints, estimates, pictures, restore, scores
-from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
+from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
     NonFiniteImages,
@@ -119,7 +120,7 @@ def run(task: Task, workplace: Workplace, notify: Notify, stop: Callable[[], boo
     before = folder.status()
     try:
         status = _attempt(task, folder, workplace, notify, stop)
-        if status.outcome == "completed" or before.outcome != "completed":
+        if status.outcome == Outcome.COMPLETED or before.outcome != Outcome.COMPLETED:
             folder.set_status(status)
         else:  # scoring by one more protocol failed: what was trained and scored stays
             notify("remarked", {"remark": f"not scored by {task.protocol.id}: {status.cause}"})
@@ -135,25 +136,26 @@ def _attempt(
     task: Task, folder: RunFolder, workplace: Workplace, notify: Notify, stop: Callable[[], bool]
 ) -> Status:
     """Return the status that the work ends with; failures become one, with their cause."""
-    work, is_trained = None, folder.status().outcome == "completed"
+    work, is_trained = None, folder.status().outcome == Outcome.COMPLETED
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Plugins(task.plugins)
+        SCORES.join(registry.measures.files())
         folder.open(task.run.spec, _session(task, registry, workplace.device))
         work = _Work(task, folder, workplace, registry, notify)
         if is_trained:
             return work.score_again()
         status = work.finish(stop)
-        if status.outcome in RESULTS:
+        if status.outcome.is_result:
             checkpoints.settle(task.folder)
         return status
     except UserError as error:
-        return replace(folder.status(), outcome="failed", cause=str(error))
+        return replace(folder.status(), outcome=Outcome.FAILED, cause=str(error))
     except BaseException as error:  # a hook's sys.exit() too: no signal is raised in a worker
         if _is_storage_error(error, task):
             raise
         outcome, cause = _diagnose(error, work.state if work else None)
-        if outcome == "failed":
+        if outcome == Outcome.FAILED:
             folder.write_error(traceback.format_exc())
             cause = f"{cause} (traceback in error.txt)"
         status = work.status(outcome) if work else folder.status()
@@ -170,20 +172,20 @@ def _is_storage_error(error: BaseException, task: Task) -> bool:
     return any(path.is_relative_to(root.absolute()) for root in (task.folder, task.cache))
 
 
-def _diagnose(error: BaseException, state: TrainState | None) -> tuple[str, str]:
+def _diagnose(error: BaseException, state: TrainState | None) -> tuple[Outcome, str]:
     """Return the outcome and the cause that an error stands for.
 
     Training that is not finite can also show as an error, of a decomposition for example.
     """
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OOM in cause:
-        return "out_of_memory", str(error).splitlines()[0]
+        return Outcome.OUT_OF_MEMORY, str(error).splitlines()[0]
     if state and isinstance(error, (NonFiniteImages, NonFiniteFeatures)):
-        return "diverged", f"{error} after update {state.update}"
+        return Outcome.DIVERGED, f"{error} after update {state.update}"
     no_decomposition = isinstance(error, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
     if state and (no_decomposition or not state.is_finite()):
-        return "diverged", f"{cause} at update {state.update + 1}"
-    return "failed", cause
+        return Outcome.DIVERGED, f"{cause} at update {state.update + 1}"
+    return Outcome.FAILED, cause
 
 
 class _Work:
@@ -224,7 +226,7 @@ class _Work:
                 [f"{best.protocol} chose the best generator so far; from here on {now} does"]
             )
 
-    def status(self, outcome: str, cause: str | None = None) -> Status:
+    def status(self, outcome: Outcome, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
         cost = {**self.clock.cost(), "extra_parameters": self.extra_parameters}
         return Status(outcome, cause, self.state.update, cost=cost)
@@ -234,7 +236,7 @@ class _Work:
         total, intervals = self.spec.budget.generator_updates, self.task.intervals
         lap_start = self.state.update
         heartbeat = 0.0
-        self.folder.set_status(self.status("running"))
+        self.folder.set_status(self.status(Outcome.RUNNING))
         if intervals.audit and self.state.update == 0:
             self._audit()
         self.notify("began", {"update": self.state.update})
@@ -248,9 +250,9 @@ class _Work:
                 self.clock.lap(update - lap_start)
                 lap_start = update
                 if wanted["metrics"] and (cause := self._record_metrics()):
-                    return self.status("diverged", cause)
+                    return self.status(Outcome.DIVERGED, cause)
                 if wanted["score"] and intervals.score and not self._select():
-                    return self.status("pruned", f"unpromising at update {update:,}")
+                    return self.status(Outcome.PRUNED, f"unpromising at update {update:,}")
                 if wanted["audit"] and intervals.audit:
                     self._audit()
                 if wanted["samples"] and update < total:
@@ -258,18 +260,18 @@ class _Work:
                 if wanted["checkpoint"] or stopped:
                     self._checkpoint()
                 if stopped and update < total:
-                    return self.status("interrupted")
+                    return self.status(Outcome.INTERRUPTED)
                 self.clock.restart()
             if time.monotonic() - heartbeat > HEARTBEAT_SECONDS:
                 heartbeat = time.monotonic()
-                self.folder.set_status(self.status("running"))
+                self.folder.set_status(self.status(Outcome.RUNNING))
             self.notify("progress", {"update": update, "total": total})
         if stop():  # scoring can take longer than training, and the checkpoint is there
-            return self.status("interrupted")
+            return self.status(Outcome.INTERRUPTED)
         self._draw_samples()
         if not self.folder.is_scored(self.task.protocol.id, total):
             self._score()
-        return self.status("completed")
+        return self.status(Outcome.COMPLETED)
 
     def score_again(self) -> Status:
         """Score what was trained before, by the task's protocol. Raises UserError if it cannot."""
@@ -282,7 +284,7 @@ class _Work:
             for record in scores.chosen(self.trained, self.folder, self._scorer()):
                 self._keep(record)
         self._score()
-        return self.status("completed")
+        return self.status(Outcome.COMPLETED)
 
     def _record_metrics(self) -> str | None:
         """Append the means since the last row; return why training has diverged, if it has."""
@@ -366,7 +368,7 @@ def sample_picture(state: TrainState, seed: int, data: Split) -> Image.Image:
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
-    named = parts.names(task.run.spec)
+    named = {**parts.names(task.run.spec), "measures": [*SCORES.own(task.protocol.scores)]}
     return {
         **task.provenance,
         "started": time.time(),

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from lipbench import atomic, protocols, records
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import plan, spec
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
@@ -41,10 +42,6 @@ from lipbench.words import counted
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Outcomes; resumed only if asked.
-ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
-RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
-_OUTCOMES = (*ENDED, "queued", "running", "interrupted", "damaged")
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
 _LOCK_PAUSE = 0.1  # seconds
@@ -55,12 +52,9 @@ _LATER = ("scores", "audits")  # of which rows can follow the checkpoint of thei
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands: an outcome of ENDED, or queued, running, interrupted, damaged.
+    """How a run stands, and why; of a damaged run the cause names the file."""
 
-    A run is damaged where its files do not say how it stands; the cause names the file.
-    """
-
-    outcome: str = "queued"
+    outcome: Outcome = Outcome.QUEUED
     cause: str | None = None
     update: int = 0
     heartbeat: float = 0.0
@@ -69,7 +63,7 @@ class Status:
     @property
     def ended(self) -> bool:
         """Return whether nothing is left to do, unless somebody asks for a retry."""
-        return self.outcome in ENDED
+        return self.outcome.ended
 
 
 _STATUS = tuple(entry.name for entry in fields(Status))
@@ -133,16 +127,19 @@ class RunFolder:
         try:
             return self._stored_status()
         except Damaged as damage:
-            return Status("damaged", damage.brief)
+            return Status(Outcome.DAMAGED, damage.brief)
 
     def _stored_status(self) -> Status:
         path = self.path / "status.json"
         stored = records.read(path, records.Status)
         if stored is None:
             return Status()
-        if stored["outcome"] not in _OUTCOMES:
-            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}")
-        return Status(**{name: stored[name] for name in _STATUS if name in stored})
+        try:
+            outcome = Outcome(stored["outcome"])
+        except ValueError:
+            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}") from None
+        known = {name: stored[name] for name in _STATUS if name in stored}
+        return Status(**{**known, "outcome": outcome})
 
     def write_error(self, text: str) -> None:
         """Write a failed run's traceback to error.txt."""
@@ -152,7 +149,7 @@ class RunFolder:
         """Replace the status, stamping it with the time."""
         self.path.mkdir(parents=True, exist_ok=True)
         fields = {**asdict(status), "heartbeat": time.time()}
-        if status.outcome in RESULTS:  # what has ended loses no row unnoticed
+        if status.outcome.is_result:  # what has ended loses no row unnoticed
             fields["rows"] = {name: _count(self.path / f"{name}.jsonl") for name in SERIES}
         self._write_json("status.json", fields)
 
@@ -240,13 +237,13 @@ class RunFolder:
         Of a run that has ended, metrics are passed over: they are long, and no result rests on
         them. `updates` are those of its budget: a completed run has scores of them.
         """
-        ended = self.status().outcome in RESULTS
+        ended = self.status().outcome.is_result
         names = [name for name in records.SERIES if not (ended and name == "metrics")]
         lines = [line for name in names for line in self._mend_series(name)]
         status = self.status()
         now = checked(status, self.readable("scores"), updates)
         if now.outcome != status.outcome:
-            self.set_status(replace(status, outcome="interrupted"))
+            self.set_status(replace(status, outcome=Outcome.INTERRUPTED))
             lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
         if (self.path / "evals.jsonl").is_file():
             self.take_in_evals()
@@ -260,7 +257,7 @@ class RunFolder:
         status = self.status()
         stored = records.read(self.path / "status.json", records.Record) or {}
         stated = stored.get("rows")
-        if status.outcome not in RESULTS or not isinstance(stated, dict):
+        if not status.outcome.is_result or not isinstance(stated, dict):
             return []
         paths = {name: self.path / f"{name}.jsonl" for name in SERIES}
         lost = {
@@ -294,8 +291,8 @@ class RunFolder:
         aside = records.put_aside(path)
         atomic.replace_text(path, _lines(found.rows))
         status = self.status()
-        if name in SERIES and status.outcome in RESULTS:
-            self.set_status(replace(status, outcome="interrupted", cause=None))
+        if name in SERIES and status.outcome.is_result:
+            self.set_status(replace(status, outcome=Outcome.INTERRUPTED, cause=None))
         others = len(found.damage) - 1
         more = f", and {counted(others, 'more line')}" if others else ""
         return [f"{found.damage[0]}{more}; the file is kept as {aside.name}, its other rows stay"]
@@ -555,8 +552,8 @@ class SuiteFolder:
         if self.is_locked() is not False:
             return statuses
         return {
-            hash_: replace(status, outcome="interrupted")
-            if status.outcome == "running" and not holds.is_held(self._hold_file(hash_))
+            hash_: replace(status, outcome=Outcome.INTERRUPTED)
+            if status.outcome == Outcome.RUNNING and not holds.is_held(self._hold_file(hash_))
             else status
             for hash_, status in statuses.items()
         }
@@ -658,8 +655,8 @@ class SuiteFolder:
         """Call interrupted what says that it runs: nothing does when the lock was just got."""
         for folder in self.folders().values():
             status = folder.status()
-            if status.outcome == "running":
-                folder.set_status(replace(status, outcome="interrupted"))
+            if status.outcome == Outcome.RUNNING:
+                folder.set_status(replace(status, outcome=Outcome.INTERRUPTED))
 
     def is_locked(self) -> bool | None:
         """Return whether a process works on this folder now; None where there are no locks."""
@@ -672,10 +669,14 @@ def checked(status: Status, found: Rows, updates: int | None = None) -> Status:
     With the `updates` of the budget, a completed run without scores of them is damaged too.
     """
     if found.damage:
-        return replace(status, outcome="damaged", cause=found.damage[0].brief)
-    if updates is not None and status.outcome == "completed" and not _is_scored(found, updates):
+        return replace(status, outcome=Outcome.DAMAGED, cause=found.damage[0].brief)
+    if (
+        updates is not None
+        and status.outcome == Outcome.COMPLETED
+        and not _is_scored(found, updates)
+    ):
         cause = f"scores.jsonl has no scores of update {updates:,}"
-        return replace(status, outcome="damaged", cause=cause)
+        return replace(status, outcome=Outcome.DAMAGED, cause=cause)
     return status
 
 

@@ -11,13 +11,14 @@ import torch
 
 from lipbench import atomic, dataset, scoring
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import parts
 from lipbench.planning.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Plugins
 from lipbench.runs.estimates import in_order
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
-from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.runs.store import RunFolder, SuiteFolder
 from lipbench.training import arithmetic
 from lipbench.words import were
 
@@ -66,7 +67,7 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
 
 def _merge(kept: RunFolder, copy: RunFolder, suite: SuiteFolder) -> None:
     """Give a completed run the scores that a copy of its folder has by other protocols."""
-    if {kept.status().outcome, copy.status().outcome} != {"completed"}:
+    if {kept.status().outcome, copy.status().outcome} != {Outcome.COMPLETED}:
         return
     have = {row.get("protocol") for row in kept.readable("scores").rows}
     others = [row for row in copy.readable("scores").rows if row.get("protocol") not in have]
@@ -162,12 +163,12 @@ def tasks(
     left = []
     for run in runs:
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
-        status = folder.status()
-        retried = choices.retry_failed and status.outcome not in RESULTS
-        unscored = status.outcome == "completed" and not folder.is_scored(
+        outcome = folder.status().outcome
+        retried = choices.retry_failed and outcome.is_failure
+        unscored = outcome == Outcome.COMPLETED and not folder.is_scored(
             plan.protocol.id, run.spec.budget.generator_updates
         )
-        if status.outcome in ENDED and not retried and not unscored:
+        if outcome.ended and not retried and not unscored:
             continue
         left.append(task(plan, run, folder, made_with, cache, weights))
     by_hash = {task.run.spec.hash: task for task in left}

@@ -1,8 +1,8 @@
 """Score generated images under a protocol."""
 
+from lipbench.measure import NonFiniteFeatures
 from lipbench.scoring.extractors import prepare
 from lipbench.scoring.features import Report, silent
-from lipbench.scoring.measures import NonFiniteFeatures
 from lipbench.scoring.sampling import NonFiniteImages
 from lipbench.scoring.scorer import Scorer, ScoreRecord
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lipbench import atomic, cached
 from lipbench.data import Dataset, Split
+from lipbench.measure import Features
 from lipbench.protocols import Protocol
-from lipbench.scoring.features import Extractor, Features, Report, extract, silent
+from lipbench.scoring.features import Extractor, Report, extract, silent
 
 BANK_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
 _PARTS = ("index", "pooled", "logits")

@@ -30,9 +30,11 @@ EXTRACTORS = {
 def prepare(protocol: Protocol, cache: Path, explicit: Path | None = None) -> None:
     """Make sure that a protocol's weights are here and right, downloading them if need be.
 
-    Raises UserError, saying what to do, if they are not.
+    Raises UserError, saying what to do, if they are not. Nothing is asked of a protocol whose
+    scores need no network.
     """
-    _verified(protocol, cache, explicit)
+    if protocol.uses_extractor:
+        _verified(protocol, cache, explicit)
 
 
 def load(protocol: Protocol, cache: Path, explicit: Path | None = None) -> Extractor:

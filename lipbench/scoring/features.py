@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from lipbench.measure import Features
 
 # Gets what is done, how many of it by now, and of how many: a long preparation that is told of.
 Report = Callable[[str, int, int], None]
@@ -16,13 +17,6 @@ Report = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Tell nobody."""
-
-
-class Features(NamedTuple):
-    """What an extractor says of N images: float32 on the CPU."""
-
-    pooled: Tensor  # (N, features)
-    logits: Tensor  # (N, classes)
 
 
 @dataclass(frozen=True)
@@ -87,3 +81,13 @@ def pixels(images: Tensor) -> Features:
     """Return images, uint8 (N, C, H, W), as features themselves: their pixels in [0, 1], flat."""
     flat = images.flatten(1).cpu().float() / 255
     return Features(flat, flat.new_empty(len(flat), 0))
+
+
+def points(samples: Tensor) -> Features:
+    """Return points, float32 (N, dimension), as features themselves: their coordinates."""
+    flat = samples.flatten(1).cpu().float()
+    return Features(flat, flat.new_empty(len(flat), 0))
+
+
+# How samples (N, ...) become features on the spaces that need no network.
+RAW: Mapping[str, Callable[[Tensor], Features]] = {"pixels": pixels, "points": points}

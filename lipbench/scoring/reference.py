@@ -14,11 +14,10 @@ from torch import Tensor
 
 from lipbench import cached, streams
 from lipbench.data import Dataset, Split
+from lipbench.measure import Features, Real
 from lipbench.protocols import SCORES, Protocol
-from lipbench.protocols.scores import ABOUT
 from lipbench.scoring.bank import BANK_VERSION, Bank
-from lipbench.scoring.features import Extractor, Features, Report, pixels, silent
-from lipbench.scoring.measures import MEASURES, Real
+from lipbench.scoring.features import RAW, Extractor, Report, silent
 
 _VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
 _INDEX_SEED = 0  # one draw for all runs, so that their real images are the same
@@ -46,14 +45,14 @@ class Reference:
         self,
         protocol: Protocol,
         dataset: Dataset,
-        extractor: Extractor,
+        extractor: Extractor | None,
         cache: Path,
         report: Report = silent,
     ) -> None:
         self._protocol = protocol
         self._dataset = dataset
         self._report = report
-        self._bank = Bank(protocol, dataset, extractor, cache, report)
+        self._bank = Bank(protocol, dataset, extractor, cache, report) if extractor else None
         self._made: dict[tuple[object, ...], Real] = {}
         self.draws = draw(protocol, dataset)
         self.floors = self._floors(cache)
@@ -71,22 +70,25 @@ class Reference:
     def _real(self, score: str, split: str, draw: str, count: int) -> Real:
         """Return the real images of a draw for a score; scores with the same ones share it."""
         space = SCORES[score].space
-        compares = ABOUT[SCORES[score].measure].needs_training
+        compares = SCORES[score].needs_training
         key = (space, draw, count, compares)
         if key not in self._made:
             index: Tensor = getattr(self.draws, draw)
+            labels = getattr(self._dataset, split).labels.cpu()
             if count < len(index):
-                labels = getattr(self._dataset, split).labels
-                index = index[stratified_index(labels[index.to(labels.device)], count, draw)]
+                index = index[stratified_index(labels[index], count, draw)]
             training = self._features(space, "train", self.draws.training) if compares else None
-            self._made[key] = Real(self._features(space, split, index), training)
+            features = self._features(space, split, index)
+            self._made[key] = Real(features, training, labels[index])
         return self._made[key]
 
     def _features(self, space: str, split: str, index: Tensor) -> Features:
-        if space != "pixels":
+        if space not in RAW:
+            assert self._bank is not None, space
             return self._bank.features(split, index)
         images: Split = getattr(self._dataset, split)
-        return pixels(images.samples[index.to(images.samples.device)].permute(0, 3, 1, 2))
+        samples = images.samples[index.to(images.samples.device)]
+        return RAW[space](samples.permute(0, 3, 1, 2) if samples.dim() == 4 else samples)
 
     def _floors(self, cache: Path) -> dict[str, float]:
         """Return the scores of real images in the generated ones' place, computed once."""
@@ -97,6 +99,9 @@ class Reference:
             "shape": list(self._dataset.test.samples.shape[1:]),
             "draws": self.draws.digests(),
         }
+        own = SCORES.own(self._protocol.scores)
+        if own:  # of lipbench's own measures, _VERSION says what they are
+            record["measures"] = {name: plugin.source_hash for name, plugin in own.items()}
         key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         path = cache / "floors" / f"{key}.json"
         stored: dict[str, float] | None = cached.read(path, record)
@@ -113,7 +118,8 @@ class Reference:
     def _floor(self, score: str) -> float | None:
         """Return what real images score; None where there are too few that were not drawn yet."""
         protocol, about = self._protocol, SCORES[score]
-        kind = ABOUT[about.measure].floor
+        measure = protocol.measure(score)
+        kind = measure.floor
         real = self.real(score)
         if kind == "held-out":
             if protocol.real_split == "train":
@@ -128,8 +134,8 @@ class Reference:
             apart = self.draws.training[~torch.isin(self.draws.training, index)]
             if len(apart) < 2:
                 return None
-            real = Real(real.features, self._features(about.space, "train", apart))
-        value = MEASURES[about.measure].value(fake, real, protocol.options(score))
+            real = Real(real.features, self._features(about.space, "train", apart), real.labels)
+        value = measure.value(fake, real)
         return None if math.isnan(value) else value
 
 

@@ -14,10 +14,12 @@ from torch import nn
 
 from lipbench import protocols, streams
 from lipbench.data import Dataset
+from lipbench.measure import Features, Real
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import extractors
-from lipbench.scoring.features import Features, Report, extract, pixels, silent
-from lipbench.scoring.measures import MEASURES, Real, collapsed, standard_error
+from lipbench.scoring.bootstrap import standard_error
+from lipbench.scoring.collapse import collapsed
+from lipbench.scoring.features import RAW, Report, extract, silent
 from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
 from lipbench.streams import Latents
@@ -66,10 +68,16 @@ class Scorer:
         weights: Path | None = None,
         report: Report = silent,
     ) -> None:
-        protocols.check(protocol, len(dataset.train), len(dataset.test), dataset.name)
+        train, test = dataset.train, dataset.test
+        protocols.check(protocol, len(train), len(test), dataset.name, train.samples.shape[1:])
         self.protocol = protocol
         self.device = device
-        self._extractor = extractors.load(protocol, cache, weights).to(device)
+        self._extractor = (
+            extractors.load(protocol, cache, weights).to(device)
+            if protocol.uses_extractor
+            else None
+        )
+        self._measures = {name: protocol.measure(name) for name in self._names()}
         self._reference = Reference(protocol, dataset, self._extractor, cache, report)
 
     def score(
@@ -181,24 +189,23 @@ class Scorer:
         drawn = latents.draw(count, seed, stream, update, number)
         images = sample(generator, drawn, self.device)
         wanted = {SCORES[name].space for name in self._names()}
-        found = {"pixels": pixels(images)} if "pixels" in wanted else {}
-        if wanted - {"pixels"}:
+        found = {space: RAW[space](images) for space in wanted & RAW.keys()}
+        if self._extractor:
             features = extract(self._extractor, images)
-            found |= {space: features for space in wanted - {"pixels"}}
+            found |= {space: features for space in wanted - RAW.keys()}
         return _Views(found)
 
     def _names(self) -> Iterable[str]:
         return {*self.protocol.scores, *self.protocol.selection.scores}
 
     def _value(self, name: str, fake: Features, real: Real) -> float:
-        return MEASURES[SCORES[name].measure].value(fake, real, self.protocol.options(name))
+        return self._measures[name].value(fake, real)
 
     def _error(self, name: str, fake: Features, seed: int, update: int) -> float:
         return standard_error(
-            MEASURES[SCORES[name].measure],
+            self._measures[name],
             fake,
             self._reference.real(name),
-            self.protocol.options(name),
             self.protocol.bootstrap,
             streams.generator(seed, "bootstrap", update),
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
-from lipbench.runs.store import RESULTS, RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 
 _AUDITED = ("lower_bound", "upper_bound", "upper_bound_kernel", "tightness", "overfitting_gap")
 _NO_METRICS = ("collapsed", "best_update")  # of the final scores: a flag, and where a score is of
@@ -50,7 +50,7 @@ def facts(
     scored = _final(run, folder, protocol)
     started, ended = milliseconds(sessions[0]["started"]), milliseconds(status.heartbeat)
     during = [*_training(folder, protocol), *_audits(folder)]
-    once = [*_scores(scored), *(_cost(status) if status.outcome in RESULTS else ())]
+    once = [*_scores(scored), *(_cost(status) if status.outcome.is_result else ())]
     points: list[Point] = [(name, value, started, update) for update, name, value in during]
     points += [(name, value, ended, 0) for name, value in once]
     params = {**flatten(run), **_constants(scored, status)}
@@ -168,7 +168,7 @@ def _constants(scored: Mapping[str, Mapping[str, Any]], status: Status) -> dict[
         if name.endswith(_FLOOR)
     }
     extra = status.cost.get("extra_parameters")
-    if status.outcome in RESULTS and extra is not None:
+    if status.outcome.is_result and extra is not None:
         constants["extra_parameters"] = f"{extra:.0f}"
     return constants
 

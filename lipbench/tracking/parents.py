@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import digest
 from lipbench.planning.tuning import Objective, Tuning
@@ -69,7 +70,7 @@ def standing(
         folder = folders.get(run.spec.hash)
         status = folder.status() if folder else Status()
         values = {}
-        if folder and status.outcome == "completed":
+        if folder and status.outcome == Outcome.COMPLETED:
             values = _values(run, folder, status, plan)
         children.append((run, status, values))
     return children
@@ -96,8 +97,9 @@ def state(children: Sequence[Standing]) -> str:
     """Return a parent's state in MLflow: running while any child is, or may come."""
     outcomes = {status.outcome for _, status, _ in children}
     if children and all(status.ended for _, status, _ in children):
-        return "FAILED" if outcomes <= {"failed", "out_of_memory"} else "FINISHED"
-    return "KILLED" if "interrupted" in outcomes and "running" not in outcomes else "RUNNING"
+        return "FAILED" if all(outcome.is_failure for outcome in outcomes) else "FINISHED"
+    stands = Outcome.INTERRUPTED in outcomes and Outcome.RUNNING not in outcomes
+    return "KILLED" if stands else "RUNNING"
 
 
 def points(children: Sequence[Standing], plan: Plan) -> Iterator[Point]:
@@ -118,8 +120,8 @@ def _over_seeds(
     A median without the seeds that diverged or failed would flatter a method, so there is none.
     """
     outcomes = [status.outcome for _, status, _ in children]
-    yield "completed", float(outcomes.count("completed"))
-    yield "diverged", float(outcomes.count("diverged"))
+    yield "completed", float(outcomes.count(Outcome.COMPLETED))
+    yield "diverged", float(outcomes.count(Outcome.DIVERGED))
     yield "collapsed", float(sum(values.get("collapsed") is True for _, _, values in children))
     for name in scores:
         values = [values.get(name, math.nan) for _, _, values in children]

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Value
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-VALUED = ("completed", "diverged")
-COUNTED = (*VALUED, "pruned")
+VALUED = (Outcome.COMPLETED, Outcome.DIVERGED)
+COUNTED = (*VALUED, Outcome.PRUNED)
 BUDGETS = (1, 5, 25, 100)  # of trials, at which methods are ranked
 FEWEST = 10  # valued trials of a method whose parameters' importance is estimated; our choice
 _TREES = 64  # of fANOVA's forest, Optuna's default
@@ -56,7 +57,7 @@ def best_trials(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     A diverged trial is never among the best: its value is the ceiling and not a measurement.
     """
     found = counted(trials, objective)
-    found = found[(found["outcome"] == "completed") & found["value"].notna()]
+    found = found[(found["outcome"] == Outcome.COMPLETED) & found["value"].notna()]
     by = ["value", "seed", "trial"]
     found = found.sort_values(by, ascending=[not objective.higher_is_better, True, True])
     return found.reset_index(drop=True)
@@ -76,8 +77,8 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     runs = runs.assign(value=value)
     keys = ["method", "repeat", "trial", "setting"]
     for key, of_it in runs.groupby(keys, sort=False) if len(runs) else ():
-        own = of_it["value"][of_it["outcome"] == "completed"].astype(float).dropna()
-        diverged = int((of_it["outcome"] == "diverged").sum())
+        own = of_it["value"][of_it["outcome"] == Outcome.COMPLETED].astype(float).dropna()
+        diverged = int((of_it["outcome"] == Outcome.DIVERGED).sum())
         values = [*own, *[objective.if_diverged] * diverged]
         rows.append(
             {
@@ -172,7 +173,9 @@ def pools(trials: pd.DataFrame, objective: Objective) -> dict[str, Floats]:
     """
     found = {}
     every = counted(trials, objective)
-    completed = _sign(objective) * every.loc[every["outcome"] == "completed", "value"].dropna()
+    completed = (
+        _sign(objective) * every.loc[every["outcome"] == Outcome.COMPLETED, "value"].dropna()
+    )
     ceiling = _sign(objective) * objective.if_diverged
     worst = ceiling if completed.empty else float(completed.max())
     for method, of_method in every.groupby("method", sort=False):

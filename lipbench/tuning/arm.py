@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import plan
 from lipbench.planning.plan import PlannedRun
 from lipbench.tuning import samplers
@@ -169,12 +170,12 @@ class Arm:
         return prunes
 
     def tell(
-        self, trial: FrozenTrial, outcome: str, told: Sequence[float], facts: Mapping[str, Any]
+        self, trial: FrozenTrial, outcome: Outcome, told: Sequence[float], facts: Mapping[str, Any]
     ) -> None:
         """Say how a trial's run ended: with values, or pruned without any."""
         self.note(trial, outcome=outcome, **facts)
-        state = TrialState.PRUNED if outcome == "pruned" else TrialState.COMPLETE
-        values = None if outcome == "pruned" else list(told)
+        state = TrialState.PRUNED if outcome == Outcome.PRUNED else TrialState.COMPLETE
+        values = None if outcome == Outcome.PRUNED else list(told)
         self._optuna.sampler = self._sampler(trial.number)
         self._optuna.tell(trial.number, values, state, skip_if_finished=True)
 
@@ -192,7 +193,7 @@ class Arm:
         complete = [
             trial
             for trial in self.trials(TrialState.COMPLETE)
-            if trial.user_attrs.get("outcome") == "completed"
+            if trial.user_attrs.get("outcome") == Outcome.COMPLETED
         ]
         signs = [-1 if objective.higher_is_better else 1 for objective in self.tuning.objectives]
         losses = {

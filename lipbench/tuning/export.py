@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.tuning import Tuning
 from lipbench.tuning.study import Study, differences
@@ -45,11 +46,13 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
     """Return the repeat and number of the trial that fresh seeds confirm as the best."""
     runs = runs[runs["confirms"].eq(True)]
     objective = tuning.objectives[0]
-    ended = runs["outcome"].isin(["completed", "diverged"]).all()
+    ended = runs["outcome"].isin([Outcome.COMPLETED, Outcome.DIVERGED]).all()
     if runs.empty or not ended or objective.name not in runs:
         return None
     runs = runs[runs["planned"]]
-    values = runs[objective.name].where(runs["outcome"].eq("completed"), objective.if_diverged)
+    values = runs[objective.name].where(
+        runs["outcome"].eq(Outcome.COMPLETED), objective.if_diverged
+    )
     means = (
         pd.DataFrame(
             {
@@ -67,7 +70,7 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
 
 def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
     objective = tuning.objectives[0]
-    done = trials[trials["outcome"].eq("completed") & trials[objective.name].notna()]
+    done = trials[trials["outcome"].eq(Outcome.COMPLETED) & trials[objective.name].notna()]
     if done.empty:
         return None
     values = done[objective.name]

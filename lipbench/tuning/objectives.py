@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.outcome import Outcome
 from lipbench.planning.tune_entries import ObjectiveEntry
 from lipbench.planning.tuning import Objective
 from lipbench.protocols import SCORES, Protocol
@@ -98,7 +99,7 @@ def values(
     so does what is worse than that: diverging never pays. Raises UserError for a cost that the
     machine did not measure.
     """
-    if status.outcome == "diverged":
+    if status.outcome == Outcome.DIVERGED:
         return [objective.if_diverged for objective in wanted]
     return [_bounded(o, _value(o, folder, status, updates)) for o in wanted]
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.bibliography import Paper
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.protocols.scores import SPACES
-from lipbench.reporting import terms
+from lipbench.reporting import citations, terms
 from lipbench.reporting.citations import Citations
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.prose.phrases import INLINE, duration, ended, seeds
@@ -34,12 +36,12 @@ def runs(results: Results) -> Iterator[str]:
         )
     yield ended(unique, noun)
     outcomes = set(unique["outcome"])
-    if "diverged" in outcomes:
+    if Outcome.DIVERGED in outcomes:
         yield (
             "A run diverged where a loss or a generated image was not finite; it counts as worse "
             "than any score."
         )
-    if outcomes - {"completed", "diverged", "pruned"}:
+    if outcomes - {outcome for outcome in Outcome if outcome.is_result}:
         yield "A run without a result is missing: it counts neither for nor against its method."
     flags = unique["collapsed"] if "collapsed" in unique else pd.Series(False, unique.index)
     if collapsed := int(flags.fillna(False).astype(bool).sum()):
@@ -75,7 +77,7 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
     """Yield what scores there are, how they are computed, and which one ranks."""
     protocol = results.protocol
     told = [
-        f"{breakable(SCORES[name].title)}{cite(*terms.MEASURES.get(SCORES[name].measure, ()))}"
+        f"{breakable(SCORES[name].title)}{cite(*_papers(results, SCORES[name].measure))}"
         for name in protocol.scores
     ]
     yield f"Generators were scored by {listed(told)}."
@@ -99,6 +101,10 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
         )
     if results.audits:
         yield _audited(results)
+
+
+def _papers(results: Results, measure: str) -> list[Paper]:
+    return citations.of_measure(measure, results.provenance.plugins)
 
 
 def _audited(results: Results) -> str:

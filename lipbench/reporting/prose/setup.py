@@ -12,9 +12,9 @@ from lipbench.reporting.citations import Citations, Named
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.prose.phrases import INLINE, plain, small, some, term, where
 from lipbench.results.results import Results
+from lipbench.results.settings import COLUMNS, optimizers, used
 from lipbench.words import counted, listed
 
-_SETTING = ("lr", "beta1", "beta2", "n_dis")
 _N_DIS = r"$n_\mathrm{dis}$"
 
 
@@ -65,10 +65,14 @@ def settings_table(results: Results) -> Sheet | None:
         for setting, found in known.items()
         for values, labels in found.items()
     ]
-    head = ("Setting", "Methods", "Learning rate", "β₁", "β₂", "D updates")
-    caption = "The settings of Adam. D updates: those of the discriminator for each one of the "
-    titles = tuple(map(booktabs.title, head))
-    return Sheet("paper-settings", f"{caption}generator.", "llrrrr", titles, tuple(rows))
+    columns = used(results.runs)
+    titles = tuple(map(booktabs.title, ("Setting", "Methods", *columns.values())))
+    caption = (
+        f"The settings of {listed(optimizers(results.runs))}. D updates: those of the "
+        "discriminator for each one of the generator."
+    )
+    layout = "ll" + "r" * len(columns)
+    return Sheet("paper-settings", caption, layout, titles, tuple(rows))
 
 
 def data(results: Results, cite: Citations) -> Iterator[str]:
@@ -118,7 +122,8 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
     updates = where(
         results, "planned_updates", lambda count: counted(count, "update") + " of the generator"
     )
-    yield f"The optimizer of both was Adam{cite(*terms.ADAM)}{_schedule(results)}, for {updates}."
+    told = [_cited(name, cite) for name in optimizers(results.runs)]
+    yield f"The optimizer of both was {listed(told, 'or')}{_schedule(results)}, for {updates}."
     ours = where(
         results, "batch_size", lambda count: f"{count:,g} real and as many generated images"
     )
@@ -126,7 +131,7 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
         results, "generator_batch_size", lambda count: counted(count, "generated image")
     )
     yield f"A batch of the discriminator had {ours}, one of the generator had {theirs}."
-    yield from _adam(results)
+    yield from _told_settings(results)
     if precision := where(results, "precision", breakable):
         yield f"The networks computed in {precision} during training."
     averaged = results.runs["ema_decay"].notna()
@@ -139,6 +144,10 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
         )
 
 
+def _cited(optimizer: str, cite: Citations) -> str:
+    return f"{optimizer}{cite(*terms.ADAM)}" if optimizer == "Adam" else optimizer
+
+
 def _schedule(results: Results) -> str:
     budgets = [spec.get("budget", {}) for spec in results.specs.values()]
     schedules = list(dict.fromkeys(str(b["schedule"]) for b in budgets if "schedule" in b))
@@ -149,17 +158,29 @@ def _schedule(results: Results) -> str:
     return f" with {article} {breakable(listed(schedules, 'or'))} learning rate{varied}"
 
 
-def _adam(results: Results) -> Iterator[str]:
+_SIGNS = {
+    "beta1": r"$\beta_1", "beta2": r"$\beta_2", "alpha": r"$\alpha", "n_dis": _N_DIS[:-1],
+}  # fmt: skip
+
+
+def _written(name: str, value: object) -> str:
+    """Return a value of a setting as it stands in a sentence."""
+    if name in _SIGNS:
+        return f"{_SIGNS[name]} = {value:g}$"
+    shown = small(float(value)) if name.startswith("lr") else breakable(str(value))  # type: ignore[arg-type]
+    return shown if name == "optimizer" else f"{COLUMNS[name].lower()} {shown}"
+
+
+def _told_settings(results: Results) -> Iterator[str]:
     known = _settings(results)
     if settings_table(results) is not None:
         count = counted(len(known), "setting")
-        yield f"Table~\\ref{{tab:paper-settings}} has the values of Adam's {count}."
+        yield f"Table~\\ref{{tab:paper-settings}} has the values of the {count}."
         return
     told = [
-        f"{breakable(setting)} (learning rate {small(lr)}, $\\beta_1 = {beta1:g}$, "
-        f"$\\beta_2 = {beta2:g}$, {_N_DIS[:-1]} = {n_dis:g}$)"
+        f"{breakable(setting)} ({', '.join(map(_written, used(results.runs), values))})"
         for setting, found in known.items()
-        for lr, beta1, beta2, n_dis in found
+        for values in found
     ]
     yield (
         f"The setting{' was' if len(told) == 1 else 's were'} {listed(told)}, where {_N_DIS} is "
@@ -170,7 +191,7 @@ def _adam(results: Results) -> Iterator[str]:
 def _settings(results: Results) -> dict[str, dict[tuple[float, ...], list[str]]]:
     """Return, of each setting, its values with the methods that have them."""
     found: dict[str, dict[tuple[float, ...], list[str]]] = {s: {} for s in results.settings}
-    rows = results.runs[["setting", "method", *_SETTING]].drop_duplicates()
+    rows = results.runs[["setting", "method", *used(results.runs)]].drop_duplicates()
     for setting, method, *values in rows.itertuples(index=False):
         found.setdefault(setting, {}).setdefault(tuple(values), []).append(method)
     return found

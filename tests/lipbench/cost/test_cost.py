@@ -22,7 +22,14 @@ from lipbench.cost.side_by_side import Case, Sample
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    MethodSpec,
+    RunSpec,
+)
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Plugins
 from lipbench.runs.store import SuiteFolder
@@ -60,10 +67,10 @@ def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: o
     return Case(
         method,
         RunSpec(
-            (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis), "standard_cnn",
-            0.0625, "normal_0.02", LossSpec("non_saturating", {}),
-            DatasetSpec("noise", "", image_size, 1), Budget(100_000, 4, 4, "constant"), "float32",
-            None, "", None, 0,
+            (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis),
+            ArchitectureSpec("standard_cnn", {"width": 0.0625}), "normal_0.02",
+            LossSpec("non_saturating", {}), DatasetSpec("noise", "", (1, image_size, image_size)),
+            Budget(100_000, 4, 4, "constant"), "float32", None, 0,
         ),
     )  # fmt: skip
 
@@ -87,7 +94,7 @@ def test_each_method_is_measured_at_each_size_and_n_dis_with_the_suites_values(
     ]  # fmt: skip
     for run in (c.run for c in found):
         assert (run.budget.batch_size, run.budget.generator_batch_size) == (12, 8)
-        assert (run.architecture, run.width, run.dataset.channels) == ("standard_cnn", 0.125, 1)
+        assert (run.architecture.params["width"], run.dataset.shape[0]) == (0.125, 1)
         assert run.setting.lr == 2e-4  # not F's: nothing should diverge while it is timed
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lipbench.data import DatasetInfo
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import from_json
 from lipbench.planning.suite import Intervals
@@ -546,7 +547,7 @@ def results(tmp_path):
         folder.append("scores", scored(20, scores, errors={"fd_digits": 0.5}))
         for update in (10, 20):
             folder.save_sample(update, Image.new("L", (128, 64)))
-        folder.set_status(Status("completed", None, 20))
+        folder.set_status(Status(Outcome.COMPLETED, None, 20))
     return suite
 
 

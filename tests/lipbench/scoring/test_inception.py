@@ -20,7 +20,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 
 from lipbench.errors import UserError
-from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol, record, scores
+from lipbench.protocols import SCORES, Protocol, Selection, Use, protocol, scores
 from lipbench.protocols.scores import INCEPTION_SHA256, SPACES
 from lipbench.scoring import extractors, inception, prepare, weights
 from lipbench.scoring.features import extract
@@ -53,8 +53,7 @@ def pinned(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Protocol:
     space = dataclasses.replace(SPACES["inception"], sha256=sha256)
     monkeypatch.setattr(scores, "SPACES", {**SPACES, "stand_in": space})
     score = dataclasses.replace(SCORES["fid"], name="fd_stand_in", space="stand_in")
-    monkeypatch.setitem(SCORES, "fd_stand_in", score)
-    monkeypatch.setattr(record, "SPACES", scores.SPACES)
+    monkeypatch.setattr(SCORES, "_scores", {**SCORES, "fd_stand_in": score})
     return dataclasses.replace(
         protocol("miyato2018"),
         weights_sha256=sha256,

@@ -13,21 +13,17 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from lipbench.errors import UserError
+from lipbench.measure import Features, Mean, Measure, NonFiniteFeatures, Real
+from lipbench.planning import parts
+from lipbench.plugins import Plugins
 from lipbench.protocols import PROTOCOLS, SCORES
+from lipbench.scoring.bootstrap import standard_error
+from lipbench.scoring.collapse import collapsed
 from lipbench.scoring.extractors import EXTRACTORS
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures import (
-    MEASURES,
-    Measure,
-    NonFiniteFeatures,
-    Options,
-    Real,
-    collapsed,
-    standard_error,
-)
-from lipbench.scoring.measures.contract import mean_of
 
-OPTIONS: dict[str, Options] = {
+PLUGINS = Plugins()
+MEASURES = PLUGINS.measures.plugins
+OPTIONS: dict[str, dict[str, float]] = {
     "frechet_distance_infinity": {"points": 5},
     "kernel_distance": {"subsets": 7, "subset_size": 40},
     "classifier_score": {"splits": 3},
@@ -37,6 +33,11 @@ OPTIONS: dict[str, Options] = {
     "coverage": {"neighbours": 5},
     "modes_covered": {"probability": 0.9, "share": 0.01},
 }
+
+
+def of(name: str, options: dict[str, float] | None = None) -> Measure:
+    """Return a measure with options that suit the sets below."""
+    return parts.measure(name, OPTIONS.get(name, {}) if options is None else options, PLUGINS)
 
 
 def drawn(count: int, seed: int, dimension: int = 6, shift: float = 0.0) -> Features:
@@ -63,14 +64,13 @@ def test_every_protocol_names_measures_and_an_extractor_that_exist() -> None:
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_counts_of_one_give_the_value(name: str, fake: Features, real: Real) -> None:
-    measure, options = MEASURES[name], OPTIONS.get(name, {})
+    measure = of(name)
     count = 120 if measure.resamples == "fake" else 150
-    replicates = measure.replicates(fake, real, options, torch.ones(2, count).double())
     if name == "kernel_distance":  # whose replicates are the full sample's
-        options = {"subsets": 1, "subset_size": 120}
+        measure = of(name, {"subsets": 1, "subset_size": 120})
         real = Real(Features(*(values[:120] for values in real.features)))
-        replicates = measure.replicates(fake, real, options, torch.ones(2, 120).double())
-    expected = measure.value(fake, real, options)
+    replicates = measure.replicates(fake, real, torch.ones(2, count).double())
+    expected = measure.value(fake, real)
     assert replicates.dtype == torch.float64
     assert replicates.tolist() == pytest.approx([expected] * 2, rel=1e-5, abs=1e-6)
 
@@ -80,8 +80,7 @@ def test_the_order_of_images_matters_little(name: str, fake: Features, real: Rea
     """A set that is sorted by class must not lose its last classes to a subset."""
     order = fake.pooled[:, 0].argsort()
     ordered = Features(fake.pooled[order], fake.logits[order])
-    options = OPTIONS.get(name, {})
-    value, again = (MEASURES[name].value(features, real, options) for features in (fake, ordered))
+    value, again = (of(name).value(features, real) for features in (fake, ordered))
     tolerance = {"frechet_distance_infinity": 0.5, "kernel_distance": 0.3, "classifier_score": 0.1}
     assert again == pytest.approx(value, rel=tolerance.get(name, 1e-5))
 
@@ -91,16 +90,16 @@ def test_the_order_of_images_matters_little(name: str, fake: Features, real: Rea
 def test_features_that_are_not_finite_are_never_scored(
     name: str, field: str, fake: Features, real: Real
 ) -> None:
-    options = OPTIONS.get(name, {})
+    measure = of(name)
     values = getattr(fake, field).clone()
     values[3, 1] = torch.nan
     spoilt = fake._replace(**{field: values})
-    ones = torch.ones(1, 120 if MEASURES[name].resamples == "fake" else 150).double()
+    ones = torch.ones(1, 120 if measure.resamples == "fake" else 150).double()
     message = f"1 of 120 images have inf or nan in {field}"
     with pytest.raises(NonFiniteFeatures, match=message):
-        MEASURES[name].value(spoilt, real, options)
+        measure.value(spoilt, real)
     with pytest.raises(NonFiniteFeatures, match=message):
-        MEASURES[name].replicates(spoilt, real, options, ones)
+        measure.replicates(spoilt, real, ones)
 
 
 def test_real_features_that_are_not_finite_are_refused_at_once(real: Real) -> None:
@@ -115,7 +114,7 @@ def test_real_features_that_are_not_finite_are_refused_at_once(real: Real) -> No
 def test_scoring_prints_nothing(
     name: str, fake: Features, real: Real, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    MEASURES[name].value(real.features, real, OPTIONS.get(name, {}))  # a KID below 0 among them
+    of(name).value(real.features, real)  # a KID below 0 among them
     assert capfd.readouterr() == ("", "")
 
 
@@ -123,20 +122,30 @@ def test_scoring_prints_nothing(
     ("name", "options", "message"),
     [
         ("kernel_distance", {"subsets": 7, "subset_size": 121}, "subsets of 121 .* 120 given"),
-        ("kernel_distance", {"subsets": 0, "subset_size": 40}, "subsets must be .* from 1 on"),
-        ("kernel_distance", {"subsets": 2, "subset_size": 1}, "subset_size must be .* from 2 on"),
+        ("kernel_distance", {"subsets": 0}, "subsets: got 0; .* greater than or equal to 1"),
+        (
+            "kernel_distance",
+            {"subset_size": 1},
+            "subset_size: got 1; .* greater than or equal to 2",
+        ),
         ("classifier_score", {"splits": 61}, "61 splits needs 122 images or more, not 120"),
-        ("classifier_score", {"splits": 1.5}, r"splits must be a whole number .*, not 1\.5"),
-        ("precision", {"neighbours": 11}, "at most 10, not 11"),
-        ("recall", {"neighbours": 0}, "neighbours must be a whole number from 1 on, not 0"),
-        ("frechet_distance_infinity", {"points": 2}, "points must be .* from 3 on, not 2"),
+        ("classifier_score", {"splits": 1.5}, r"splits: got 1\.5; .* a valid integer"),
+        ("precision", {"neighbours": 11}, "got 11; .* less than or equal to 10"),
+        ("recall", {"neighbours": 0}, "neighbours: got 0; .* greater than or equal to 1"),
+        ("modes_covered", {"share": 2}, "share: got 2; .* less than or equal to 1"),
+        ("frechet_distance_infinity", {"points": 2}, "points: got 2; .* or equal to 3"),
+        (
+            "frechet_distance",
+            {"points": 6},
+            "measure 'frechet_distance': no option called 'points'",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_answered_with_the_numbers_needed(
-    name: str, options: Options, message: str, fake: Features, real: Real
+    name: str, options: dict[str, float], message: str, fake: Features, real: Real
 ) -> None:
     with pytest.raises(UserError, match=message):
-        MEASURES[name].value(fake, real, options)
+        of(name, options).value(fake, real)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +163,7 @@ def test_too_few_images_are_answered_with_the_numbers_needed(
 ) -> None:
     count = {"precision": 3, "mmd": 1}.get(name, 4)
     with pytest.raises(UserError, match=message):
-        MEASURES[name].value(drawn(count, 3), real, OPTIONS.get(name, {}))
+        of(name).value(drawn(count, 3), real)
 
 
 @pytest.mark.parametrize("name", ["authenticity", "parzen"])
@@ -162,28 +171,35 @@ def test_what_compares_with_training_images_says_that_it_needs_them(
     name: str, fake: Features, real: Real
 ) -> None:
     with pytest.raises(UserError, match=f"{name} needs features of training images"):
-        MEASURES[name].value(fake, Real(real.features), {})
+        of(name).value(fake, Real(real.features))
 
 
 def test_the_standard_error_of_a_mean_is_the_analytic_one(real: Real) -> None:
     fake = drawn(400, 3)
-    mean = mean_of(lambda fake, real, options: fake.pooled[:, 0], resamples="fake")
+
+    class First(Mean):
+        def per_image(self, fake: Features, real: Real) -> Tensor:
+            return fake.pooled[:, 0]
+
     generator = torch.Generator().manual_seed(0)
-    found = standard_error(mean, fake, real, {}, 2000, generator)
+    found = standard_error(First(), fake, real, 2000, generator)
     assert found == pytest.approx(fake.pooled[:, 0].std().item() / 400**0.5, rel=0.05)
 
 
 def test_a_standard_error_draws_from_the_side_that_the_measure_names(real: Real) -> None:
     seen = []
 
-    def record(fake: Features, real: Real, options: Options, weights: Tensor) -> Tensor:
-        seen.append(weights)
-        return weights[:, 0]
+    class OfFakes(Measure):
+        def replicates(self, fake: Features, real: Real, counts: Tensor) -> Tensor:
+            seen.append(counts)
+            return counts[:, 0]
+
+    class OfReal(OfFakes):
+        resamples = "real"
 
     generator = torch.Generator().manual_seed(0)
-    for side in ("fake", "real"):
-        measure = Measure(lambda fake, real, options: 1.0, record, side)  # type: ignore[arg-type]
-        standard_error(measure, drawn(30, 0), real, {}, 4, generator)
+    for measure in (OfFakes(), OfReal()):
+        standard_error(measure, drawn(30, 0), real, 4, generator)
     assert [weights.shape for weights in seen] == [(4, 30), (4, 150)]
     assert all((weights.sum(dim=1) == weights.shape[1]).all() for weights in seen)
     assert not seen[0][0].equal(seen[0][1])
@@ -191,7 +207,7 @@ def test_a_standard_error_draws_from_the_side_that_the_measure_names(real: Real)
 
 def test_a_standard_error_is_a_function_of_its_generator(fake: Features, real: Real) -> None:
     first, again, other = (
-        standard_error(MEASURES["mmd"], fake, real, {}, 20, torch.Generator().manual_seed(seed))
+        standard_error(of("mmd"), fake, real, 20, torch.Generator().manual_seed(seed))
         for seed in (0, 0, 1)
     )
     assert first == again != other
@@ -199,7 +215,7 @@ def test_a_standard_error_is_a_function_of_its_generator(fake: Features, real: R
 
 def test_one_replicate_has_no_spread(fake: Features, real: Real) -> None:
     with pytest.raises(UserError, match="2 bootstrap replicates or more, not 1"):
-        standard_error(MEASURES["mmd"], fake, real, {}, 1, torch.Generator())
+        standard_error(of("mmd"), fake, real, 1, torch.Generator())
 
 
 @pytest.mark.parametrize(
@@ -207,12 +223,10 @@ def test_one_replicate_has_no_spread(fake: Features, real: Real) -> None:
              "classifier_score", "precision", "density"]
 )  # fmt: skip
 def test_a_standard_error_foretells_the_spread_over_fresh_fakes(name: str, real: Real) -> None:
-    measure, options = MEASURES[name], OPTIONS.get(name, {})
-    if name == "kernel_distance":
-        options = {"subsets": 20, "subset_size": 100}
-    fresh = [measure.value(drawn(120, seed, shift=0.08), real, options) for seed in range(40)]
+    measure = of(name, {"subsets": 20, "subset_size": 100} if name == "kernel_distance" else None)
+    fresh = [measure.value(drawn(120, seed, shift=0.08), real) for seed in range(40)]
     foretold = standard_error(
-        measure, drawn(120, 99, shift=0.08), real, options, 300, torch.Generator().manual_seed(0)
+        measure, drawn(120, 99, shift=0.08), real, 300, torch.Generator().manual_seed(0)
     )
     scored = torch.tensor([value for value in fresh if not math.isnan(value)])
     assert len(scored) > 30  # an extrapolation may be refused
@@ -311,9 +325,7 @@ def test_the_scores_are_those_of_calculate_metrics() -> None:
         )
     extractor = StandIn("mine", ["pooled", "logits"])
     mine = {
-        name: MEASURES[name].value(
-            Features(*extractor(fake)), Real(Features(*extractor(real))), OPTIONS.get(name, {})
-        )
+        name: of(name).value(Features(*extractor(fake)), Real(Features(*extractor(real))))
         for name in (
             "frechet_distance", "kernel_distance", "classifier_score", "precision", "recall"
         )

@@ -30,10 +30,10 @@ from benchmarks.degradations import (
     without_classes,
 )
 from lipbench.data import Dataset
+from lipbench.measure import Real
 from lipbench.protocols import protocol
 from lipbench.scoring import extractors
 from lipbench.scoring.features import Extractor, extract
-from lipbench.scoring.measures import MEASURES, Real
 
 COUNT = 400
 
@@ -63,8 +63,8 @@ def score(reference: Real, extractor: Extractor) -> Rank:
     def scores(sets_of_images: Sequence[Tensor]) -> dict[str, list[float]]:
         fakes = [extract(extractor, images) for images in sets_of_images]
         return {
-            column: [MEASURES[name].value(fake, reference, options) for fake in fakes]
-            for column, (name, options) in COLUMNS.items()
+            column: [measure.value(fake, reference) for fake in fakes]
+            for column, measure in COLUMNS.items()
         }
 
     return scores

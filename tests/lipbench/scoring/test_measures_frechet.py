@@ -12,13 +12,17 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from lipbench.errors import UserError
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures import MEASURES, Real
-from lipbench.scoring.measures.frechet import Moments, fit, frechet_distance, influences, moments
-from lipbench.scoring.measures.frechet_infinity import extrapolate, line, subset_counts
+from lipbench.measure import Features, Real
+from lipbench.measures._frechet import Moments, fit, frechet_distance, influences, moments
+from lipbench.measures.frechet_distance import FrechetDistance
+from lipbench.measures.frechet_distance_infinity import (
+    FrechetDistanceInfinity,
+    extrapolate,
+    line,
+    subset_counts,
+)
 
-FD = MEASURES["frechet_distance"]
-INFINITE = MEASURES["frechet_distance_infinity"]
+FD, INFINITE = FrechetDistance(), FrechetDistanceInfinity(points=6)
 
 
 def gaussian(count: int, dimension: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -100,7 +104,7 @@ def test_sets_with_dead_features_and_repeated_images_are_scored() -> None:
     real, fake = gaussian(90, 8, seed=0), gaussian(90, 8, seed=1)
     real[:, 3] = 0
     fake[:] = fake[:4].repeat(23, 1)[:90]
-    value = FD.value(features(fake), Real(features(real)), {})
+    value = FD.value(features(fake), Real(features(real)))
     assert value == pytest.approx(theirs(moments(real), moments(fake)), rel=1e-6)
 
 
@@ -108,9 +112,9 @@ def test_no_more_images_than_features_are_refused_on_either_side() -> None:
     few, many = features(gaussian(8, 8, seed=0)), features(gaussian(50, 8, seed=1))
     for fake, real in ((few, many), (many, few)):
         with pytest.raises(UserError, match=r"on 8 features needs more than 8 .* one set has 8"):
-            FD.value(fake, Real(real), {})
+            FD.value(fake, Real(real))
         with pytest.raises(UserError, match="one set has 8"):
-            FD.replicates(fake, Real(real), {}, torch.ones(1, len(fake.pooled)).double())
+            FD.replicates(fake, Real(real), torch.ones(1, len(fake.pooled)).double())
 
 
 @pytest.mark.parametrize("dead", [0, 3])
@@ -179,7 +183,7 @@ def test_extrapolated_distances_of_gaussians_are_the_true_ones(shift: float) -> 
     for seed in range(4):
         real = Real(features(gaussian(1200, 24, seed=10 + seed)))
         fake = features(gaussian(1000, 24, seed=seed, shift=shift))
-        biased.append(FD.value(fake, real, {}))
+        biased.append(FD.value(fake, real))
         unbiased.append(line(fake.pooled, real.features.pooled, points=6).intercept)
     assert np.mean(biased) > expected + 0.15
     assert np.mean(unbiased) == pytest.approx(expected, abs=0.1)
@@ -198,7 +202,7 @@ def test_distances_on_a_line_are_a_score() -> None:
     real, fake = features(gaussian(400, 24, seed=0)), features(gaussian(300, 24, seed=1))
     found = line(fake.pooled, real.pooled, points=6)
     assert found.is_trusted
-    assert INFINITE.value(fake, Real(real), {"points": 6}) == found.intercept
+    assert INFINITE.value(fake, Real(real)) == found.intercept
 
 
 def test_distances_on_no_line_give_no_number() -> None:
@@ -209,5 +213,5 @@ def test_distances_on_no_line_give_no_number() -> None:
     fake = features(images)
     assert not line(fake.pooled, real.features.pooled, 6).is_trusted
     ones = torch.ones(3, 600, dtype=torch.float64)
-    assert math.isnan(INFINITE.value(fake, real, {"points": 6}))
-    assert INFINITE.replicates(fake, real, {"points": 6}, ones).isnan().all()
+    assert math.isnan(INFINITE.value(fake, real))
+    assert INFINITE.replicates(fake, real, ones).isnan().all()

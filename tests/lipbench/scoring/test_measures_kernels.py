@@ -12,14 +12,15 @@ from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from lipbench.errors import UserError
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures import MEASURES, Real, mmd
-from lipbench.scoring.measures.discrepancy import within
-from lipbench.scoring.measures.kernel import cubic
-from lipbench.scoring.measures.parzen import BANDWIDTHS, window
+from lipbench.measure import Features, Real
+from lipbench.measures._discrepancy import within
+from lipbench.measures.classifier_score import ClassifierScore
+from lipbench.measures.kernel_distance import KernelDistance, cubic
+from lipbench.measures.mmd import Mmd, gaussians
+from lipbench.measures.modes_covered import ModesCovered
+from lipbench.measures.parzen import BANDWIDTHS, Parzen, window
 
-KD, MMD, CS = (MEASURES[name] for name in ("kernel_distance", "mmd", "classifier_score"))
-MODES, PARZEN = MEASURES["modes_covered"], MEASURES["parzen"]
+MMD, PARZEN = Mmd(), Parzen()
 
 
 def of_pooled(pooled: Tensor) -> Features:
@@ -49,7 +50,9 @@ def direct(kernel: Callable[[Tensor, Tensor], float], fake: Tensor, real: Tensor
 def test_the_kernel_distance_of_two_points_is_solvable_by_hand() -> None:
     origin, ones = torch.zeros(8, 4), torch.ones(8, 4)  # k = 1 at the origin, (1 + 1)³ at ones
     options = {"subsets": 3, "subset_size": 8}
-    assert KD.value(of_pooled(origin), Real(of_pooled(ones)), options) == pytest.approx(1 + 8 - 2)
+    assert KernelDistance(**options).value(
+        of_pooled(origin), Real(of_pooled(ones))
+    ) == pytest.approx(1 + 8 - 2)
 
 
 def test_the_kernel_distance_of_whole_sets_is_the_unbiased_mmd() -> None:
@@ -57,15 +60,19 @@ def test_the_kernel_distance_of_whole_sets_is_the_unbiased_mmd() -> None:
     expected = direct(lambda x, y: (float(x @ y) / 4 + 1) ** 3, fake, real)
     options = {"subsets": 2, "subset_size": 12}
     ones = torch.ones(1, 12, dtype=torch.float64)
-    assert KD.value(of_pooled(fake), Real(of_pooled(real)), options) == pytest.approx(expected)
-    found = KD.replicates(of_pooled(fake), Real(of_pooled(real)), options, ones)
+    assert KernelDistance(**options).value(
+        of_pooled(fake), Real(of_pooled(real))
+    ) == pytest.approx(expected)
+    found = KernelDistance(**options).replicates(of_pooled(fake), Real(of_pooled(real)), ones)
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_kernel_distances_of_one_law_lie_around_zero() -> None:
     options = {"subsets": 10, "subset_size": 60}
     real = Real(of_pooled(points(60, 0)))
-    found = [KD.value(of_pooled(points(60, seed)), real, options) for seed in range(1, 21)]
+    found = [
+        KernelDistance(**options).value(of_pooled(points(60, seed)), real) for seed in range(1, 21)
+    ]
     assert min(found) < 0 < max(found)
 
 
@@ -95,15 +102,15 @@ def test_the_mixture_mmd_is_the_pairs_sum() -> None:
         widths = [multiple * median for multiple in (0.25, 0.5, 1, 2, 4)]
         return sum(math.exp(-square / (2 * width**2)) for width in widths) / 5
 
-    found = MMD.value(of_pooled(fake), Real(of_pooled(real)), {})
+    found = MMD.value(of_pooled(fake), Real(of_pooled(real)))
     assert found == pytest.approx(direct(kernel, fake, real), rel=1e-4)
 
 
 def test_the_mixture_mmd_of_two_far_clusters_is_two() -> None:
     """Within a cluster of one point k is 1, between the two 0: 1 + 1 - 0, if widths are small."""
     line = torch.linspace(0, 1e-3, 10)[:, None]
-    found = MMD.value(of_pooled(torch.full((5, 1), 1e4)), Real(of_pooled(line)), {})
-    kernel = float(within(lambda x, y: mmd.gaussians(x, y, 1e-3 * 10 / 27), line))
+    found = MMD.value(of_pooled(torch.full((5, 1), 1e4)), Real(of_pooled(line)))
+    kernel = float(within(lambda x, y: gaussians(x, y, 1e-3 * 10 / 27), line))
     assert 1 < found < 2
     assert found == pytest.approx(1 + kernel, abs=0.2)
 
@@ -111,50 +118,50 @@ def test_the_mixture_mmd_of_two_far_clusters_is_two() -> None:
 def test_scaling_all_features_leaves_the_mixture_mmd() -> None:
     fake, real = points(30, 0), points(40, 1, shift=0.5)
     first, second = (
-        MMD.value(of_pooled(scale * fake), Real(of_pooled(scale * real)), {}) for scale in (1, 50)
+        MMD.value(of_pooled(scale * fake), Real(of_pooled(scale * real))) for scale in (1, 50)
     )
     assert first == pytest.approx(second, rel=1e-4)
 
 
 def test_real_images_that_are_all_alike_leave_an_mmd_no_width() -> None:
     with pytest.raises(UserError, match="real images that differ; of 6, half the pairs do not"):
-        MMD.value(of_pooled(points(6, 0)), Real(of_pooled(torch.ones(6, 4))), {})
+        MMD.value(of_pooled(points(6, 0)), Real(of_pooled(torch.ones(6, 4))))
 
 
 def test_confident_and_diverse_predictions_score_the_number_of_classes() -> None:
     one_hot = 100 * torch.eye(10).repeat(7, 1)
-    assert CS.value(of_logits(one_hot), ANY, {"splits": 1}) == pytest.approx(10)
+    assert ClassifierScore(splits=1).value(of_logits(one_hot), ANY) == pytest.approx(10)
     two = of_logits(one_hot[one_hot.argmax(1) < 2])
-    assert CS.value(two, ANY, {"splits": 1}) == pytest.approx(2)
+    assert ClassifierScore(splits=1).value(two, ANY) == pytest.approx(2)
 
 
 def test_undecided_or_equal_predictions_score_one() -> None:
-    assert CS.value(of_logits(torch.zeros(50, 10)), ANY, {"splits": 5}) == pytest.approx(1)
+    assert ClassifierScore(splits=5).value(of_logits(torch.zeros(50, 10)), ANY) == pytest.approx(1)
     equal = torch.eye(10)[:1].repeat(50, 1)
-    assert CS.value(of_logits(equal), ANY, {"splits": 5}) == pytest.approx(1)
+    assert ClassifierScore(splits=5).value(of_logits(equal), ANY) == pytest.approx(1)
 
 
 def test_predictions_without_any_doubt_have_a_finite_score_on_every_draw() -> None:
     certain = of_logits(1e4 * torch.eye(4).repeat(5, 1))
     weights = torch.ones(1, 20, dtype=torch.float64)
     weights[:, ::4] = 0  # a class that the draw does not hold
-    assert CS.replicates(certain, ANY, {"splits": 1}, weights).item() == pytest.approx(3)
+    assert ClassifierScore(splits=1).replicates(certain, ANY, weights).item() == pytest.approx(3)
 
 
 @pytest.mark.parametrize("splits", [1, 10])
 def test_the_classifier_score_is_torch_fidelitys(splits: int) -> None:
     logits = 3 * torch.randn(205, 7, generator=torch.Generator().manual_seed(0))
     expected = isc_features_to_metric(logits, splits, shuffle=True, rng_seed=2020)
-    found = CS.value(of_logits(logits), ANY, {"splits": splits})
+    found = ClassifierScore(splits=splits).value(of_logits(logits), ANY)
     assert found == pytest.approx(expected["inception_score_mean"], rel=1e-12)
     ones = torch.ones(1, 205, dtype=torch.float64)
-    drawn = CS.replicates(of_logits(logits), ANY, {"splits": splits}, ones)
+    drawn = ClassifierScore(splits=splits).replicates(of_logits(logits), ANY, ones)
     assert drawn.item() == pytest.approx(found, rel=1e-12)
 
 
 def test_sorted_fakes_are_shuffled_before_they_are_split() -> None:
     one_hot = of_logits(100 * torch.eye(5).repeat_interleave(40, 0))
-    assert CS.value(one_hot, ANY, {"splits": 5}) > 4.5  # 1 where each split held one class
+    assert ClassifierScore(splits=5).value(one_hot, ANY) > 4.5  # 1 where each split held one class
 
 
 def test_a_mode_needs_its_share_of_confident_images() -> None:
@@ -164,20 +171,20 @@ def test_a_mode_needs_its_share_of_confident_images() -> None:
     logits[198:199, 2] = 9.0  # half a percent: too few
     logits[199:, 3] = 2.0  # not confident
     options = {"probability": 0.9, "share": 0.01}
-    assert MODES.value(of_logits(logits), ANY, options) == 2
-    assert MODES.value(of_logits(logits), ANY, {**options, "share": 0.005}) == 3
+    assert ModesCovered(**options).value(of_logits(logits), ANY) == 2
+    assert ModesCovered(**{**options, "share": 0.005}).value(of_logits(logits), ANY) == 3
     doubled = torch.ones(1, 200, dtype=torch.float64)
     doubled[0, 0], doubled[0, 198] = 0, 2  # the draw holds the lone 2 twice: 1%
-    assert MODES.replicates(of_logits(logits), ANY, options, doubled).item() == 3
+    assert ModesCovered(**options).replicates(of_logits(logits), ANY, doubled).item() == 3
 
 
 def test_an_image_is_confident_from_the_probability_on() -> None:
     odds = torch.zeros(100, 2)
     odds[:, 0] = torch.tensor(0.91 / 0.09).log()
     options = {"probability": 0.9, "share": 0.01}
-    assert MODES.value(of_logits(odds), ANY, options) == 1
+    assert ModesCovered(**options).value(of_logits(odds), ANY) == 1
     odds[:, 0] = torch.tensor(0.89 / 0.11).log()
-    assert MODES.value(of_logits(odds), ANY, options) == 0
+    assert ModesCovered(**options).value(of_logits(odds), ANY) == 0
 
 
 def test_a_window_of_one_fake_is_its_gaussian() -> None:
@@ -207,10 +214,10 @@ def test_the_window_takes_the_width_under_which_training_images_are_likeliest() 
     best = max(of_training, key=of_training.__getitem__)
     assert 0.07 < best < 0.14  # 0.02 widened by about 0.1 is what training images were drawn by
     assert of_real[best] < max(of_real.values()) - 0.1
-    assert PARZEN.value(of_pooled(fake), reference, {}) == pytest.approx(of_real[best], rel=1e-6)
+    assert PARZEN.value(of_pooled(fake), reference) == pytest.approx(of_real[best], rel=1e-6)
 
 
 def test_a_window_over_what_are_no_pixels_is_refused() -> None:
     pixels = of_pooled(torch.tensor([[0.0], [255.0]]))
     with pytest.raises(UserError, match=r"pixels in \[0, 1\]; it was given values from 0 to 255"):
-        PARZEN.value(pixels, Real(ANY.features, training=ANY.features), {})
+        PARZEN.value(pixels, Real(ANY.features, training=ANY.features))

@@ -10,10 +10,18 @@ from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from lipbench.errors import UserError
-from lipbench.scoring.features import Features
-from lipbench.scoring.measures import MEASURES, Real, neighbours
+from lipbench.measure import Features, Real
+from lipbench.measures import _neighbours
+from lipbench.measures.authenticity import Authenticity
+from lipbench.measures.coverage import Coverage
+from lipbench.measures.density import Density
+from lipbench.measures.precision import Precision
+from lipbench.measures.recall import Recall
 
-NAMES = ("precision", "recall", "density", "coverage")
+MEASURES: dict[str, type[Precision | Recall | Density | Coverage]] = {
+    "precision": Precision, "recall": Recall, "density": Density, "coverage": Coverage
+}  # fmt: skip
+NAMES = tuple(MEASURES)
 
 
 def features(pooled: Tensor) -> Features:
@@ -25,7 +33,7 @@ def line(*places: float) -> Features:
 
 
 def scores(fake: Features, real: Real, k: int) -> dict[str, float]:
-    return {name: MEASURES[name].value(fake, real, {"neighbours": k}) for name in NAMES}
+    return {name: MEASURES[name](neighbours=k).value(fake, real) for name in NAMES}
 
 
 def brute_force(fake: Tensor, real: Tensor, k: int) -> dict[str, float]:
@@ -103,15 +111,15 @@ def test_the_distances_of_a_pair_are_computed_once_for_all_four(
         shapes.append((len(first), len(second)))
         return cdist(first, second)
 
-    monkeypatch.setattr(neighbours.torch, "cdist", counted)
+    monkeypatch.setattr(_neighbours.torch, "cdist", counted)
     generator = torch.Generator().manual_seed(0)
     real, fake = Real(features(torch.randn(30, 2, generator=generator))), line(*range(20))
     fake = features(fake.pooled.repeat(1, 2))
     for name in NAMES:
-        options = {"neighbours": {"precision": 3, "recall": 3}.get(name, 5)}
-        MEASURES[name].value(fake, real, options)
-        count = 30 if MEASURES[name].resamples == "real" else 20
-        MEASURES[name].replicates(fake, real, options, torch.ones(2, count).double())
+        measure = MEASURES[name]()
+        measure.value(fake, real)
+        count = 30 if measure.resamples == "real" else 20
+        measure.replicates(fake, real, torch.ones(2, count).double())
     assert sorted(shapes) == [(20, 20), (20, 30), (30, 30)]
     scores(line(*range(20))._replace(pooled=fake.pooled + 1), real, 3)
     assert sorted(shapes[3:]) == [(20, 20), (20, 30)]  # the real images' are kept
@@ -120,16 +128,15 @@ def test_the_distances_of_a_pair_are_computed_once_for_all_four(
 def test_draws_weigh_images_and_keep_balls() -> None:
     real, fake = Real(line(0, 1, 3, 8)), line(0.5, 4, 20, 21)
     weights = torch.tensor([[3.0, 1, 0, 0], [0, 0, 2, 2]], dtype=torch.float64)
-    one = {"neighbours": 1}
     expected = {"precision": [1, 0], "density": [2, 0], "recall": [1, 0.5], "coverage": [1, 1]}
     for name in NAMES:
-        found = MEASURES[name].replicates(fake, real, one, weights)
+        found = MEASURES[name](neighbours=1).replicates(fake, real, weights)
         assert found.tolist() == expected[name]
     assert [MEASURES[name].resamples for name in NAMES] == ["fake", "real", "fake", "real"]
 
 
 def authenticity(fake: Features, training: Features) -> float:
-    return MEASURES["authenticity"].value(fake, Real(fake, training=training), {})
+    return Authenticity().value(fake, Real(fake, training=training))
 
 
 def test_a_fake_nearer_to_a_training_image_than_its_neighbour_is_a_copy() -> None:

@@ -60,6 +60,27 @@ def score(scorer: Scorer, images: Tensor) -> ScoreRecord:
     return scorer.score(Replay(images), latents=Latents(2), seed=0, update=0)
 
 
+def test_scores_of_images_as_they_are_need_no_extractor(
+    scorer: Scorer, digits: Dataset, cpu: torch.device, real: Tensor, tmp_path: Path
+) -> None:
+    """A record of such scores alone asks for no weights, and its numbers are the same."""
+    of_pixels = dataclasses.replace(
+        DIGITS,
+        extractor="none",
+        weights_sha256="",
+        scores={"mmd_pixels": Use(), "parzen_pixels": Use()},
+        primary="mmd_pixels",
+        selection=dataclasses.replace(DIGITS.selection, scores=("mmd_pixels",)),
+    )
+    prepare(of_pixels, tmp_path)
+    found = score(Scorer(of_pixels, digits, cpu, tmp_path), real)
+    everything = score(scorer, real)
+    for name in of_pixels.scores:
+        assert found.scores[name] == everything.scores[name]
+        assert found.floors[name] == everything.floors[name]
+    assert not (tmp_path / "features").exists()
+
+
 def test_real_images_in_the_generators_place_score_the_floor(scorer: Scorer, real: Tensor) -> None:
     record = score(scorer, real)
     apart = {"authenticity_digits", "parzen_pixels"}  # whose floors leave training images out

@@ -20,24 +20,29 @@ from lipbench.method import Batch, Method, Requires
 from lipbench.networks import INITIALISATIONS, initialise
 from lipbench.planning import parts
 from lipbench.planning.parts import Parts
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    RunSpec,
+    Setting,
+)
 from lipbench.plugins import Plugins, Registry
 from lipbench.training import loop
 
 CPU = torch.device("cpu")
+ARCHITECTURE = StandardCNN(width=0.125)
 SPEC = RunSpec(
     methods=(),
     setting=Setting(2e-4, 0.5, 0.999, 2),
-    architecture="standard_cnn",
-    width=0.125,
+    architecture=ArchitectureSpec("standard_cnn", dataclasses.asdict(ARCHITECTURE)),
     initialisation="normal_0.02",
     loss=LossSpec("non_saturating", {}),
-    dataset=DatasetSpec("digits", "", 16, 1),
+    dataset=DatasetSpec("digits", "", (1, 16, 16)),
     budget=Budget(4, 8, 6, "constant"),
     precision="float32",
     ema_decay=None,
-    protocol="",
-    score_every=None,
     seed=0,
 )
 
@@ -75,7 +80,7 @@ def method(name: str) -> Method:
 
 def build(spec: RunSpec, methods: list[Method], digits: data.Split) -> loop.TrainState:
     loss = parts.loss(spec.loss.name, spec.loss.params, Plugins())
-    return loop.build(spec, Parts(tuple(methods), loss), digits)
+    return loop.build(spec, Parts(tuple(methods), loss, ARCHITECTURE), digits)
 
 
 def trained(digits, methods=(), spec=SPEC):
