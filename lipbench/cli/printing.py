@@ -140,8 +140,8 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
     budget = first.budget
     yield (
         "dataset",
-        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
-        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
+        f"{info.name}, {_size(info.shape)}, {info.n_train:,} train and {info.n_test:,} test "
+        f"{'images' if info.is_of_images else 'points'}, {info.fingerprint[:12]}",
     )
     for note in info.notes:
         yield "", note
