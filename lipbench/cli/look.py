@@ -12,6 +12,7 @@ from lipbench.cli.given import first_line, protocol_of, store_uri
 from lipbench.cli.options import (
     JsonOption,
     LogCheckpointsOption,
+    PluginOption,
     ResultsArgument,
     ResultsArguments,
     TrackingOption,
@@ -51,6 +52,7 @@ def report(
         str, typer.Option(metavar="SCORE", help="Rank by this score of the protocol.")
     ] = "",
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to write it.")] = None,
+    plugin: PluginOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Render again as runs end; Ctrl-C stops.")
     ] = False,
@@ -64,7 +66,8 @@ def report(
     from lipbench.runs.store import SuiteFolder
 
     by = protocol_of(protocol, SuiteFolder(results[0]).plan()) if protocol else None
-    asked = command.Asked(tuple(results), by, where, command.split(methods or ()), metric, out)
+    chosen, own = command.split(methods or ()), tuple(plugin or ())
+    asked = command.Asked(tuple(results), by, where, chosen, metric, out, own)
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
             command.watch(asked, _say_report)

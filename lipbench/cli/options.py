@@ -53,7 +53,7 @@ PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="A method of your own: a Python file, no installing.",
+        help="A plugin of your own: a Python file, no installing.",
         autocompletion=completion.plugin_files,
     ),
 ]
