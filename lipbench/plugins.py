@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -15,12 +16,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from lipbench import paths
 from lipbench.errors import Mark, UserError, unknown
@@ -54,7 +55,8 @@ class Plugin:
     def load(self, base: type) -> type:
         """Import the file and return the one subclass of `base` that it defines.
 
-        Raises UserError where the import fails, or the file defines none or several.
+        Raises UserError where the import fails, the file defines none or several, or the class
+        is refused by its base's `refuse_traps`.
         """
         module = self._import()
         found = [
@@ -68,8 +70,12 @@ class Plugin:
             names = ", ".join(cls.__name__ for cls in found) or f"no {base.__name__}"
             raise UserError(
                 f"defines {names}; a plugin file defines one subclass of {base.__name__}",
-                Mark(str(self.path)),
+                self._where_defined(found[1].__name__) if found else Mark(str(self.path)),
             )
+        try:
+            _refuse_traps(cast(Hashable, found[0]))
+        except TypeError as error:
+            raise UserError(str(error), self._where_defined(found[0].__name__)) from error
         return found[0]
 
     @property
@@ -148,6 +154,13 @@ class Plugin:
         spec.loader.exec_module(module)
         return module
 
+    def _where_defined(self, name: str) -> Mark:
+        """Return the line of a class of this file."""
+        for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                return Mark(str(self.path), node.lineno)
+        return Mark(str(self.path))
+
     def _where(self, error: BaseException) -> Mark:
         """Return the last line of this file that an error passed through."""
         frames = [
@@ -156,6 +169,13 @@ class Plugin:
         if isinstance(error, SyntaxError) and error.filename == str(self.path):
             return Mark(str(self.path), error.lineno)
         return Mark(str(self.path), frames[-1].lineno if frames else None)
+
+
+@functools.cache
+def _refuse_traps(cls: Hashable) -> None:
+    """Let a class's contract refuse it, once: with a TypeError."""
+    if refuse := getattr(cls, "refuse_traps", None):
+        refuse()
 
 
 @contextlib.contextmanager
@@ -298,7 +318,7 @@ class Plugins:
             if kind in _READERS:
                 raise UserError(
                     f"it defines a {_SINGULAR[kind]}; {_READERS[kind][1]} takes it, with --plugin",
-                    Mark(str(file)),
+                    Mark(str(paths.expanded(file).resolve())),
                 )
             own[kind].append(file)
         self.kinds = tuple(Registry(kind, files) for kind, files in own.items())
@@ -335,7 +355,8 @@ def kind_of(file: Path) -> str:
     if len(kinds) > 1:
         first, second, *_ = (f"a {_SINGULAR[kind]}" for kind in sorted(kinds))
         raise UserError(
-            f"it defines {first} and {second}; a plugin file defines one", Mark(str(file))
+            f"it defines {first} and {second}; a plugin file defines one",
+            Mark(str(paths.expanded(file).resolve())),
         )
     return kinds.pop() if kinds else "methods"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lipbench import data, protocols, yamlmarks
+from lipbench.dataset import facts
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method, hidden_layers
@@ -142,7 +143,7 @@ def _dataset(
     entry = suite.dataset
     try:
         source = parts.dataset(entry.name, entry.params, registry)
-        info = dataclasses.replace(source.inspect(cache), name=entry.name)
+        info = dataclasses.replace(facts(source, cache), name=entry.name)
         return info, {key: getattr(source, key) for key in entry.params}
     except UserError as error:
         mark = document.mark(("dataset", "path" if entry.params.get("path") else "name"))

@@ -57,9 +57,9 @@ def test_cifar10_is_read_as_torchvision_reads_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Stand)
     info = Cifar10().inspect(tmp_path)
-    dataset = load(Cifar10(), info, tmp_path, CPU)
-    assert dataset.train.images.shape == (6, 32, 32, 3)
-    assert dataset.test.labels.tolist() == [3, 3]
+    arrays, _ = Cifar10().load(info, tmp_path)
+    assert arrays["train_images"].shape == (6, 32, 32, 3)
+    assert arrays["test_labels"].tolist() == [3, 3]
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
