@@ -11,7 +11,7 @@ import numpy as np
 
 from lipbench import paths
 from lipbench.data import Arrays, DatasetInfo
-from lipbench.dataset import Source
+from lipbench.dataset import Source, misfit
 
 SHARED = 0.01  # of the test images, at most, may be training images too: our choice
 
@@ -39,15 +39,7 @@ Case = Callable[[Subject], str]
 def its_arrays_are_what_its_facts_say(subject: Subject) -> str:
     """Counts, shapes and types are those that `inspect` told without loading."""
     info, arrays = subject.info, subject.arrays
-    wanted = {f"{split}_{part}" for split in ("train", "test") for part in ("images", "labels")}
-    assert set(arrays) == wanted, f"its arrays are {sorted(arrays)}, not {sorted(wanted)}"
-    for split, count in (("train", info.n_train), ("test", info.n_test)):
-        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        shape = (count, info.image_size, info.image_size, info.channels)
-        assert images.shape == shape, f"{split}_images is {images.shape}; `inspect` says {shape}"
-        assert images.dtype == np.uint8, f"{split}_images is {images.dtype}, not uint8"
-        assert labels.shape == (count,), f"{split}_labels is {labels.shape}, not ({count},)"
-        assert labels.dtype == np.int64, f"{split}_labels is {labels.dtype}, not int64"
+    assert not (wrong := misfit(arrays, info)), wrong
     return f"{info.n_train:,} + {info.n_test:,} images, {info.image_size} pixels wide"
 
 
