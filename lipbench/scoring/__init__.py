@@ -1,7 +1,7 @@
 """Score generated images under a protocol."""
 
 from lipbench.scoring.extractors import prepare
-from lipbench.scoring.features import Report, silent
+from lipbench.scoring.features import Progress, silent
 from lipbench.scoring.measures import NonFiniteFeatures
 from lipbench.scoring.sampling import NonFiniteImages
 from lipbench.scoring.scorer import Scorer, ScoreRecord
@@ -9,7 +9,7 @@ from lipbench.scoring.scorer import Scorer, ScoreRecord
 __all__ = [
     "NonFiniteFeatures",
     "NonFiniteImages",
-    "Report",
+    "Progress",
     "ScoreRecord",
     "Scorer",
     "prepare",

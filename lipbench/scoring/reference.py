@@ -17,7 +17,7 @@ from lipbench.data import Dataset, Split
 from lipbench.protocols import SCORES, Protocol
 from lipbench.protocols.scores import ABOUT
 from lipbench.scoring.bank import BANK_VERSION, Bank
-from lipbench.scoring.features import Extractor, Features, Report, pixels, silent
+from lipbench.scoring.features import Extractor, Features, Progress, pixels, silent
 from lipbench.scoring.measures import MEASURES, Real
 
 _VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
@@ -48,7 +48,7 @@ class Reference:
         dataset: Dataset,
         extractor: Extractor,
         cache: Path,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         self._protocol = protocol
         self._dataset = dataset

@@ -16,7 +16,7 @@ from lipbench import protocols, streams
 from lipbench.data import Dataset
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import extractors
-from lipbench.scoring.features import Features, Report, extract, pixels, silent
+from lipbench.scoring.features import Features, Progress, extract, pixels, silent
 from lipbench.scoring.measures import MEASURES, Real, collapsed, standard_error
 from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
@@ -63,7 +63,7 @@ class Scorer:
         device: torch.device,
         cache: Path,
         weights: Path | None = None,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         protocols.check(protocol, len(dataset.train), len(dataset.test), dataset.name)
         self.protocol = protocol
