@@ -61,6 +61,16 @@ def test_no_arrow_runs_back_up():
     assert back == []
 
 
+def test_no_class_has_the_name_of_another():
+    places: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        if module != "records":  # whose schemas are called what they hold
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_the_root_holds_contracts_and_ground_alone():
     assert {path.stem for path in ROOT.glob("*.py")} - DOORS == GROUND | CONTRACTS
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} - DOORS == set(ROOMS) - {

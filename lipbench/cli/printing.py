@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lipbench.cli.cards import Card
     from lipbench.cost.side_by_side import Sample
-    from lipbench.exam import Cost, Line
+    from lipbench.exam import CaseResult, Cost
     from lipbench.planning.plan import Plan, PlannedRun
     from lipbench.planning.tuning import Tuning
     from lipbench.protocols import Protocol
@@ -396,14 +396,14 @@ def _hanging(heading: str, text: str) -> str:
     return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
 
 
-def show_line(line: Line, verbose: bool = False) -> None:
+def show_line(line: CaseResult, verbose: bool = False) -> None:
     """Print one case of an exam; if `verbose`, with the traceback of an error."""
     say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
     if verbose and line.traceback:
         say(line.traceback)
 
 
-def show_exam(lines: list[Line], cost: Cost | None) -> None:
+def show_exam(lines: list[CaseResult], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     failed = sum(not line.passed for line in lines)
     if failed:

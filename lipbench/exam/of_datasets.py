@@ -17,7 +17,7 @@ SHARED = 0.01  # of the test images, at most, may be training images too: our ch
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedDataset:
     """A dataset under examination; it is inspected and loaded once for all cases."""
 
     source: Source
@@ -33,17 +33,17 @@ class Subject:
         return self.source.load(self.info, paths.cache_root())[0]
 
 
-Case = Callable[[Subject], str]
+Case = Callable[[ExaminedDataset], str]
 
 
-def its_arrays_are_what_its_facts_say(subject: Subject) -> str:
+def its_arrays_are_what_its_facts_say(subject: ExaminedDataset) -> str:
     """Counts, shapes and types are those that `inspect` told without loading."""
     info, arrays = subject.info, subject.arrays
     assert not (wrong := misfit(arrays, info)), wrong
     return f"{info.n_train:,} + {info.n_test:,} images, {info.image_size} pixels wide"
 
 
-def its_labels_are_its_classes(subject: Subject) -> str:
+def its_labels_are_its_classes(subject: ExaminedDataset) -> str:
     """Labels count the classes from 0, and every class has a training image."""
     classes = len(subject.info.classes)
     for split in ("train", "test"):
@@ -56,7 +56,7 @@ def its_labels_are_its_classes(subject: Subject) -> str:
     return f"{classes} classes"
 
 
-def its_images_are_no_blanks(subject: Subject) -> str:
+def its_images_are_no_blanks(subject: ExaminedDataset) -> str:
     """Images use the range of a byte: none of the usual ways to scale them wrongly."""
     images = subject.arrays["train_images"]
     low, high = int(images.min()), int(images.max())
@@ -65,7 +65,7 @@ def its_images_are_no_blanks(subject: Subject) -> str:
     return f"values {low} to {high}, mean {images.mean():.0f}"
 
 
-def it_is_the_same_each_time(subject: Subject) -> str:
+def it_is_the_same_each_time(subject: ExaminedDataset) -> str:
     """Asked again, it has the same fingerprint, the same images in the same order."""
     cache = paths.cache_root()
     again = subject.source.inspect(cache)
@@ -76,7 +76,7 @@ def it_is_the_same_each_time(subject: Subject) -> str:
     return f"fingerprint {again.fingerprint[:12]}"
 
 
-def its_splits_share_no_pictures(subject: Subject) -> str:
+def its_splits_share_no_pictures(subject: ExaminedDataset) -> str:
     """No test image is a training image, pixel by pixel, but for 1% at most."""
     train, test = (
         [hashlib.sha256(image.tobytes()).digest() for image in subject.arrays[f"{split}_images"]]

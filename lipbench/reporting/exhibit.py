@@ -113,7 +113,7 @@ class Exhibit(ABC):
 
     @abstractmethod
     def show(self, results: Results) -> Iterable[Sentences | Table | Figure | Omitted]:
-        """Yield what the study shows; it may be unfinished, or have no completed run at all."""
+        """Yield what the results show; they may be unfinished, or have no completed run at all."""
 
 
 def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:

@@ -31,7 +31,7 @@ def render(
     refresh: int = 0,
     processes: int = 1,
 ) -> Path:
-    """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
+    """Write the report of some results to `folder`, in place of an earlier one; return its page.
 
     `made_of` is what `fresh.fingerprint` says of its results, by which the report can be known to
     be current; `refresh` are the seconds after which the page loads itself again, 0 for never.

@@ -28,7 +28,7 @@ Point = tuple[str, float, int, int]  # name, value, time in ms, step; two that a
 
 
 @dataclass(frozen=True)
-class Facts:
+class LoggedRun:
     """A run as MLflow is told of it: parameters, metrics and tags."""
 
     params: dict[str, str]
@@ -42,7 +42,7 @@ def facts(
     status: Status,
     sessions: Sequence[Mapping[str, Any]],
     protocol: str,
-) -> Facts:
+) -> LoggedRun:
     """Return what a run's folder holds now; `protocol` is the id of its suite's.
 
     Raises Damaged where a file of it cannot be read.
@@ -61,7 +61,7 @@ def facts(
     if bad:
         named = [f"{name} at update {step}" if step else name for name, step in bad[:_MOST]]
         tags["not finite"] = ", ".join(named)
-    return Facts(params, finite, tags)
+    return LoggedRun(params, finite, tags)
 
 
 def run_name(run: PlannedRun) -> str:
