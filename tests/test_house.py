@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "lipbench"
 # From the ground up: a room imports from those before it.
 ROOMS = (
-    "ground", "data", "contracts", "datasets", "losses", "measures", "protocols", "planning",
-    "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning", "stats",
+    "ground", "data", "contracts", "architectures", "datasets", "losses", "measures", "protocols",
+    "planning", "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning", "stats",
     "results", "reporting", "tracking", "cli",
 )  # fmt: skip
 GROUND = {
@@ -18,7 +18,8 @@ GROUND = {
     "plugins", "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
 }  # fmt: skip
 CONTRACTS = {
-    "dataset", "discriminators", "loss", "measure", "method", "networks", "operators", "rest",
+    "architecture", "dataset", "discriminators", "loss", "measure", "method", "networks",
+    "operators", "rest",
 }  # fmt: skip
 DOORS = {"__init__", "__main__", "scaffold"}  # the package's own front, and what it copies out
 

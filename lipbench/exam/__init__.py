@@ -86,7 +86,7 @@ def examine(plugin: Method | Loss | Source | Architecture | Measure) -> Iterator
         yield from _passed_through(of_losses.CASES, plugin, plugin)
         return
     if isinstance(plugin, Measure):
-        yield from _passed_through(of_measures.CASES, of_measures.Subject(plugin), plugin)
+        yield from _passed_through(of_measures.CASES, of_measures.ExaminedMeasure(plugin), plugin)
         return
     if isinstance(plugin, Source):
         subject = of_datasets.ExaminedDataset(plugin)
@@ -94,7 +94,7 @@ def examine(plugin: Method | Loss | Source | Architecture | Measure) -> Iterator
         yield from _passed_through(of_datasets.CASES, subject, plugin)
         return
     if isinstance(plugin, Architecture):
-        narrowed = of_architectures.Subject(plugin)
+        narrowed = of_architectures.ExaminedArchitecture(plugin)
         yield from _passed_through(of_architectures.CASES, narrowed, plugin)
         return
     candidate = Candidate(plugin)

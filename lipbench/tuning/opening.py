@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipbench.errors import UserError
@@ -69,6 +69,8 @@ def open_study(
         made_with = provenance()
         with folder.deciding():
             ledger = folder.ledger()
+            if alone:
+                sweep.adopt(replace(plan, runs=ledger.runs()), folder, registry)
             remarks = [*folder.mend(), *sweep.mend(ledger.runs(), folder, shared=True)]
             uri = whole_tracking_uri(options.tracking_uri or folder.tracking_uri())
             _check_storage(folder, plan)
