@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import ConfigDict
 from torch import nn
 
+from lipbench import parameterized
 from lipbench.networks import ChannelLayer, Discriminator, Generator, Shape
 from lipbench.streams import Latents, Law
 
@@ -59,6 +60,12 @@ class Architecture:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False
     )
+
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for a class that is no architecture yet, as when its file is loaded."""
+        functions = ("takes", "generator", "discriminator")
+        parameterized.refuse_traps(cls, Architecture, functions)
 
     @property
     def latents(self) -> Latents:

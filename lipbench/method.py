@@ -23,6 +23,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
+from lipbench import parameterized
 from lipbench.discriminators import Discriminator
 from lipbench.errors import unknown
 from lipbench.networks import Generator
@@ -181,7 +182,7 @@ def _refuse_methods(cls: type[Method], abstract: bool) -> None:
         if name in HOOKS:
             _refuse_form(cls, name, value)
         elif _is_public_method(name, value) and name not in known:
-            inherited = known - {*HOOKS, "hooks"}
+            inherited = known - {*HOOKS, "hooks", "refuse_traps"}
             definable = (
                 *HOOKS,
                 *sorted(n for n in inherited if _is_public_method(n, getattr(cls, n, None))),
@@ -301,6 +302,11 @@ class Method:
     def __init_subclass__(cls, abstract: bool = False) -> None:
         _refuse_traps(cls, abstract)
         dataclass(frozen=True)(cls)
+
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for what can be told only once the class's file is loaded."""
+        parameterized.adapter(cls)  # type: ignore[arg-type]
 
     @property
     def claims(self) -> tuple[Claim, ...]:

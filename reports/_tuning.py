@@ -16,7 +16,7 @@ from lipbench.planning.tuning import Objective, Parameter, Tuning, Value
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens, tag
 from lipbench.results import Results
-from lipbench.tuning.analysis import configuration, counted
+from lipbench.tuning.analysis import configuration, counted_trials
 
 from ._audits import LONG, text
 from ._draw import LARGEST, is_log, log_axis
@@ -39,7 +39,7 @@ class OfTrials(Exhibit):
     def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
         if results.tuning is None or results.trials.empty:
             return
-        if not self.waits or len(counted(results.trials, results.tuning.objectives[0])):
+        if not self.waits or len(counted_trials(results.trials, results.tuning.objectives[0])):
             yield from self.of(results, results.tuning)
 
     @abstractmethod

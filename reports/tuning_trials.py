@@ -16,7 +16,7 @@ from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
-from lipbench.tuning.analysis import best_trials, configuration, counted
+from lipbench.tuning.analysis import best_trials, configuration, counted_trials
 
 from ._draw import LARGEST, WIDTH, groups, paper, plain
 from ._parallel import Row, parallel, place_of, raw_trials, ticks
@@ -77,7 +77,7 @@ def _points(results: Results, tuning: Tuning, objective: Objective) -> pd.DataFr
 
     A pruned trial has the last value that it was judged by.
     """
-    found = counted(results.trials, objective)
+    found = counted_trials(results.trials, objective)
     found = found.assign(value=found["value"].where(found["value"].abs() < LARGEST))
     best = best_trials(found, objective).drop_duplicates("method")
     chosen = set(zip(best["method"], best["seed"], best["trial"], strict=True))

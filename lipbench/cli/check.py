@@ -1,4 +1,4 @@
-"""The commands for authors of methods: `check` and `new-method`."""
+"""The commands for authors of plugins: `check` and `new`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lipbench import scaffold
 from lipbench.cli import completion, printing
 from lipbench.cli.given import print_json
 from lipbench.cli.options import JsonOption, PluginOption
@@ -63,26 +64,21 @@ def check(
         raise typer.Exit(1)
 
 
-def new_method(
-    name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
+def new(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help=f"What to write: {', '.join(scaffold.kinds())}.",
+            autocompletion=completion.kinds,
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="Its name in suites: small_letters.")],
 ) -> None:
-    """Write a method of your own and its test into the current folder; both run as they are."""
-    import importlib.util
-
-    from lipbench import scaffold
-    from lipbench.plugins import Registry
-
-    if name in Registry("methods").plugins:
-        raise UserError(f"the name {name!r} is taken by an installed method")
-    if name.isidentifier() and importlib.util.find_spec(name):
-        raise UserError(f"the name {name!r} is that of a Python module, which the file would hide")
-    file, test = scaffold.write(name, Path())
-    say(
-        f"{file}: the method, {test}: its tests\n"
-        f"lipbench check --plugin {file}\n"
-        f"pytest {test}\n"
-        f"lipbench run quickstart --plugin {file} --set methods=[none,{name}]"
-    )
+    """Write a plugin of your own and its test into the current folder; both run as they are."""
+    written = scaffold.write(kind, name, Path())
+    say(f"{written.file}: the {kind}, {written.test}: its tests")
+    for command in written.commands:
+        say(command)
 
 
 def _chosen(names: list[str], all_: bool, plugins: Plugins) -> list[tuple[Registry, str]]:

@@ -80,6 +80,13 @@ def measures(incomplete: str) -> list[str]:
     return []
 
 
+def kinds(incomplete: str) -> list[str]:
+    """Return the kinds of plugins that `lipbench new` writes."""
+    from lipbench import scaffold
+
+    return _beginning(scaffold.kinds(), incomplete)
+
+
 def plugin_files(incomplete: str) -> list[str]:
     """Return Python files and folders of the path typed so far."""
     return _paths(incomplete, ".py")

@@ -129,7 +129,7 @@ class Display:
 
     def _look_ahead(self) -> None:
         self._forecast_at = time.monotonic()
-        self._left = self._forecast.left()
+        self._left = self._forecast.seconds_left()
 
     def _hear(self, kind: str, task: Task, facts: Mapping[str, Any]) -> None:
         """Take in what happens to one run."""

@@ -21,8 +21,8 @@ from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar(
-    "Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard, MeasureCard
+AnyCard = TypeVar(
+    "AnyCard", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard, MeasureCard
 )
 
 
@@ -69,10 +69,10 @@ def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
 def _print(
     name: str | None,
     as_json: bool,
-    every: Callable[[], list[Card]],
-    one: Callable[[str], Card],
-    list_: Callable[[Iterable[Card]], None],
-    show_one: Callable[[Card], None],
+    every: Callable[[], list[AnyCard]],
+    one: Callable[[str], AnyCard],
+    list_: Callable[[Iterable[AnyCard]], None],
+    show_one: Callable[[AnyCard], None],
 ) -> None:
     if name:
         card = one(name)

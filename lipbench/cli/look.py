@@ -12,6 +12,7 @@ from lipbench.cli.given import first_line, protocol_of
 from lipbench.cli.options import (
     JsonOption,
     LogCheckpointsOption,
+    PluginOption,
     ResultsArgument,
     ResultsArguments,
     TrackingOption,
@@ -52,6 +53,7 @@ def report(
         str, typer.Option(metavar="SCORE", help="Rank by this score of the protocol.")
     ] = "",
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to write it.")] = None,
+    plugin: PluginOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Render again as runs end; Ctrl-C stops.")
     ] = False,
@@ -66,7 +68,8 @@ def report(
 
     suite = SuiteFolder(results[0])
     by = protocol_of(protocol, suite.plan(), suite) if protocol else None
-    asked = command.Asked(tuple(results), by, where, command.split(methods or ()), metric, out)
+    chosen, own = command.split(methods or ()), tuple(plugin or ())
+    asked = command.Asked(tuple(results), by, where, chosen, metric, out, own)
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
             command.watch(asked, _say_report)

@@ -53,7 +53,7 @@ PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="A method, loss, dataset or architecture of your own: a Python file.",
+        help="A plugin of your own: a Python file, no installing.",
         autocompletion=completion.plugin_files,
     ),
 ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lipbench.data import described
 from lipbench.outcome import Outcome
 from lipbench.urls import masked
 from lipbench.words import are, counted
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from lipbench.cli.cards import Card
     from lipbench.cost.side_by_side import Sample
-    from lipbench.exam import Cost, Line
+    from lipbench.exam import CaseResult, Cost
     from lipbench.planning.plan import Plan, PlannedRun
     from lipbench.planning.tuning import Tuning
     from lipbench.protocols import Protocol
@@ -138,10 +139,11 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
 
     first, info = runs[0].spec, made.dataset
     budget = first.budget
+    size = " x ".join(map(str, info.stored[0]))
     yield (
         "dataset",
-        f"{info.name}, {_size(info.shape)}, {info.n_train:,} train and {info.n_test:,} test "
-        f"{'images' if info.is_of_images else 'points'}, {info.fingerprint[:12]}",
+        f"{info.name}, {size if info.is_of_images else described(info.shape)}, {info.n_train:,} train and {info.n_test:,} test "
+        f"{info.samples}, {info.fingerprint[:12]}",
     )
     for note in info.notes:
         yield "", note
@@ -161,8 +163,8 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         yield "scored", f"moving average of G's weights, decay {first.ema_decay:g}"
     yield "protocol", made.protocol.sentence()
     updates = sum(run.spec.budget.generator_updates for run in runs)
-    images = counted(sum(estimates.work(run) for run in runs), "image")
-    yield "in all", f"{counted(updates, 'update')} of G, {images} through D or G"
+    samples = counted(sum(estimates.work(run) for run in runs), info.samples.removesuffix("s"))
+    yield "in all", f"{counted(updates, 'update')} of G, {samples} through D or G"
 
 
 def _done(
@@ -396,14 +398,14 @@ def _hanging(heading: str, text: str) -> str:
     return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
 
 
-def show_line(line: Line, verbose: bool = False) -> None:
+def show_line(line: CaseResult, verbose: bool = False) -> None:
     """Print one case of an exam; if `verbose`, with the traceback of an error."""
     say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
     if verbose and line.traceback:
         say(line.traceback)
 
 
-def show_exam(lines: list[Line], cost: Cost | None) -> None:
+def show_exam(lines: list[CaseResult], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     failed = sum(not line.passed for line in lines)
     if failed:

@@ -32,7 +32,7 @@ from lipbench.words import counted
 
 if TYPE_CHECKING:
     from lipbench.runs.store import SuiteFolder
-    from lipbench.tuning.opening import Opened
+    from lipbench.tuning.opening import OpenStudy
     from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document
 
@@ -97,22 +97,22 @@ def tune(
     cache = paths.cache_root()
     devices = local.slots(device, workers, runs_per_gpu)
     made.check_device(devices[0])
-    asked = opening.Asked(
+    options = opening.Options(
         storage, tracking_uri, retry_failed, keep_changed, cache, inception_weights
     )
-    with opening.opened(made, folder, registry, asked, partial(say, error=True)) as work:
-        if work.left != 0:
+    with opening.open_study(made, folder, registry, options, partial(say, error=True)) as work:
+        if work.remaining != 0:
             prepare(work.plan, cache, inception_weights, devices[0])
-        printing.show_study(work.plan, folder, work.left)
+        printing.show_study(work.plan, folder, work.remaining)
         forecast = Forecast([], len(devices), estimates.timings(runs_dir))
-        forecast.expect(work.left or 0)
+        forecast.expect(work.remaining or 0)
         mirror = (work.tracking_uri, folder, work.plan, log_checkpoints)
         events = local.execute_from(work.tuner, devices)
-        seen = watch(events, mirror, work.left, forecast, work.tuner)
+        seen = watch(events, mirror, work.remaining, forecast, work.tuner)
     _conclude(folder, work, seen.stopped)
 
 
-def _conclude(folder: SuiteFolder, work: Opened, interrupted: bool) -> None:
+def _conclude(folder: SuiteFolder, work: OpenStudy, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.cli.status import show_found
 

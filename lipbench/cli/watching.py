@@ -75,7 +75,7 @@ def watch(
                     outcomes[event.facts["outcome"]] += 1
                     if tuner:
                         tuner.finished(event.task)
-                        display.expect(tuner.left())
+                        display.expect(tuner.remaining())
                 display.show(event)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)

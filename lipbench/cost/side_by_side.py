@@ -37,7 +37,7 @@ _SAMPLE_SECONDS = {"cpu": 0.25, "cuda": 1.0}
 
 
 @dataclass(frozen=True, eq=False)  # a case is itself: dictionaries are kept by it
-class Case:
+class TimedMethod:
     """A method by its label, and the run whose updates are timed."""
 
     method: str
@@ -64,7 +64,7 @@ class Case:
 class Sample:
     """Some updates of a case in one round, round 0 being the warm-up; its facts beside it."""
 
-    case: Case
+    case: TimedMethod
     round: int
     updates: int
     seconds: float  # of all of them, as `joules`
@@ -74,7 +74,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Row:
+class CostRow:
     """What a case costs: per 100 updates of G, one number a round, and its constant facts."""
 
     method: str
@@ -100,7 +100,7 @@ def cases(
     image_sizes: Sequence[int],
     n_dis: Sequence[int],
     power_iterations: Sequence[int],
-) -> list[Case]:
+) -> list[TimedMethod]:
     """Return the methods of some runs, and `none`, at each image size and n_dis.
 
     A method that takes `power_iterations` is measured with its own number and with these, unless
@@ -112,7 +112,7 @@ def cases(
     for run in runs:
         labelled.setdefault(run.method, run.spec)
     kinds = list(labelled.items())
-    if not any(Case(label, spec).is_baseline for label, spec in kinds):
+    if not any(TimedMethod(label, spec).is_baseline for label, spec in kinds):
         kinds.insert(0, (BASELINE, _baseline(runs[0].spec, registry)))
     named = runs[0].spec.architecture
     architecture = parts.architecture(named.name, named.params, registry)
@@ -122,7 +122,7 @@ def cases(
             named.name, architecture, (channels, size, size), Mark("--image-size"), hint=""
         )
     return [
-        Case(label, _at(variant, size, updates))
+        TimedMethod(label, _at(variant, size, updates))
         for size, updates in itertools.product(dict.fromkeys(image_sizes), dict.fromkeys(n_dis))
         for label, spec in kinds
         for variant in _variants(spec, registry, power_iterations)
@@ -169,7 +169,7 @@ def _variants(run: RunSpec, registry: Plugins, numbers: Sequence[int]) -> list[R
 
 
 def measure(
-    cases: Sequence[Case],
+    cases: Sequence[TimedMethod],
     registry: Plugins,
     device: torch.device,
     rounds: int,
@@ -206,7 +206,7 @@ def measure(
                 yield sample
 
 
-def _check_unchanged(case: Case, found: State) -> None:
+def _check_unchanged(case: TimedMethod, found: State) -> None:
     """Raise UserError where a case has changed the process: it would time the others by that."""
     if changed := process_state.changes(found):
         raise UserError(
@@ -220,7 +220,7 @@ class _Training:
 
     def __init__(
         self,
-        case: Case,
+        case: TimedMethod,
         registry: Plugins,
         data: Split,
         memory: PeakDevice | None,
@@ -304,12 +304,12 @@ def estimate(warm_ups: Iterable[Sample], device: torch.device, rounds: int) -> f
     )
 
 
-def rows(samples: Sequence[Sample]) -> list[Row]:
+def rows(samples: Sequence[Sample]) -> list[CostRow]:
     """Return a row for each case, in the order of their warm-ups.
 
     Each group's `none` is what its ratios are to; one must be there.
     """
-    timed: dict[Case, list[Sample]] = {}
+    timed: dict[TimedMethod, list[Sample]] = {}
     for sample in samples:
         if sample.round:
             timed.setdefault(sample.case, []).append(sample)
@@ -318,13 +318,13 @@ def rows(samples: Sequence[Sample]) -> list[Row]:
     return [_row(timed[case], none[case.group]) for case in order]
 
 
-def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> Row:
+def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> CostRow:
     case = timed[0].case
     seconds, base = ([UPDATES * s.seconds / s.updates for s in part] for part in (timed, none))
     joules = [sample.joules for sample in timed if sample.joules is not None]
     complete = len(joules) == len(timed)
     size, n_dis = case.group
-    return Row(
+    return CostRow(
         method=case.method,
         methods=" + ".join(method.name for method in case.run.methods),
         power_iterations=case.power_iterations,
@@ -341,7 +341,7 @@ def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> Row:
 
 
 def report(
-    rows: Sequence[Row], run: RunSpec, device: torch.device, rounds: int
+    rows: Sequence[CostRow], run: RunSpec, device: torch.device, rounds: int
 ) -> Mapping[str, Any]:
     """Return what cost.json holds: the machine, what all rows share, and the rows."""
     return {

@@ -52,7 +52,7 @@ class Event:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Source(Protocol):
+class TaskSource(Protocol):
     """What tells which task comes next, where that depends on how others ended."""
 
     def next(self) -> Task | None:
@@ -113,7 +113,7 @@ def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event]:
         yield from execute_from(_Listed(tasks), devices[: len(tasks)])
 
 
-def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
+def execute_from(source: TaskSource, devices: Sequence[str]) -> Generator[Event]:
     """Do what a source says until it has no more, telling what happens, as `execute` does.
 
     It is asked for a task only after whoever listens has heard how the ones before ended.
@@ -130,7 +130,7 @@ def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
 
 
 def _dispatch(
-    waiting: Task | None, source: Source, pool: _Pool, came: list[signal.Signals]
+    waiting: Task | None, source: TaskSource, pool: _Pool, came: list[signal.Signals]
 ) -> Iterator[Event]:
     stopping = False
     while True:

@@ -19,7 +19,7 @@ BATCH = 4
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedArchitecture:
     """An architecture under examination, narrowed."""
 
     architecture: Architecture
@@ -44,10 +44,10 @@ def networks(architecture: Architecture, shape: Shape) -> tuple[Generator, Discr
     return pair
 
 
-Case = Callable[[Subject], str]
+Case = Callable[[ExaminedArchitecture], str]
 
 
-def it_says_what_it_makes(subject: Subject) -> str:
+def it_says_what_it_makes(subject: ExaminedArchitecture) -> str:
     """It names shapes in words and as examples, and takes these; its initialisation exists."""
     it = subject.architecture
     assert it.shapes, "`shapes` does not say which samples it makes"
@@ -59,7 +59,7 @@ def it_says_what_it_makes(subject: Subject) -> str:
     return it.shapes
 
 
-def its_networks_fit_the_shapes(subject: Subject) -> str:
+def its_networks_fit_the_shapes(subject: ExaminedArchitecture) -> str:
     """G makes samples of the shape in [-1, 1] or beyond it, D one logit each, in float32."""
     told = []
     for shape, generator, discriminator in subject.pairs():
@@ -77,7 +77,7 @@ def its_networks_fit_the_shapes(subject: Subject) -> str:
     return ", ".join(told)
 
 
-def its_fields_change_the_networks(subject: Subject) -> str:
+def its_fields_change_the_networks(subject: ExaminedArchitecture) -> str:
     """The width changes how many weights there are; latents have the dimension and law asked."""
     small, shape = subject.small, subject.architecture.examples[0]
     wide = dataclasses.replace(small, width=2 * small.width)
@@ -91,7 +91,7 @@ def its_fields_change_the_networks(subject: Subject) -> str:
     return f"{counts[0]:,} weights, {counts[1]:,} at twice the width"
 
 
-def it_is_the_same_each_time(subject: Subject) -> str:
+def it_is_the_same_each_time(subject: ExaminedArchitecture) -> str:
     """Drawn by one seed, two networks have the same weights, and compute the same."""
     for shape, *first in subject.pairs():
         second = networks(subject.small, shape)
@@ -104,7 +104,7 @@ def it_is_the_same_each_time(subject: Subject) -> str:
     return "equal outputs of equal seeds"
 
 
-def its_gradients_are_finite(subject: Subject) -> str:
+def its_gradients_are_finite(subject: ExaminedArchitecture) -> str:
     """Every weight of G and D gets a gradient, through D from G too."""
     for _, generator, discriminator in subject.pairs():
         fake = generator(generator.latents.draw(BATCH, 0, "exam"))
@@ -117,7 +117,7 @@ def its_gradients_are_finite(subject: Subject) -> str:
     return "all weights of both"
 
 
-def its_discriminator_can_be_differentiated_twice(subject: Subject) -> str:
+def its_discriminator_can_be_differentiated_twice(subject: ExaminedArchitecture) -> str:
     """The norm of D's gradient by its samples has itself a gradient by D's weights."""
     for shape, _, discriminator in subject.pairs():
         samples = _noise(shape).requires_grad_()
@@ -128,7 +128,7 @@ def its_discriminator_can_be_differentiated_twice(subject: Subject) -> str:
     return "gradient penalties have gradients"
 
 
-def its_discriminator_takes_methods_layers(subject: Subject) -> str:
+def its_discriminator_takes_methods_layers(subject: ExaminedArchitecture) -> str:
     """Normalizations and activations of methods stand in D's hidden layers; a head is dense."""
     told = []
     for shape in subject.architecture.examples:

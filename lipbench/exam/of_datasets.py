@@ -11,13 +11,13 @@ import numpy as np
 
 from lipbench import paths
 from lipbench.data import Arrays, DatasetInfo
-from lipbench.dataset import Source
+from lipbench.dataset import Source, misfit
 
 SHARED = 0.01  # of the test samples, at most, may be training samples too: our choice
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedDataset:
     """A dataset under examination; it is inspected and loaded once for all cases."""
 
     source: Source
@@ -33,27 +33,18 @@ class Subject:
         return self.source.load(self.info, paths.cache_root())[0]
 
 
-Case = Callable[[Subject], str]
+Case = Callable[[ExaminedDataset], str]
 
 
-def its_arrays_are_what_its_facts_say(subject: Subject) -> str:
+def its_arrays_are_what_its_facts_say(subject: ExaminedDataset) -> str:
     """Counts, shapes and types are those that `inspect` told without loading."""
     info, arrays = subject.info, subject.arrays
-    wanted = {f"{split}_{part}" for split in ("train", "test") for part in ("samples", "labels")}
-    assert set(arrays) == wanted, f"its arrays are {sorted(arrays)}, not {sorted(wanted)}"
-    for split, count in (("train", info.n_train), ("test", info.n_test)):
-        samples, labels = arrays[f"{split}_samples"], arrays[f"{split}_labels"]
-        shape, dtype = (count, *info.stored[0]), info.stored[1]
-        found = samples.shape
-        assert found == shape, f"{split}_samples is {found}; `inspect` says {shape}"
-        assert samples.dtype == dtype, f"{split}_samples is {samples.dtype}, not {dtype}"
-        assert labels.shape == (count,), f"{split}_labels is {labels.shape}, not ({count},)"
-        assert labels.dtype == np.int64, f"{split}_labels is {labels.dtype}, not int64"
+    assert not (wrong := misfit(arrays, info)), wrong
     what = f"images, {info.image_size} pixels wide" if info.is_of_images else "points"
     return f"{info.n_train:,} + {info.n_test:,} {what}"
 
 
-def its_labels_are_its_classes(subject: Subject) -> str:
+def its_labels_are_its_classes(subject: ExaminedDataset) -> str:
     """Labels count the classes from 0, and every class has a training sample."""
     classes = len(subject.info.classes)
     for split in ("train", "test"):
@@ -66,7 +57,7 @@ def its_labels_are_its_classes(subject: Subject) -> str:
     return f"{classes} classes"
 
 
-def its_samples_are_no_blanks(subject: Subject) -> str:
+def its_samples_are_no_blanks(subject: ExaminedDataset) -> str:
     """Images use the range of a byte, as those scaled wrongly do not; others vary, all finite."""
     images = subject.arrays["train_samples"]
     if not subject.info.is_of_images:
@@ -80,7 +71,7 @@ def its_samples_are_no_blanks(subject: Subject) -> str:
     return f"values {low} to {high}, mean {images.mean():.0f}"
 
 
-def it_is_the_same_each_time(subject: Subject) -> str:
+def it_is_the_same_each_time(subject: ExaminedDataset) -> str:
     """Asked again, it has the same fingerprint, the same samples in the same order."""
     cache = paths.cache_root()
     again = subject.source.inspect(cache)
@@ -91,7 +82,7 @@ def it_is_the_same_each_time(subject: Subject) -> str:
     return f"fingerprint {again.fingerprint[:12]}"
 
 
-def its_splits_share_no_samples(subject: Subject) -> str:
+def its_splits_share_no_samples(subject: ExaminedDataset) -> str:
     """No test sample is a training sample, bit by bit, but for 1% at most."""
     train, test = (
         [

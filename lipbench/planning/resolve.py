@@ -11,6 +11,7 @@ from typing import Any
 
 from lipbench import data, protocols, yamlmarks
 from lipbench.architecture import Architecture
+from lipbench.dataset import facts
 from lipbench.errors import UserError
 from lipbench.parameterized import ParameterError
 from lipbench.planning import choices, fits, parts
@@ -160,7 +161,7 @@ def _dataset(
     entry = suite.dataset
     try:
         source = parts.dataset(entry.name, entry.params, registry)
-        info = dataclasses.replace(source.inspect(cache), name=entry.name)
+        info = dataclasses.replace(facts(source, cache), name=entry.name)
         return info, {key: getattr(source, key) for key in entry.params}
     except UserError as error:
         key = error.key if isinstance(error, ParameterError) else None

@@ -149,6 +149,11 @@ class Protocol:
         return any(SCORES[name].weights_sha256 for name in self.scores)
 
     @property
+    def scores_points(self) -> bool:
+        """Return whether its samples are points, and no images."""
+        return any(SCORES[name].space == "points" for name in self.scores)
+
+    @property
     def training_images(self) -> int:
         """Return how many training images generated ones are compared with; 0 if no score does."""
         compares = any(SCORES[name].needs_training for name in self.scores)
@@ -271,7 +276,7 @@ class Protocol:
         )
         chosen = self.selection
         by = _listed([SCORES[name].title for name in chosen.scores])
-        return (
+        told = (
             f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
             f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
             f"split in the generated ones' place, and standard errors are of {self.bootstrap} "
@@ -283,6 +288,7 @@ class Protocol:
             "best checkpoint; collapsed means a feature variance below "
             f"{self.collapse_ratio:.0%} of the real images'."
         )
+        return told.replace("image", "point") if self.scores_points else told
 
     def _how(self, score: str) -> str:
         use = self.scores[score]

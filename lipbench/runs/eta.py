@@ -130,7 +130,7 @@ class Forecast:
         for key in self._keys(run):
             self._training[key].add(training, images)
 
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Return the seconds that the rest takes; None where nothing tells yet."""
         training = self._training_so_far()
         expected = {key: self._whole_run(run, training) for key, run in self._kinds().items()}

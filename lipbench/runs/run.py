@@ -32,7 +32,7 @@ from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
     NonFiniteImages,
-    Report,
+    Progress,
     Scorer,
     ScoreRecord,
     sampling,
@@ -66,7 +66,7 @@ class Task:
 class Workplace:
     """What a process keeps from one run to the next: data on the device, feature extractors."""
 
-    def __init__(self, device: torch.device, report: Report = silent) -> None:
+    def __init__(self, device: torch.device, report: Progress = silent) -> None:
         """Keep what runs need on a device; `report` hears of features that are extracted."""
         self.device, self._report = device, report
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)

@@ -203,7 +203,7 @@ def prepare(
     cache: Path,
     weights: Path | None,
     device: str,
-    report: scoring.Report = scoring.silent,
+    report: scoring.Progress = scoring.silent,
 ) -> tuple[str, ...]:
     """Make once, before any worker needs them: weights, dataset and real images' features.
 

@@ -15,7 +15,7 @@ from lipbench import atomic, cached
 from lipbench.data import Dataset, Split
 from lipbench.measure import Features
 from lipbench.protocols import Protocol
-from lipbench.scoring.features import Extractor, Report, extract, silent
+from lipbench.scoring.features import Extractor, Progress, extract, silent
 
 BANK_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
 _PARTS = ("index", "pooled", "logits")
@@ -37,7 +37,7 @@ class Bank:
         dataset: Dataset,
         extractor: Extractor,
         cache: Path,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         self._dataset = dataset
         self._report = report
@@ -84,7 +84,7 @@ class Bank:
 
 
 def features_of(
-    split: Split, index: Tensor, extractor: Extractor, report: Report = silent, what: str = ""
+    split: Split, index: Tensor, extractor: Extractor, report: Progress = silent, what: str = ""
 ) -> Features:
     """Return the features of some of a split's images; `report` gets `what` as `extract` says."""
     images = split.samples[index.to(split.samples.device)]

@@ -17,7 +17,7 @@ from lipbench.data import Dataset, Split
 from lipbench.measure import Features, Real
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring.bank import BANK_VERSION, Bank
-from lipbench.scoring.features import RAW, Extractor, Report, silent
+from lipbench.scoring.features import RAW, Extractor, Progress, silent
 
 _VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
 _INDEX_SEED = 0  # one draw for all runs, so that their real images are the same
@@ -47,7 +47,7 @@ class Reference:
         dataset: Dataset,
         extractor: Extractor | None,
         cache: Path,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         self._protocol = protocol
         self._dataset = dataset

@@ -19,7 +19,7 @@ from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import extractors
 from lipbench.scoring.bootstrap import standard_error
 from lipbench.scoring.collapse import collapsed
-from lipbench.scoring.features import RAW, Report, extract, silent
+from lipbench.scoring.features import RAW, Progress, extract, silent
 from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
 from lipbench.streams import Latents
@@ -66,7 +66,7 @@ class Scorer:
         device: torch.device,
         cache: Path,
         weights: Path | None = None,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         train, test = dataset.train, dataset.test
         protocols.check(protocol, len(train), len(test), dataset.name, train.samples.shape[1:])

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lipbench.data import named, stored
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
 from lipbench.runs.store import RunFolder, Status
@@ -28,7 +29,7 @@ Point = tuple[str, float, int, int]  # name, value, time in ms, step; two that a
 
 
 @dataclass(frozen=True)
-class Facts:
+class LoggedRun:
     """A run as MLflow is told of it: parameters, metrics and tags."""
 
     params: dict[str, str]
@@ -42,7 +43,7 @@ def facts(
     status: Status,
     sessions: Sequence[Mapping[str, Any]],
     protocol: str,
-) -> Facts:
+) -> LoggedRun:
     """Return what a run's folder holds now; `protocol` is the id of its suite's.
 
     Raises Damaged where a file of it cannot be read.
@@ -61,7 +62,7 @@ def facts(
     if bad:
         named = [f"{name} at update {step}" if step else name for name, step in bad[:_MOST]]
         tags["not finite"] = ", ".join(named)
-    return Facts(params, finite, tags)
+    return LoggedRun(params, finite, tags)
 
 
 def run_name(run: PlannedRun) -> str:
@@ -92,9 +93,10 @@ def dataset(run: PlannedRun, plan: Plan) -> dict[str, str]:
     The digest is the beginning of the fingerprint, which is a parameter as a whole.
     """
     of = run.spec.dataset
-    channels = {"dtype": "uint8", "shape": [-1, *of.shape[1:], of.shape[0]]}
+    sample, dtype = stored(of.shape)
+    values = {"dtype": dtype, "shape": [-1, *sample]}
     fields = {"name": of.name, "digest": of.fingerprint[:_LONGEST_DIGEST]}
-    columns = [{"name": "images", "type": "tensor", "tensor-spec": channels}]
+    columns = [{"name": named(of.shape), "type": "tensor", "tensor-spec": values}]
     fields["schema"] = json.dumps({"mlflow_tensorspec": {"features": json.dumps(columns)}})
     if of.fingerprint == plan.dataset.fingerprint:
         sizes = {"num_train": plan.dataset.n_train, "num_test": plan.dataset.n_test}

@@ -36,7 +36,7 @@ SHUFFLES = 10  # of the values, for what chance alone would give
 _SHUFFLED_TREES = 16
 
 
-def counted(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def counted_trials(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Return the counted trials by method, seed and number, with a column `value`.
 
     That is the objective's column where a trial is valued, and NaN where it was pruned, or where
@@ -56,7 +56,7 @@ def best_trials(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
     A diverged trial is never among the best: its value is the ceiling and not a measurement.
     """
-    found = counted(trials, objective)
+    found = counted_trials(trials, objective)
     found = found[(found["outcome"] == Outcome.COMPLETED) & found["value"].notna()]
     by = ["value", "seed", "trial"]
     found = found.sort_values(by, ascending=[not objective.higher_is_better, True, True])
@@ -120,7 +120,7 @@ def best_so_far(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     ones too), `generator_updates` and `hours` (what they took together) and `best`, NaN before
     the first trial with a value. Each (method, seed) is a search of its own.
     """
-    found = counted(trials, objective)
+    found = counted_trials(trials, objective)
     of_search = [found["method"], found["seed"]]
     signed = _sign(objective) * found["value"]
     best = signed.groupby(of_search).cummin().groupby(of_search).ffill()
@@ -172,7 +172,7 @@ def pools(trials: pd.DataFrame, objective: Objective) -> dict[str, Floats]:
     Methods without any valued trial are left out.
     """
     found = {}
-    every = counted(trials, objective)
+    every = counted_trials(trials, objective)
     completed = (
         _sign(objective) * every.loc[every["outcome"] == Outcome.COMPLETED, "value"].dropna()
     )
@@ -254,7 +254,7 @@ def ranking(
     budgets below n, and n. Columns: `method`, `trials` (counted), `n`, `k`, `median` and `chance`,
     which equals share.
     """
-    found = counted(trials, objective)
+    found = counted_trials(trials, objective)
     sizes = found.groupby("method", sort=False).size()
     n = int(sizes[2 * sizes >= sizes.max()].min()) if len(sizes) else 0
     same = found[found["method"].map(sizes) >= n].sort_values(["trial", "seed"], kind="stable")
@@ -359,7 +359,7 @@ def importance(
     that not all of these trials have are left out. `by_chance` is the mean over shuffled values:
     a share that is not above it is no finding.
     """
-    valued = counted(trials, objective).dropna(subset="value")
+    valued = counted_trials(trials, objective).dropna(subset="value")
     if log:
         valued = valued[valued["value"] > 0]
     rows = [configuration(row, search) for row in valued.to_dict("records")]

@@ -19,7 +19,7 @@ from lipbench.planning import plan
 from lipbench.planning.plan import PlannedRun
 from lipbench.tuning import samplers
 from lipbench.tuning.distributions import suggest
-from lipbench.tuning.space import Candidate, walk
+from lipbench.tuning.space import SearchedMethod, walk
 from lipbench.tuning.storage import Broken
 from lipbench.tuning.study import Study, differences, upgraded
 
@@ -34,14 +34,14 @@ class Arm:
     """One method in one repeat of a study."""
 
     def __init__(
-        self, study: Study, candidate: Candidate, repeat: int, opened: BaseStorage, folder: str
+        self, study: Study, searched: SearchedMethod, repeat: int, opened: BaseStorage, folder: str
     ) -> None:
         """Open it, or make it.
 
         Raises UserError where it was made by another definition, or for another folder.
         """
-        self.tuning, self.candidate, self.repeat = study.tuning, candidate, repeat
-        self.name = f"{study.plan.name}/{candidate.label}/seed {repeat}"
+        self.tuning, self.searched, self.repeat = study.tuning, searched, repeat
+        self.name = f"{study.plan.name}/{searched.label}/seed {repeat}"
         self._storage = opened
         self._optuna = optuna.create_study(
             storage=opened,
@@ -55,12 +55,12 @@ class Arm:
             warnings.simplefilter("ignore")
             self._optuna.set_metric_names([objective.name for objective in self.tuning.objectives])
         self._settle_folder(folder)
-        self._settle_definition(json.loads(json.dumps(study.definition(candidate, repeat))))
+        self._settle_definition(json.loads(json.dumps(study.definition(searched, repeat))))
 
     @property
     def key(self) -> tuple[str, int]:
         """Return the method's label and the repeat."""
-        return self.candidate.label, self.repeat
+        return self.searched.label, self.repeat
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return its trials, by default all of them."""
@@ -76,7 +76,7 @@ class Arm:
         self._optuna.sampler = self._sampler(len(self.trials(*OVER, TrialState.RUNNING)))
         trial = self._optuna.ask()
         _ = trial.relative_params  # also where all values are given: some samplers count draws
-        walk(self.candidate.search, lambda parameter: suggest(trial, parameter))
+        walk(self.searched.search, lambda parameter: suggest(trial, parameter))
         return self._storage.get_trial(trial._trial_id)
 
     def restore(self, run: PlannedRun) -> FrozenTrial:
@@ -94,23 +94,23 @@ class Arm:
         assert run.trial is not None
         if trial.state == TrialState.FAIL or not self.is_whole(trial):
             return False
-        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+        params = walk(self.searched.search, lambda parameter: trial.params[parameter.name])
         return bool(json.loads(json.dumps(params)) == json.loads(json.dumps(run.trial.params)))
 
     def is_whole(self, trial: FrozenTrial) -> bool:
         """Return whether a trial has all of its values; a killed process may have left some."""
         try:
-            walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+            walk(self.searched.search, lambda parameter: trial.params[parameter.name])
         except KeyError:
             return False
         return True
 
     def run(self, trial: FrozenTrial) -> PlannedRun:
         """Return the run that a trial is."""
-        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
-        spec = self.candidate.spec(params, self.repeat)
+        params = walk(self.searched.search, lambda parameter: trial.params[parameter.name])
+        spec = self.searched.spec(params, self.repeat)
         of = plan.Trial(self.repeat, trial.number, params)
-        return PlannedRun(spec, self.candidate.label, f"trial {trial.number}", of)
+        return PlannedRun(spec, self.searched.label, f"trial {trial.number}", of)
 
     def confirmations(self) -> Iterator[PlannedRun]:
         """Yield the runs that confirm the best configurations, with fresh seeds."""
@@ -131,7 +131,7 @@ class Arm:
             return len(over) + running
         done = sum(trial.user_attrs.get(self.tuning.budget, 0.0) for trial in over)
         if self.tuning.budget == "generator_updates":
-            return done + running * self.candidate.base.budget.generator_updates
+            return done + running * self.searched.base.budget.generator_updates
         return done
 
     def affords(self, promised: float = 0.0) -> bool:
@@ -144,7 +144,7 @@ class Arm:
             return self.spent() + promised < self.tuning.amount
         one = 1.0
         if self.tuning.budget == "generator_updates":
-            one = self.candidate.base.budget.generator_updates
+            one = self.searched.base.budget.generator_updates
         return self.spent() + one <= self.tuning.amount
 
     def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> None:

@@ -80,10 +80,10 @@ def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
 
 def check(made: Study, chosen: Mapping[str, PlannedRun]) -> None:
     """Raise UserError where a study's file says otherwise now than its trials were run."""
-    candidates = {candidate.label: candidate for candidate in made.candidates}
+    searched_methods = {searched.label: searched for searched in made.methods}
     for label, run in chosen.items():
         assert run.trial is not None
-        here = candidates.get(label)
+        here = searched_methods.get(label)
         now = here.spec(run.trial.params, run.spec.seed) if here else None
         if now != run.spec:
             changes = differences(run.spec.to_json(), now.to_json()) if now else ["it is gone"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipbench.errors import UserError
@@ -20,7 +20,7 @@ from lipbench.urls import remembered, whole_tracking_uri, without_password
 
 
 @dataclass(frozen=True)
-class Asked:
+class Options:
     """What a user says of the work on a study, besides the study's file."""
 
     storage: str | None = None  # in place of the file's
@@ -32,14 +32,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenStudy:
     """A study that this process works on."""
 
     plan: Plan  # with the storage in use
     tuner: Tuner
     location: str  # of the storage
     tracking_uri: str
-    left: int | None  # runs to do, where the budget is one of trials
+    remaining: int | None  # runs to do, where the budget is one of trials
 
 
 def is_begun(folder: SuiteFolder) -> bool:
@@ -48,19 +48,19 @@ def is_begun(folder: SuiteFolder) -> bool:
 
 
 @contextlib.contextmanager
-def opened(
+def open_study(
     study: Study,
     folder: SuiteFolder,
     registry: Plugins,
-    asked: Asked,
+    options: Options,
     remark: Callable[[str], None],
-) -> Iterator[Opened]:
+) -> Iterator[OpenStudy]:
     """Yield a study, held together with the processes that work on it too, for the time of a with.
 
     `remark` gets a line on each thing that was repaired. Raises UserError where the folder holds
     something else, the study was begun in another storage, or its methods' code has changed.
     """
-    given = asked.storage or study.storage
+    given = options.storage or study.storage
     location = locate(given, folder.path)
     plan = study.recorded(without_password(remembered(given)))
     with contextlib.ExitStack() as stack:
@@ -69,24 +69,28 @@ def opened(
         made_with = provenance()
         with folder.deciding():
             ledger = folder.ledger()
+            if alone:
+                sweep.adopt(replace(plan, runs=ledger.runs()), folder, registry)
             remarks = [*folder.mend(), *sweep.mend(ledger.runs(), folder, shared=True)]
-            uri = whole_tracking_uri(asked.tracking_uri or folder.tracking_uri())
+            uri = whole_tracking_uri(options.tracking_uri or folder.tracking_uri())
             _check_storage(folder, plan)
             tuner = Tuner(
                 study,
                 folder,
                 location,
-                lambda run, at: sweep.task(plan, run, at, made_with, asked.cache, asked.weights),
-                asked.retry_failed,
+                lambda run, at: sweep.task(
+                    plan, run, at, made_with, options.cache, options.weights
+                ),
+                options.retry_failed,
                 alone,
             )
             _remark([*remarks, *tuner.remarks], remark)
             folder.save_plan(plan, uri)
             runs = folder.plan().runs
             _remark(sweep.clear(runs, folder), remark)
-            sweep.check_unchanged(runs, folder, registry, asked.keep_changed)
+            sweep.check_unchanged(runs, folder, registry, options.keep_changed)
         stack.callback(tuner.close)
-        yield Opened(plan, tuner, location, uri, tuner.left())
+        yield OpenStudy(plan, tuner, location, uri, tuner.remaining())
 
 
 def _remark(lines: list[str], remark: Callable[[str], None]) -> None:

@@ -83,7 +83,7 @@ class Tuner:
             return None
         with self.folder.deciding(), storage.reached(self._location):
             self._elsewhere = False
-            task = self._left() or self._done_again() or self._new() or self._confirming()
+            task = self._abandoned() or self._done_again() or self._new() or self._confirming()
         self._looked = time.monotonic()
         return task
 
@@ -135,7 +135,7 @@ class Tuner:
             held.hold.release()
         self._held.clear()
 
-    def left(self) -> int | None:
+    def remaining(self) -> int | None:
         """Return how many runs are still to do, or None where the budget is none of trials."""
         if self.tuning.budget != "trials":
             return None
@@ -175,9 +175,9 @@ class Tuner:
         with storage.reached(self._location):
             opened = storage.opened(self._location)
             arms = [
-                Arm(study, candidate, repeat, opened, identity)
+                Arm(study, searched, repeat, opened, identity)
                 for repeat in self.tuning.seeds
-                for candidate in study.candidates
+                for searched in study.methods
             ]
             for arm in arms:
                 self._agree(arm)
@@ -263,7 +263,7 @@ class Tuner:
                 return task
         return None
 
-    def _left(self) -> Task | None:
+    def _abandoned(self) -> Task | None:
         """Return a trial that some process left unfinished."""
         known = self._planned()
         for arm in self.arms:

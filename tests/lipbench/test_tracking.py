@@ -135,7 +135,7 @@ def test_a_run_that_no_plan_has_is_passed_over(mirrored):
     assert mirror._client.search_runs([mirror._experiment]) == []
 
 
-class Study:
+class MirroredSuite:
     """A study of two methods in one folder, whose trials end when a test says so."""
 
     def __init__(self, plan, folder):
@@ -180,7 +180,9 @@ def study(write, plan_of, tmp_path):
         dataclasses.replace(run, trial=Trial(0, i % 3, {"lr": run.spec.setting.lr}, i % 3 == 2))
         for i, run in enumerate(plan.runs)
     )
-    return Study(dataclasses.replace(plan, runs=runs), SuiteFolder(tmp_path / "runs" / "tiny"))
+    return MirroredSuite(
+        dataclasses.replace(plan, runs=runs), SuiteFolder(tmp_path / "runs" / "tiny")
+    )
 
 
 @pytest.fixture
@@ -444,7 +446,7 @@ def test_a_run_that_is_not_over_has_no_final_checkpoint(mirrored, do, tmp_path):
 def seeds(write, plan_of, tmp_path):
     """Return two seeds of one method and setting, not run yet, as a study is."""
     plan = plan_of(write(("[none, spectral_norm]", "[none]")), "seeds=[3, 4]")
-    seeds = Study(plan, SuiteFolder(tmp_path / "runs" / "tiny"))
+    seeds = MirroredSuite(plan, SuiteFolder(tmp_path / "runs" / "tiny"))
     seeds.plan = plan
     (tmp_path / "runs" / "tiny" / "plan.json").unlink()
     seeds.folder.save_plan(plan, "sqlite://")

@@ -18,7 +18,7 @@ import torch
 
 from lipbench.cli import main, printing
 from lipbench.cost import side_by_side
-from lipbench.cost.side_by_side import Case, Sample
+from lipbench.cost.side_by_side import Sample, TimedMethod
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
@@ -63,8 +63,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(side_by_side._SAMPLE_SECONDS, "cpu", 0.0)
 
 
-def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: object) -> Case:
-    return Case(
+def case(
+    method: str = "none", image_size: int = 16, n_dis: int = 1, **params: object
+) -> TimedMethod:
+    return TimedMethod(
         method,
         RunSpec(
             (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis),
@@ -75,11 +77,11 @@ def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: o
     )  # fmt: skip
 
 
-def cases_of(plan: Plan, registry: Plugins, *numbers: int) -> list[Case]:
+def cases_of(plan: Plan, registry: Plugins, *numbers: int) -> list[TimedMethod]:
     return side_by_side.cases(plan.runs, registry, [16], [1], numbers)
 
 
-def told(cases: list[Case]) -> list[tuple[str, int | None]]:
+def told(cases: list[TimedMethod]) -> list[tuple[str, int | None]]:
     return [(case.method, case.power_iterations) for case in cases]
 
 
@@ -430,7 +432,7 @@ def test_columns_that_no_case_has_are_not_shown(capsys):
 
 
 def test_the_whole_of_cost_json_is_json(registry):
-    rows = [side_by_side.Row("none", "none", None, 32, 5, [1.0], [1.0], 0, None, None)]
+    rows = [side_by_side.CostRow("none", "none", None, 32, 5, [1.0], [1.0], 0, None, None)]
     measured = side_by_side.report(rows, case().run, CPU, rounds=1)
     assert json.loads(json.dumps(measured)) == measured
     assert set(measured["rows"][0]) == ROW_KEYS

@@ -523,13 +523,13 @@ def test_a_study_of_sqlite_is_the_same(stage):
 def test_what_is_left_counts_trials_and_confirming_runs(stage):
     made = stage()
     tuner = made.tuner()
-    assert tuner.left() == 10
+    assert tuner.remaining() == 10
     task = tuner.next()
     made.train(task)
     tuner.finished(task)
-    assert tuner.left() == 9
+    assert tuner.remaining() == 9
     made.finish(tuner)
-    assert tuner.left() == 0
+    assert tuner.remaining() == 0
 
 
 def test_a_study_and_a_suite_do_not_share_a_folder(stage):
