@@ -139,12 +139,9 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
 
     first, info = runs[0].spec, made.dataset
     budget = first.budget
-    size = " x ".join(map(str, info.stored[0]))
-    yield (
-        "dataset",
-        f"{info.name}, {size if info.is_of_images else described(info.shape)}, {info.n_train:,} train and {info.n_test:,} test "
-        f"{info.samples}, {info.fingerprint[:12]}",
-    )
+    size = " x ".join(map(str, info.stored[0])) if info.is_of_images else described(info.shape)
+    counts = f"{info.n_train:,} train and {info.n_test:,} test {info.samples}"
+    yield "dataset", f"{info.name}, {size}, {counts}, {info.fingerprint[:12]}"
     for note in info.notes:
         yield "", note
     yield "networks", f"{first.architecture}, {first.initialisation}"
@@ -329,7 +326,7 @@ def show_cost(measured: Mapping[str, Any]) -> None:
         table.add_row(
             row["method"],
             _plain(row["power_iterations"]),
-            str(row["image_size"]),
+            str(row["image_size"] or ""),
             str(row["n_dis"]),
             _plain(median(row["seconds_per_100_updates"])),
             f"{median(ratios):.2f}",

@@ -80,6 +80,12 @@ class Split:
     samples: Tensor
     labels: Tensor
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of a sample as networks take it: (C, H, W) of an image, (D,)."""
+        shape = tuple(self.samples.shape[1:])
+        return (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
+
     def __len__(self) -> int:
         return len(self.samples)
 

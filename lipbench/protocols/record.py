@@ -274,14 +274,16 @@ class Protocol:
             else f"extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
             f"{self.preprocessing})"
         )
+        errors = ""
+        if self.bootstrap:
+            errors = f", and standard errors are of {self.bootstrap} bootstrap replicates"
         chosen = self.selection
         by = _listed([SCORES[name].title for name in chosen.scores])
         told = (
             f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
             f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
-            f"split in the generated ones' place, and standard errors are of {self.bootstrap} "
-            f"bootstrap replicates; {extractor}; generated images as {self.rounding}, "
-            f"the generator with {self.batch_norm} batch-norm statistics (and its moving average "
+            f"split in the generated ones' place{errors}; {extractor}; generated images as "
+            f"{self.rounding}, the generator with {self.batch_norm} batch-norm statistics (and its moving average "
             f"where a suite keeps one), latents from the stream {self.latents_stream!r}; during "
             f"training {by} of {chosen.n_fake:,} images from other latents against "
             f"{chosen.n_real:,} other real images, of the {chosen.split} split, choose the "
