@@ -69,7 +69,7 @@ def textbook_step(
 ) -> Callable[[], object]:
     """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
     architecture = StandardCNN(width=width)
-    device = data.images.device
+    device = data.samples.device
     g = architecture.generator((3, 32, 32)).to(device)
     d = architecture.discriminator((3, 32, 32)).to(device)
     initialise(g, "normal_0.02", 0, "generator")
@@ -80,7 +80,7 @@ def textbook_step(
 
     def step() -> tuple[float, float]:
         chosen = torch.randint(len(data), (BATCH,), device=device)
-        real = data.images[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        real = data.samples[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
         fake = g(torch.randn(BATCH, architecture.latent_dim, device=device))
         adam_d.zero_grad()
         loss_d = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()

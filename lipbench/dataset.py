@@ -1,4 +1,4 @@
-"""The contract of a dataset: where real images come from.
+"""The contract of a dataset: where real samples come from, such as images.
 
 A dataset is one file with one frozen dataclass that extends `Source`; its fields are what a suite
 says of it, such as a path. Importing this module imports no torch.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the images of a dataset come from. Fields are what a suite says of it.
+    """Where the samples of a dataset come from. Fields are what a suite says of it.
 
     A field called `path` is made absolute. `papers` are keys of a `references.bib` beside the
     file, or BibTeX entries; they are read without importing it.
@@ -45,7 +45,7 @@ class Source:
     def inspect(self, cache: Path) -> DatasetInfo:
         """Return the facts of the dataset, cheaply: no image is decoded that need not be.
 
-        The fingerprint names the content: other images, labels or splits, another fingerprint.
+        The fingerprint names the content: other samples, labels or splits, another fingerprint.
         `cache` is a folder for what is costly to find out. Raises UserError where the dataset is
         missing or cannot be read.
         """
@@ -54,8 +54,9 @@ class Source:
     def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
         """Return the arrays of a dataset that `inspect` described, and notes for the user.
 
-        `train_images` and `test_images` are uint8 (N, H, W, C), `train_labels` and `test_labels`
-        int64 (N,). Raises UserError where they cannot be read, or are other ones by now.
+        `train_samples` and `test_samples` are images, uint8 (N, H, W, C), or other data, float32
+        (N, *shape), as networks shall see them; `train_labels` and `test_labels` are int64 (N,).
+        Raises UserError where they cannot be read, or are other ones by now.
         """
         raise NotImplementedError
 
@@ -86,10 +87,10 @@ def load(source: Source, info: DatasetInfo, cache: Path, device: torch.device) -
         )
 
     def split(which: str) -> Split:
-        images, labels = (
-            torch.from_numpy(arrays[f"{which}_{part}"]) for part in ("images", "labels")
+        samples, labels = (
+            torch.from_numpy(arrays[f"{which}_{part}"]) for part in ("samples", "labels")
         )
-        return Split(images.to(device), labels.to(device))
+        return Split(samples.to(device), labels.to(device))
 
     train, test = split("train"), split("test")
     return Dataset(info.name, info.fingerprint, train, test, info.classes, notes)
@@ -99,13 +100,13 @@ def misfit(arrays: Arrays, info: DatasetInfo) -> str:
     """Return in what arrays are not those of which `inspect` told, in a sentence; else nothing."""
     import numpy as np
 
-    wanted = {f"{split}_{part}" for split in ("train", "test") for part in ("images", "labels")}
+    wanted = {f"{split}_{part}" for split in ("train", "test") for part in ("samples", "labels")}
     if not isinstance(arrays, dict) or set(arrays) != wanted:
         given = sorted(arrays) if isinstance(arrays, dict) else shortened(arrays)
         return f"its arrays are {given}, not {sorted(wanted)}"
     for split, count in (("train", info.n_train), ("test", info.n_test)):
         shapes = {
-            f"{split}_images": ((count, info.image_size, info.image_size, info.channels), "uint8"),
+            f"{split}_samples": ((count, *info.stored[0]), info.stored[1]),
             f"{split}_labels": ((count,), "int64"),
         }
         for name, (shape, dtype) in shapes.items():

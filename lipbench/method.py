@@ -45,12 +45,12 @@ Whole = Annotated[int, Ge(0)]
 class Batch:
     """What one update sees: images (B, C, H, W) in [-1, 1], and D's logits (B,) of them.
 
-    The logits are those of D as it stands. In an update of D they carry its graph, so a penalty
-    on them costs no further pass through D. In an update of G, `fake_logits` carry the graph,
-    and `real_logits`, constants for G, are computed when they are first read: that costs a pass
-    of the real images through D. Real and generated images may differ in number there. `step`
-    counts the updates of D before this one, `progress` is the share of the budget done, in
-    [0, 1).
+    Or other samples, such as points (B, D), unless the method requires images. The logits are
+    those of D as it stands. In an update of D they carry its graph, so a penalty on them costs no
+    further pass through D. In an update of G, `fake_logits` carry the graph, and `real_logits`,
+    constants for G, are computed when they are first read: that costs a pass of the real images
+    through D. Real and generated images may differ in number there. `step` counts the updates of
+    D before this one, `progress` is the share of the budget done, in [0, 1).
     """
 
     real: Tensor
@@ -91,9 +91,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Requires:
-    """What a method cannot do without. A suite that says otherwise is refused when it is read."""
+    """What a method cannot do without. A suite that says otherwise is refused when it is read.
+
+    `images`: samples that have pixels, as points have not. `convolutions`: hidden layers of D that
+    are convolutions, as those of an MLP are not. Methods without these work on anything.
+    """
 
     loss: str | None = None
+    images: bool = False
+    convolutions: bool = False
 
 
 class Trait(enum.Enum):
@@ -256,7 +262,7 @@ def _refuse_attributes(cls: type[Method]) -> None:
     }
     written = {
         "papers": 'a tuple of strings, such as ("key",)',
-        "requires": 'Requires(loss="...")',
+        "requires": 'Requires(loss="...", images=True, convolutions=True)',
         "recipe": "Recipe(lr=..., beta1=..., beta2=..., n_dis=...)",
         "traits": "frozenset({Trait...})",
     }
@@ -311,7 +317,8 @@ class Method:
         """Return the layer that normalizes a hidden layer of D, (B, channels, H, W) in and out.
 
         Called once for each convolution of D but the first; the layer stands between the
-        convolution and its activation.
+        convolution and its activation. In an MLP the units of a hidden dense layer are such
+        channels, of 1 x 1 pixel.
         """
         return nn.Identity()
 

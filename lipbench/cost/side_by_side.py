@@ -226,7 +226,7 @@ class _Training:
         memory: PeakDevice | None,
         energy: Energy | None,
     ) -> None:
-        self._device, self._energy = data.images.device, energy
+        self._device, self._energy = data.samples.device, energy
         held = memory.allocated() if memory else 0
         if memory:
             memory.start()

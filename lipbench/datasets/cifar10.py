@@ -56,9 +56,9 @@ class Cifar10(Source):
             _split(root, train) for train in (True, False)
         )
         arrays = {
-            "train_images": train_images,
+            "train_samples": train_images,
             "train_labels": train_labels,
-            "test_images": test_images,
+            "test_samples": test_images,
             "test_labels": test_labels,
         }
         return arrays, ()

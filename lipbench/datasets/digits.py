@@ -79,8 +79,8 @@ def _arrays(size: int) -> Arrays:
     labels = digits.target.astype(np.int64)
     train, test = splits.stratified(labels, _TEST_FRACTION)
     return {
-        "train_images": images[train],
+        "train_samples": images[train],
         "train_labels": labels[train],
-        "test_images": images[test],
+        "test_samples": images[test],
         "test_labels": labels[test],
     }

@@ -55,9 +55,9 @@ class Mnist5k(Source):
         images, labels = framed[..., None], table[:, -1].astype(np.int64)
         train, test = splits.stratified(labels, _TEST_FRACTION)
         return {
-            "train_images": images[train],
+            "train_samples": images[train],
             "train_labels": labels[train],
-            "test_images": images[test],
+            "test_samples": images[test],
             "test_labels": labels[test],
         }, ()
 

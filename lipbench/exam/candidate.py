@@ -45,7 +45,7 @@ def digits() -> data.Split:
     """Return the embedded digits' training images, with two others in each as further colours."""
     cache = paths.cache_root()
     train = load(Digits(), Digits().inspect(cache), cache, torch.device("cpu")).train
-    colours = [train.images.roll(shift, 0) for shift in range(3)]
+    colours = [train.samples.roll(shift, 0) for shift in range(3)]
     return data.Split(torch.cat(colours, dim=3), train.labels)
 
 

@@ -46,7 +46,8 @@ class ExaminedMeasure:
     def sets(self, seed: int = 2, moved: float = 0.0, count: int | None = None) -> Sets:
         """Return fakes of a seed, against real images and training images."""
         each = count or self.count
-        real = Real(self._drawn(each, 0), training=self._drawn(each, 1))
+        labels = torch.arange(each) % _CLASSES
+        real = Real(self._drawn(each, 0), training=self._drawn(each, 1), labels=labels)
         return Sets(self._drawn(each, seed, moved), real)
 
     def _drawn(self, count: int, seed: int, moved: float = 0.0) -> Features:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lipbench import data, protocols, yamlmarks
 from lipbench.architecture import Architecture
+from lipbench.data import described
+from lipbench.discriminators import convolutions
 from lipbench.errors import Mark, UserError, unknown
 from lipbench.loss import Loss
 from lipbench.method import hidden_layers
@@ -42,24 +44,17 @@ def check_shape(
 ) -> None:
     """Refuse samples that the architecture cannot make; `hint` is for images of another size."""
     if not architecture.takes(shape):
-        told = _samples(shape)
+        told = described(shape)
         hint = hint if len(shape) == 3 else ""
         raise UserError(f"{name} makes {architecture.shapes}; these are {told}{hint}", mark)
-
-
-def _samples(shape: Shape) -> str:
-    if len(shape) == 3:
-        sizes = " x ".join(map(str, dict.fromkeys(shape[1:])))
-        return f"images of {sizes} pixels"
-    return f"points of {' x '.join(map(str, shape))} values"
 
 
 def check_protocol(
     suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
 ) -> None:
-    """Refuse too few images for the protocol."""
+    """Refuse too few samples for the protocol, or of another kind than it scores."""
     try:
-        protocols.check(protocol, info.n_train, info.n_test, info.name)
+        protocols.check(protocol, info.n_train, info.n_test, info.name, info.shape)
     except UserError as error:
         raise UserError(str(error), document.mark(("protocol",))) from error
 
@@ -86,11 +81,26 @@ def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
             )
 
 
-def check_layers(architecture: Architecture, shape: Shape, choice: Choice) -> None:
-    """Refuse a method whose layers do not fit D's channels, such as more groups than those."""
-    layers = hidden_layers(list(choice.methods.values()))
-    if layers:
-        try:
-            architecture.discriminator(shape, **layers)
-        except UserError as error:
-            raise UserError(f"{choice.label}: {error}", choice.mark) from error
+def check_layers(name: str, architecture: Architecture, shape: Shape, choice: Choice) -> None:
+    """Refuse a method that is about other samples or layers than these.
+
+    Or whose layers do not fit D's channels, such as more groups than those.
+    """
+    methods = choice.methods.values()
+    for method in methods:
+        if method.requires.images and len(shape) != 3:
+            raise UserError(
+                f"{method.label} is about images; these are {described(shape)}", choice.mark
+            )
+    layers = hidden_layers(list(methods))
+    picky = [method.label for method in methods if method.requires.convolutions]
+    if not layers and not picky:
+        return
+    if picky and not convolutions(architecture.discriminator(shape)):
+        raise UserError(
+            f"{picky[0]} is about convolutions; the discriminator of {name} has none", choice.mark
+        )
+    try:
+        architecture.discriminator(shape, **layers)
+    except UserError as error:
+        raise UserError(f"{choice.label}: {error}", choice.mark) from error

@@ -118,7 +118,7 @@ def resolve(
         fits.check_combination(suite, choice, loss.name)
         made = parts.loss(loss.name, loss.params, registry)
         fits.check_pairs(suite, document, made, loss.name)
-        fits.check_layers(architecture, info.shape, choice)
+        fits.check_layers(name, architecture, info.shape, choice)
         found.append((choice, loss))
     return Resolved(
         suite, document, registry, info, dataset_params, architecture, protocol, tuple(found)

@@ -72,15 +72,21 @@ def audit(run: Found, images: int, workplace: Workplace, cache: Path) -> dict[st
 def sample(
     run: Found, checkpoint: str, count: int, seed: int, workplace: Workplace, cache: Path
 ) -> tuple[Tensor, int]:
-    """Return images that a run's generator draws, uint8 (N, C, H, W), and of which update.
+    """Return samples that a run's generator draws, and of which update.
 
-    The latents are those of the run's own sample grids where the seed is the run's.
+    Images are uint8 (N, C, H, W), points float32 (N, D). The latents are those of the run's own
+    pictures of samples where the seed is the run's.
     """
     restored = reopen(run, workplace, cache)
     generator, update = restored.sampler(checkpoint)
     latents = restored.state.latents.draw(count, seed, "samples")
     frozen = sampling.frozen(generator).to(workplace.device)
     return sampling.sample(frozen, latents, workplace.device).cpu(), update
+
+
+def real(run: Found, workplace: Workplace, cache: Path) -> Tensor:
+    """Return the training samples of a run, as its dataset has them."""
+    return workplace.dataset(run.plan.dataset, _source(run), cache).train.samples
 
 
 def reopen(run: Found, workplace: Workplace, cache: Path) -> Trained:

@@ -178,7 +178,7 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
     the one that is scored. It changes nothing: training goes on as if it had not been.
     """
     start = time.perf_counter()
-    device = data.train.images.device
+    device = data.train.samples.device
     latents = state.latents.draw(images, spec.seed, "audit latents")
     generator = sampling.frozen(state.sampler)
     with torch.no_grad():
@@ -198,4 +198,4 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
 def _drawn(split: Split, count: int, seed: int, stream: str) -> Tensor:
     """Return distinct images of a split, all of them where it has no more."""
     order = torch.randperm(len(split), generator=streams.generator(seed, stream))
-    return loop.to_unit_range(split.images[order[:count].to(split.images.device)])
+    return loop.network_inputs(split.samples[order[:count].to(split.samples.device)])

@@ -17,7 +17,7 @@ from PIL import Image
 from lipbench import dataset, streams
 from lipbench.cost import parameters
 from lipbench.cost.timing import WARM_UP_UPDATES, Clock
-from lipbench.data import Dataset, DatasetInfo
+from lipbench.data import Dataset, DatasetInfo, Split
 from lipbench.dataset import Source
 from lipbench.errors import STORAGE_ERRORS, UserError
 from lipbench.outcome import Outcome
@@ -41,7 +41,8 @@ from lipbench.scoring import (
 from lipbench.training import loop
 from lipbench.training.loop import TrainState
 
-SAMPLES = 100  # in a grid
+SAMPLES = 100  # images in a grid
+POINTS = 1000  # in a picture of points: our choice
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
 
 
@@ -338,8 +339,8 @@ class _Work:
         self.folder.put("audits", row, ("update",))
 
     def _draw_samples(self) -> None:
-        grid = sample_grid(self.state, self.spec.seed, self.workplace.device)
-        self.folder.save_sample(self.state.update, grid)
+        picture = sample_picture(self.state, self.spec.seed, self.dataset.train)
+        self.folder.save_sample(self.state.update, picture)
 
     def _checkpoint(self) -> None:
         best = self.trained.best.to_state() if self.trained.best else None
@@ -357,10 +358,12 @@ def _due(update: int, total: int, interval: int | None) -> bool:
     return update == total or bool(interval and update % interval == 0)
 
 
-def sample_grid(state: TrainState, seed: int, device: torch.device) -> Image.Image:
-    """Return images of fixed latents of the seed, the same for every method, as one picture."""
-    latents = state.latents.draw(SAMPLES, seed, "samples")
-    return pictures.grid(sampling.sample(sampling.frozen(state.sampler), latents, device).cpu())
+def sample_picture(state: TrainState, seed: int, data: Split) -> Image.Image:
+    """Return samples of fixed latents of the seed, the same for every method, as one picture."""
+    count = SAMPLES if data.samples.dim() == 4 else POINTS
+    latents = state.latents.draw(count, seed, "samples")
+    generator, device = sampling.frozen(state.sampler), data.samples.device
+    return pictures.of_samples(sampling.sample(generator, latents, device).cpu(), data.samples)
 
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:

@@ -47,11 +47,11 @@ class Bank:
             "version": BANK_VERSION,
             "dataset": dataset.fingerprint,
             # One folder of images can be decoded to several sizes.
-            "shape": list(dataset.test.images.shape[1:]),
+            "shape": list(dataset.test.samples.shape[1:]),
             "extractor": protocol.extractor,
             "weights": protocol.weights_sha256,
             "preprocessing": protocol.preprocessing,
-            "device": dataset.test.images.device.type,
+            "device": dataset.test.samples.device.type,
         }
 
     def features(self, split: str, index: Tensor) -> Features:
@@ -87,7 +87,7 @@ def features_of(
     split: Split, index: Tensor, extractor: Extractor, report: Progress = silent, what: str = ""
 ) -> Features:
     """Return the features of some of a split's images; `report` gets `what` as `extract` says."""
-    images = split.images[index.to(split.images.device)]
+    images = split.samples[index.to(split.samples.device)]
     return extract(extractor, images.permute(0, 3, 1, 2), report, what)
 
 

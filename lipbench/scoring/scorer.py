@@ -68,7 +68,8 @@ class Scorer:
         weights: Path | None = None,
         report: Progress = silent,
     ) -> None:
-        protocols.check(protocol, len(dataset.train), len(dataset.test), dataset.name)
+        train, test = dataset.train, dataset.test
+        protocols.check(protocol, len(train), len(test), dataset.name, train.samples.shape[1:])
         self.protocol = protocol
         self.device = device
         self._extractor = (

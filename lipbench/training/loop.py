@@ -146,7 +146,7 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
 
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
-    device, methods = data.images.device, parts.methods
+    device, methods = data.samples.device, parts.methods
     shape = spec.dataset.shape
 
     torch.manual_seed(streams.derive(spec.seed, "method", "build"))
@@ -190,15 +190,21 @@ def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kin
 
 
 def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:
-    """Return `count` real images (B, C, H, W) in [-1, 1], drawn with replacement."""
+    """Return `count` real samples as networks take them, drawn with replacement."""
     draw = streams.generator(seed, stream, *index)
     chosen = torch.randint(len(data), (count,), generator=draw)
-    return to_unit_range(data.images[chosen.to(data.images.device, non_blocking=True)])
+    return network_inputs(data.samples[chosen.to(data.samples.device, non_blocking=True)])
 
 
-def to_unit_range(images: Tensor) -> Tensor:
-    """Return uint8 images (B, H, W, C) as floats (B, C, H, W) in [-1, 1], channels last."""
-    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def network_inputs(samples: Tensor) -> Tensor:
+    """Return samples as networks take them.
+
+    Of images, uint8 (B, H, W, C), floats (B, C, H, W) in [-1, 1], channels last; others, such as
+    points, float32 (B, D), as they are.
+    """
+    if samples.dtype != torch.uint8:
+        return samples
+    return samples.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
@@ -209,7 +215,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     apart from each other. Reparametrized weights are computed once for each update of D or G, in
     float32. Only G's batch statistics move in D's updates, none of its weights.
     """
-    budget, seed, device = spec.budget, spec.seed, data.images.device
+    budget, seed, device = spec.budget, spec.seed, data.samples.device
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]

@@ -361,7 +361,9 @@ def _try(
         return
     methods = searched.methods({name: value})
     choice = replace(searched.choice, methods=methods)
-    check_layers(resolved.architecture, resolved.info.shape, choice)
+    check_layers(
+        resolved.suite.architecture.name, resolved.architecture, resolved.info.shape, choice
+    )
 
 
 def _check_setting(name: str, value: Value, base: Setting) -> None:

@@ -58,7 +58,7 @@ class Mine(Source):
         for split in ("train", "test"):
             images = draw.integers(0, 256, (self.count, 16, 16, 1), dtype=np.uint8)
             labels = np.arange(self.count) % 2
-            arrays |= {f"{split}_images": images, f"{split}_labels": labels}
+            arrays |= {f"{split}_samples": images, f"{split}_labels": labels}
         return arrays, ()
 ''',
     "reports": '''
@@ -330,17 +330,17 @@ def test_facts_of_a_dataset_that_cannot_be(old, new, said, refused):
     ("old", "new", "said"),
     [
         ("(self.count, 16, 16, 1)", "(self.count - 1, 16, 16, 1)",
-         "train_images is (299, 16, 16, 1); `inspect` says (300, 16, 16, 1)"),
+         "train_samples is (299, 16, 16, 1); `inspect` says (300, 16, 16, 1)"),
         ("(self.count, 16, 16, 1)", "(self.count, 1, 16, 16)",
-         "train_images is (300, 1, 16, 16); `inspect` says (300, 16, 16, 1)"),
-        ("dtype=np.uint8)", "dtype=np.uint8) / 255", "train_images is float64, not uint8"),
+         "train_samples is (300, 1, 16, 16); `inspect` says (300, 16, 16, 1)"),
+        ("dtype=np.uint8)", "dtype=np.uint8) / 255", "train_samples is float64, not uint8"),
         ("labels = np.arange(self.count) % 2", "labels = np.arange(self.count) % 3",
          "train labels are 0 to 2; there are 2 classes"),
         ("labels = np.arange(self.count) % 2", "labels = np.arange(self.count) % 2.0",
          "train_labels is float64, not int64"),
         ("labels = np.arange(self.count) % 2", "labels = [0, 1] * 150",
          "train_labels is a list, no array of NumPy"),
-        ('f"{split}_labels": labels', '', "its arrays are ['test_images', 'train_images'], not"),
+        ('f"{split}_labels": labels', '', "its arrays are ['test_samples', 'train_samples'], not"),
         ("return arrays, ()", "return [], ()", "its arrays are [], not ["),
     ],
 )  # fmt: skip

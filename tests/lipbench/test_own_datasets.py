@@ -41,7 +41,7 @@ class Rings(Source):
             noise = draw.integers(0, 40, (self.count, 16, 16))
             return (near * 200 + noise).astype(np.uint8)[..., None], labels.astype(np.int64)
         (a, b), (c, d) = split(), split()
-        arrays = {"train_images": a, "train_labels": b, "test_images": c, "test_labels": d}
+        arrays = {"train_samples": a, "train_labels": b, "test_samples": c, "test_labels": d}
         return arrays, (f"rings: {self.count}",)
 '''
 

@@ -24,9 +24,9 @@ def test_the_digits_are_sklearns_in_a_stratified_split(tmp_path):
     info = Digits().inspect(tmp_path)
     digits = load(Digits(), info, tmp_path, CPU)
     assert (info.n_train, info.n_test) == (len(digits.train), len(digits.test)) == (1198, 599)
-    assert digits.train.images.shape == (1198, 16, 16, 1)
-    assert digits.train.images.dtype == torch.uint8
-    assert digits.train.images.max() == 255
+    assert digits.train.samples.shape == (1198, 16, 16, 1)
+    assert digits.train.samples.dtype == torch.uint8
+    assert digits.train.samples.max() == 255
     shares = digits.test.labels.bincount() / (
         digits.train.labels.bincount() + digits.test.labels.bincount()
     )
@@ -58,7 +58,7 @@ def test_cifar10_is_read_as_torchvision_reads_it(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Stand)
     info = Cifar10().inspect(tmp_path)
     arrays, _ = Cifar10().load(info, tmp_path)
-    assert arrays["train_images"].shape == (6, 32, 32, 3)
+    assert arrays["train_samples"].shape == (6, 32, 32, 3)
     assert arrays["test_labels"].tolist() == [3, 3]
 
 

@@ -53,7 +53,7 @@ def real(digits: Dataset) -> Tensor:
     """The training images of the floor, (1000, 1, 16, 16)."""
     index = reference.draw(DIGITS, digits).floor
     assert index is not None
-    return digits.train.images[index].permute(0, 3, 1, 2)
+    return digits.train.samples[index].permute(0, 3, 1, 2)
 
 
 def score(scorer: Scorer, images: Tensor) -> ScoreRecord:
