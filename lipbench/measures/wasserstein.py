@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wasserstein(Measure):
+class WassersteinDistance(Measure):
     """The mean Euclidean distance in the best assignment of fakes to real points, one to one.
 
     That is the Wasserstein-1 distance of the two sets, by scipy's `linear_sum_assignment`; of two
