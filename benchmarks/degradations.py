@@ -92,13 +92,13 @@ def repeated(images: Tensor, different: int) -> Tensor:
 
 def without_classes(pool: Pool, dropped: int, count: int) -> Tensor:
     """Return up to `count` images without the first `dropped` classes."""
-    return pool.samples[pool.labels >= dropped][:count]
+    return pool.images[pool.labels >= dropped][:count]
 
 
 def rows(pool: Pool, training: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Yield a name and images for each degradation, each kind from weak to strong."""
     count = len(training)
-    fakes = pool.samples[:count]
+    fakes = pool.images[:count]
     yield "real", fakes
     for sigma in BLURS:
         yield f"blur {sigma:g}", blurred(fakes, sigma)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import torch
@@ -31,10 +32,11 @@ class Network(nn.Module):
         """Return the network's output; subclasses define it in place of `forward`."""
         raise NotImplementedError
 
-    def precision(self, inputs: Tensor) -> torch.autocast:
+    def precision(self, inputs: Tensor) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network computes."""
-        mixed = self.training and self.autocast_dtype is not None
-        return torch.autocast(inputs.device.type, self.autocast_dtype, enabled=mixed)
+        if self.autocast_dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(inputs.device.type, self.autocast_dtype, enabled=self.training)
 
 
 class Generator(Network):

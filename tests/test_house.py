@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[1] / "lipbench"
 # From the ground up: a room imports from those before it.
 ROOMS = (
     "ground", "data", "contracts", "architectures", "datasets", "losses", "measures", "protocols",
-    "planning", "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning", "stats",
-    "results", "reporting", "tracking", "cli",
+    "planning", "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning",
+    "stats", "results", "reporting", "tracking", "cli",
 )  # fmt: skip
 GROUND = {
     "atomic", "bibliography", "cached", "errors", "machine", "outcome", "parameterized", "paths",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lipbench.measure import Features, Measure, Real, require_finite
+from lipbench.measure import Features, Measure, On, Real, require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +27,7 @@ class ModeDivergence(Measure):
     unit = "nats"
     rewards = "points far from every mode, but evenly so"
     spaces = ("points",)
+    on = (On("points", title="mode KL"),)
 
     def value(self, fake: Features, real: Real) -> float:
         """Return the divergence."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
-from lipbench.measure import Features, Measure, Real, require_finite
+from lipbench.measure import Features, Measure, On, Real, require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,7 @@ class ModesReached(Measure):
     decimals = 0
     if_diverged = 0.0
     spaces = ("points",)
+    on = (On("points", title="modes reached"),)
     untold = (("points", 1), ("deviations", 3))
 
     deviations: Annotated[float, Gt(0)] = 3.0

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lipbench.errors import UserError
-from lipbench.measure import Features, Measure, Real, require_finite
+from lipbench.measure import Features, Measure, On, Real, require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Wasserstein(Measure):
+class WassersteinDistance(Measure):
     """The mean Euclidean distance in the best assignment of fakes to real points, one to one.
 
     That is the Wasserstein-1 distance of the two sets, by scipy's `linear_sum_assignment`; of two
@@ -30,6 +30,7 @@ class Wasserstein(Measure):
     axis = "log"
     decimals = 4
     spaces = ("points",)
+    on = (On("points", title="W1"),)
 
     def value(self, fake: Features, real: Real) -> float:
         """Return the distance. Raises UserError where there are not as many of both."""

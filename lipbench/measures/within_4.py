@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lipbench.measure import Features, Mean, Real, require_finite
+from lipbench.measure import Features, Mean, On, Real, require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class Within4(Mean):
     Of a round Gaussian in the plane itself, 99.97% are.
     """
 
-    title = "within 4 sd"
+    title = "share within 4 sd"
     description = (
         "Share of generated points within 4 standard deviations of the nearest mode's centre: "
         "a laxer high-quality share; modes, centres and deviations are those of real points"
@@ -28,6 +28,7 @@ class Within4(Mean):
     if_diverged = 0.0
     rewards = "points that are all at one mode"
     spaces = ("points",)
+    on = (On("points", title="share within 4 sd"),)
 
     def per_image(self, fake: Features, real: Real) -> Tensor:
         """Return 1 for each fake that is near, else 0."""

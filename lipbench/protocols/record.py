@@ -283,11 +283,11 @@ class Protocol:
             f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
             f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
             f"split in the generated ones' place{errors}; {extractor}; generated images as "
-            f"{self.rounding}, the generator with {self.batch_norm} batch-norm statistics (and its moving average "
-            f"where a suite keeps one), latents from the stream {self.latents_stream!r}; during "
-            f"training {by} of {chosen.n_fake:,} images from other latents against "
-            f"{chosen.n_real:,} other real images, of the {chosen.split} split, choose the "
-            "best checkpoint; collapsed means a feature variance below "
+            f"{self.rounding}, the generator with {self.batch_norm} batch-norm statistics (and "
+            "its moving average where a suite keeps one), latents from the stream "
+            f"{self.latents_stream!r}; during training {by} of {chosen.n_fake:,} images from "
+            f"other latents against {chosen.n_real:,} other real images, of the {chosen.split} "
+            "split, choose the best checkpoint; collapsed means a feature variance below "
             f"{self.collapse_ratio:.0%} of the real images'."
         )
         return told.replace("image", "point") if self.scores_points else told

@@ -149,7 +149,7 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     device, methods = data.samples.device, parts.methods
     shape = spec.dataset.shape
 
-    torch.manual_seed(streams.derive(spec.seed, "method", "build"))
+    streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
     generator = parts.architecture.generator(shape)
     discriminator = parts.architecture.discriminator(shape, **hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
@@ -219,6 +219,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
+    of_g, of_d = reparametrized(generator), reparametrized(discriminator)
     rates = (
         (state.optimizer_g.param_groups, rate_of_g(spec.setting)),
         (state.optimizer_d.param_groups, spec.setting.lr),
@@ -238,11 +239,11 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         measured = []
         for inner in range(spec.setting.n_dis):
             step = update * spec.setting.n_dis + inner
-            torch.manual_seed(streams.derive(seed, "method", update, inner))
-            with torch.no_grad(), computed(generator):
+            streams.seed_torch(streams.derive(seed, "method", update, inner), device)
+            with torch.no_grad(), cached(of_g):
                 fake = generator(latents(budget.batch_size, update, inner))
             real = real_batch(data, budget.batch_size, seed, "data", update, inner)
-            with computed(discriminator):
+            with cached(of_d):
                 batch = Batch.of(discriminator, real, fake, step, progress)
                 loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
                 penalties = [method.penalty(discriminator, batch) for method in methods]
@@ -256,9 +257,9 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             means = (loss_d, penalty, batch.real_logits.mean(), batch.fake_logits.mean())
             measured.append(torch.stack([mean.detach() for mean in means]))
 
-        torch.manual_seed(streams.derive(seed, "method", update, "generator"))
+        streams.seed_torch(streams.derive(seed, "method", update, "generator"), device)
         set_requires_grad(trainable, False)
-        with computed(generator, discriminator):
+        with cached([*of_g, *of_d]):
             fake = generator(latents(budget.generator_batch_size, update, "generator"))
             fake_logits = discriminator(fake)
             fresh = functools.partial(_without_graph, discriminator, real)
@@ -280,18 +281,30 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         yield Snapshot(state.update, state)
 
 
-@contextlib.contextmanager
-def computed(*networks: nn.Module) -> Iterator[None]:
+def computed(*networks: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Compute the networks' reparametrized weights once, now, and outside of autocast.
 
     Autocast would round a power iteration to bfloat16; every access within takes this result.
     """
+    return cached([weight for network in networks for weight in reparametrized(network)])
+
+
+def reparametrized(network: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Return the modules of a network whose tensors are computed, with the tensors' names."""
+    return [
+        (module, name)
+        for module in network.modules()
+        if parametrize.is_parametrized(module)
+        for name in module.parametrizations  # type: ignore[union-attr]
+    ]
+
+
+@contextlib.contextmanager
+def cached(weights: Sequence[tuple[nn.Module, str]]) -> Iterator[None]:
+    """Compute reparametrized weights once, for all accesses within; see `computed`."""
     with parametrize.cached():
-        for network in networks:
-            for module in network.modules():
-                if parametrize.is_parametrized(module):
-                    for name in module.parametrizations:  # type: ignore[union-attr]
-                        getattr(module, name)
+        for module, name in weights:
+            getattr(module, name)
         yield
 
 

@@ -83,14 +83,14 @@ def test_the_three_sets_share_no_image_and_hold_all_classes(
 ) -> None:
     real, source, training = sets
     assert len(real) == len(training) == COUNT
-    assert len(source.samples) == len(digits.train) - COUNT
+    assert len(source.images) == len(digits.train) - COUNT
     known = {image.numpy().tobytes() for image in training}
-    assert not known & {image.numpy().tobytes() for image in source.samples}
+    assert not known & {image.numpy().tobytes() for image in source.images}
     assert source.labels[:COUNT].unique().tolist() == list(range(10))  # not sorted by class
 
 
 def test_blur_is_ranked(sets: tuple[Tensor, Pool, Tensor], score: Rank) -> None:
-    fakes = sets[1].samples[:COUNT]
+    fakes = sets[1].images[:COUNT]
     found = score([fakes, *(blurred(fakes, sigma) for sigma in BLURS)])
     assert rises(found["FD"])
     assert rises(found["KD x 1000"])
@@ -101,7 +101,7 @@ def test_blur_is_ranked(sets: tuple[Tensor, Pool, Tensor], score: Rank) -> None:
 
 
 def test_noise_is_ranked(sets: tuple[Tensor, Pool, Tensor], score: Rank) -> None:
-    fakes = sets[1].samples[:COUNT]
+    fakes = sets[1].images[:COUNT]
     found = score([fakes, *(noisy(fakes, sigma) for sigma in NOISES[1:])])
     assert rises(found["FD"])
     assert rises(found["KD x 1000"])
@@ -113,7 +113,7 @@ def test_noise_is_ranked(sets: tuple[Tensor, Pool, Tensor], score: Rank) -> None
 def test_compression_is_ranked_only_where_it_shows(
     sets: tuple[Tensor, Pool, Tensor], score: Rank
 ) -> None:
-    fakes = sets[1].samples[:COUNT]
+    fakes = sets[1].images[:COUNT]
     found = score([fakes, *(compressed(fakes, quality) for quality in (50, 20, 10, 5, 1))])
     for name in ("FD", "KD x 1000"):
         assert rises(found[name][2:])
@@ -134,7 +134,7 @@ def test_missing_classes_are_ranked(sets: tuple[Tensor, Pool, Tensor], score: Ra
 
 
 def test_memorised_images_are_ranked(sets: tuple[Tensor, Pool, Tensor], score: Rank) -> None:
-    source, training = sets[1].samples, sets[2]
+    source, training = sets[1].images, sets[2]
     levels = (COUNT, COUNT // 2, COUNT // 4, COUNT // 20, 1)
     found = score([source[:COUNT], *(repeated(training, different) for different in levels)])
     assert rises(found["FD"][1:])
