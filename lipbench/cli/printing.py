@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lipbench.data import described
 from lipbench.outcome import Outcome
 from lipbench.urls import masked
 from lipbench.words import are, counted
@@ -138,11 +139,9 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
 
     first, info = runs[0].spec, made.dataset
     budget = first.budget
-    yield (
-        "dataset",
-        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
-        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
-    )
+    size = " x ".join(map(str, info.stored[0])) if info.is_of_images else described(info.shape)
+    counts = f"{info.n_train:,} train and {info.n_test:,} test {info.samples}"
+    yield "dataset", f"{info.name}, {size}, {counts}, {info.fingerprint[:12]}"
     for note in info.notes:
         yield "", note
     yield "networks", f"{first.architecture}, {first.initialisation}"
@@ -161,8 +160,8 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         yield "scored", f"moving average of G's weights, decay {first.ema_decay:g}"
     yield "protocol", made.protocol.sentence()
     updates = sum(run.spec.budget.generator_updates for run in runs)
-    images = counted(sum(estimates.work(run) for run in runs), "image")
-    yield "in all", f"{counted(updates, 'update')} of G, {images} through D or G"
+    samples = counted(sum(estimates.work(run) for run in runs), info.samples.removesuffix("s"))
+    yield "in all", f"{counted(updates, 'update')} of G, {samples} through D or G"
 
 
 def _done(
@@ -327,7 +326,7 @@ def show_cost(measured: Mapping[str, Any]) -> None:
         table.add_row(
             row["method"],
             _plain(row["power_iterations"]),
-            str(row["image_size"]),
+            str(row["image_size"] or ""),
             str(row["n_dis"]),
             _plain(median(row["seconds_per_100_updates"])),
             f"{median(ratios):.2f}",

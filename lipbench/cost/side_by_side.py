@@ -15,8 +15,9 @@ import torch
 from lipbench import machine, process_state, streams
 from lipbench.cost import parameters, timing
 from lipbench.cost.usage import Energy, PeakDevice
-from lipbench.data import Split
+from lipbench.data import Split, described, stored
 from lipbench.errors import Mark, UserError
+from lipbench.networks import Shape
 from lipbench.planning import fits, parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import DatasetSpec, MethodSpec, RunSpec
@@ -26,6 +27,7 @@ from lipbench.process_state import State
 from lipbench.training import arithmetic, loop
 
 BASELINE = "none"
+SIZES = (32, 48)  # pixels, where no sizes are asked for: those of the paper
 UPDATES = 100  # a row's seconds are of so many updates of G, as the paper's figure has them
 
 _POWER_ITERATIONS = "power_iterations"
@@ -45,8 +47,9 @@ class TimedMethod:
 
     @property
     def group(self) -> tuple[int, int]:
-        """Return what cases that are compared share: image size and n_dis."""
-        return self.run.dataset.shape[-1], self.run.setting.n_dis
+        """Return what cases that are compared share: image size (0 of points) and n_dis."""
+        shape = self.run.dataset.shape
+        return shape[-1] if len(shape) == 3 else 0, self.run.setting.n_dis
 
     @property
     def is_baseline(self) -> bool:
@@ -80,7 +83,7 @@ class CostRow:
     method: str
     methods: str
     power_iterations: int | None
-    image_size: int
+    image_size: int  # 0: the samples are points
     n_dis: int
     seconds_per_100_updates: list[float]
     ratio_to_none: list[float]
@@ -97,16 +100,18 @@ class CostRow:
 def cases(
     runs: Sequence[PlannedRun],
     registry: Plugins,
-    image_sizes: Sequence[int],
+    image_sizes: Sequence[int] | None,
     n_dis: Sequence[int],
     power_iterations: Sequence[int],
 ) -> list[TimedMethod]:
     """Return the methods of some runs, and `none`, at each image size and n_dis.
 
+    Without sizes at those of the paper, 32 and 48; points are as many values as they are.
+
     A method that takes `power_iterations` is measured with its own number and with these, unless
     the suite chose one other than its default. Where no run is of `none`, it is added, with the
     default loss: what a loss itself costs, of a batch's logits, is nothing beside an update.
-    Raises UserError for an image size that the architecture does not take.
+    Raises UserError for an image size that the architecture does not take, or of points.
     """
     labelled: dict[str, RunSpec] = {}  # runs of one label differ in setting and seed only
     for run in runs:
@@ -116,17 +121,25 @@ def cases(
         kinds.insert(0, (BASELINE, _baseline(runs[0].spec, registry)))
     named = runs[0].spec.architecture
     architecture = parts.architecture(named.name, named.params, registry)
-    channels = runs[0].spec.dataset.shape[0]
-    for size in image_sizes:
-        fits.check_shape(
-            named.name, architecture, (channels, size, size), Mark("--image-size"), hint=""
-        )
+    shapes = _shapes(runs[0].spec.dataset.shape, image_sizes)
+    for shape in shapes:
+        fits.check_shape(named.name, architecture, shape, Mark("--image-size"), hint="")
     return [
-        TimedMethod(label, _at(variant, size, updates))
-        for size, updates in itertools.product(dict.fromkeys(image_sizes), dict.fromkeys(n_dis))
+        TimedMethod(label, _at(variant, shape, updates))
+        for shape, updates in itertools.product(shapes, dict.fromkeys(n_dis))
         for label, spec in kinds
         for variant in _variants(spec, registry, power_iterations)
     ]
+
+
+def _shapes(shape: Shape, image_sizes: Sequence[int] | None) -> list[Shape]:
+    """Return the shapes of samples to time at."""
+    if len(shape) == 3:
+        sizes = dict.fromkeys(image_sizes or SIZES)
+        return [(shape[0], size, size) for size in sizes]
+    if image_sizes:
+        raise UserError(f"there are no images; these are {described(shape)}", Mark("--image-size"))
+    return [shape]
 
 
 def _takes(method: MethodSpec) -> bool:
@@ -138,11 +151,11 @@ def _baseline(run: RunSpec, registry: Plugins) -> RunSpec:
     return replace(run, methods=(MethodSpec(BASELINE, {}),), loss=loss)
 
 
-def _at(run: RunSpec, image_size: int, n_dis: int) -> RunSpec:
+def _at(run: RunSpec, shape: Shape, n_dis: int) -> RunSpec:
     """Return a run to time: from its middle, at setting C, so that nothing diverges meanwhile."""
     return replace(
         run,
-        dataset=replace(run.dataset, shape=(run.dataset.shape[0], image_size, image_size)),
+        dataset=replace(run.dataset, shape=shape),
         setting=replace(MIYATO2018["C"], n_dis=n_dis),
         budget=replace(run.budget, generator_updates=_BUDGET),
     )
@@ -237,8 +250,8 @@ class _Training:
             taken = self._warm_up(_period(case.run))
         except (UserError, torch.OutOfMemoryError) as error:
             first = str(error).partition("\n")[0]
-            size = case.run.dataset.shape[-1]
-            raise UserError(f"{case.method} at {size} pixels: {first}") from error
+            of = described(case.run.dataset.shape)
+            raise UserError(f"{case.method} with {of}: {first}") from error
         peak = memory.read() if memory else None
         self.warm_up = Sample(
             case,
@@ -290,11 +303,14 @@ def _period(run: RunSpec) -> int:
 
 
 def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
-    """Return random images of a dataset's size, which no cost depends on."""
-    shape = (_IMAGES, *dataset.shape[1:], dataset.shape[0])
-    images = torch.randint(0, 256, shape, generator=streams.generator(0, "cost"))
+    """Return random samples of a dataset's shape, which no cost depends on."""
+    draw, (shape, kind) = streams.generator(0, "cost"), stored(dataset.shape)
+    if kind == "uint8":
+        images = torch.randint(0, 256, (_IMAGES, *shape), generator=draw).to(torch.uint8)
+    else:
+        images = torch.randn(_IMAGES, *shape, generator=draw)
     labels = torch.zeros(_IMAGES, dtype=torch.long, device=device)
-    return Split(images.to(device, torch.uint8), labels)
+    return Split(images.to(device), labels)
 
 
 def estimate(warm_ups: Iterable[Sample], device: torch.device, rounds: int) -> float:

@@ -21,6 +21,16 @@ def described(shape: tuple[int, ...]) -> str:
     return f"points of {' x '.join(map(str, shape))} values"
 
 
+def named(shape: tuple[int, ...]) -> str:
+    """Return what samples of a shape are called: images or points."""
+    return "images" if len(shape) == 3 else "points"
+
+
+def stored(shape: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+    """Return the shape and the type of such samples in arrays: images are (H, W, C) there."""
+    return ((*shape[1:], shape[0]), "uint8") if len(shape) == 3 else (shape, "float32")
+
+
 @dataclass(frozen=True)
 class DatasetInfo:
     """What a plan needs to know of a dataset. The fingerprint names its content, not its path."""
@@ -40,11 +50,14 @@ class DatasetInfo:
         return len(self.shape) == 3
 
     @property
+    def samples(self) -> str:
+        """Return what its samples are called: images or points."""
+        return named(self.shape)
+
+    @property
     def stored(self) -> tuple[tuple[int, ...], str]:
-        """Return the shape and the type of a sample in its arrays: those of images end in C."""
-        if self.is_of_images:
-            return (*self.shape[1:], self.shape[0]), "uint8"
-        return self.shape, "float32"
+        """Return the shape and the type of a sample in its arrays."""
+        return stored(self.shape)
 
     @property
     def image_size(self) -> int:
@@ -66,6 +79,12 @@ class Split:
 
     samples: Tensor
     labels: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of a sample as networks take it: (C, H, W) of an image, (D,)."""
+        shape = tuple(self.samples.shape[1:])
+        return (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
 
     def __len__(self) -> int:
         return len(self.samples)

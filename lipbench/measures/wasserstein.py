@@ -17,8 +17,8 @@ class WassersteinDistance(Measure):
     """The mean Euclidean distance in the best assignment of fakes to real points, one to one.
 
     That is the Wasserstein-1 distance of the two sets, by scipy's `linear_sum_assignment`; of two
-    sets from one law it is above 0, which its floor shows. The time grows as the cube of the
-    count: a thousand points take some hundredth of a second, and a bootstrap as often that.
+    sets from one law it is above 0, which its floor shows. Of sets that are far apart, 500 points
+    take a tenth of a second and 1,000 more than one; each draw of a bootstrap takes that again.
     """
 
     title = "W1"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from lipbench.data import described
+from lipbench.data import described, named
 from lipbench.errors import UserError
 from lipbench.protocols.reader import FITTED
 from lipbench.protocols.record import Protocol, Sizes
-from lipbench.protocols.scores import SCORES
 
 
 def check(
@@ -22,14 +21,11 @@ def check(
 
     Nor can one of samples of another kind than the protocol's scores are of, going by the shape.
     """
-    if shape is not None:
-        for name in protocol.scores:
-            of_points = SCORES[name].space == "points"
-            if of_points != (len(shape) != 3):
-                raise UserError(
-                    f"protocol {protocol.name!r} scores {'points' if of_points else 'images'} "
-                    f"({name}); these are {described(shape)}"
-                )
+    if shape is not None and protocol.scores_points != (named(shape) == "points"):
+        scored = "points" if protocol.scores_points else "images"
+        raise UserError(
+            f"protocol {protocol.name!r} scores {scored}; these are {described(shape)}"
+        )
     if dataset is not None and protocol.dataset not in (None, dataset):
         raise UserError(
             f"protocol {protocol.name!r} scores the dataset {protocol.dataset!r} only, "

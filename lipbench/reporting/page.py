@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 import lipbench
+from lipbench.data import described
 from lipbench.errors import UserError
 from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Tuning
@@ -173,7 +174,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         *searched,
         ("Settings", ", ".join(results.settings)),
         ("Seeds", values("seed")),
-        ("Data", f"{values('dataset')} at {values('image_size')} pixels"),
+        ("Data", f"{values('dataset')}{_size(results, values('image_size'))}"),
         (
             "Networks",
             f"{values('architecture')}, width {values('width', '{:g}')}, "
@@ -206,6 +207,14 @@ def _made_by(results: Results) -> list[tuple[str, str]]:
         "Commands": "; ".join(made.commands[:_COMMANDS]) + (f"; {more} more" if more > 0 else ""),
     }
     return [(term, text) for term, text in facts.items() if text]
+
+
+def _size(results: Results, pixels: str) -> str:
+    """Return how large samples are, to follow the dataset's name."""
+    info = results.provenance.dataset
+    if info and not info.is_of_images:
+        return f", {described(info.shape)}"
+    return f" at {pixels} pixels"
 
 
 def _search(tuning: Tuning) -> list[tuple[str, str]]:

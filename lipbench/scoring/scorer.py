@@ -69,7 +69,7 @@ class Scorer:
         report: Progress = silent,
     ) -> None:
         train, test = dataset.train, dataset.test
-        protocols.check(protocol, len(train), len(test), dataset.name, train.samples.shape[1:])
+        protocols.check(protocol, len(train), len(test), dataset.name, train.shape)
         self.protocol = protocol
         self.device = device
         self._extractor = (

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lipbench.data import named, stored
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
 from lipbench.runs.store import RunFolder, Status
@@ -92,9 +93,10 @@ def dataset(run: PlannedRun, plan: Plan) -> dict[str, str]:
     The digest is the beginning of the fingerprint, which is a parameter as a whole.
     """
     of = run.spec.dataset
-    channels = {"dtype": "uint8", "shape": [-1, *of.shape[1:], of.shape[0]]}
+    sample, dtype = stored(of.shape)
+    values = {"dtype": dtype, "shape": [-1, *sample]}
     fields = {"name": of.name, "digest": of.fingerprint[:_LONGEST_DIGEST]}
-    columns = [{"name": "images", "type": "tensor", "tensor-spec": channels}]
+    columns = [{"name": named(of.shape), "type": "tensor", "tensor-spec": values}]
     fields["schema"] = json.dumps({"mlflow_tensorspec": {"features": json.dumps(columns)}})
     if of.fingerprint == plan.dataset.fingerprint:
         sizes = {"num_train": plan.dataset.n_train, "num_test": plan.dataset.n_test}

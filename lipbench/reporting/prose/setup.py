@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 
 from lipbench.bibliography import Paper
@@ -78,16 +79,23 @@ def settings_table(results: Results) -> Sheet | None:
 def data(results: Results, cite: Citations) -> Iterator[str]:
     """Yield which images were used, how many, and how they were split."""
     told = where(results, "dataset", lambda name: _dataset(name, results, cite))
-    sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     info = results.provenance.dataset
+    if info is None or info.is_of_images:
+        sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     if info is None:
         yield f"The data were {told}, of {sizes}."
         return
-    colours = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
-    classes = f" in {len(info.classes)} classes" if len(info.classes) > 1 else ""
+    if info.is_of_images:
+        colours = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
+        form = f"{colours}, of {sizes}"
+    else:
+        form = f"of {counted(math.prod(info.shape), 'value')} each"
+    kind, classes = info.samples.removesuffix("s"), ""
+    if len(info.classes) > 1:
+        classes = f" in {len(info.classes)} classes"
     yield (
-        f"The data were {told}: {counted(info.n_train, 'training image')} and "
-        f"{counted(info.n_test, 'test image')}{classes}, {colours}, of {sizes}."
+        f"The data were {told}: {counted(info.n_train, f'training {kind}')} and "
+        f"{counted(info.n_test, f'test {kind}')}{classes}, {form}."
     )
     if splits := citations.of_dataset(info.name, results.provenance.plugins)[2]:
         yield breakable(splits)
@@ -124,11 +132,15 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
     )
     told = [_cited(name, cite) for name in optimizers(results.runs)]
     yield f"The optimizer of both was {listed(told, 'or')}{_schedule(results)}, for {updates}."
+    info = results.provenance.dataset
+    kinds = info.samples if info else "images"
     ours = where(
-        results, "batch_size", lambda count: f"{count:,g} real and as many generated images"
+        results, "batch_size", lambda count: f"{count:,g} real and as many generated {kinds}"
     )
     theirs = where(
-        results, "generator_batch_size", lambda count: counted(count, "generated image")
+        results,
+        "generator_batch_size",
+        lambda count: counted(count, f"generated {kinds.removesuffix('s')}"),
     )
     yield f"A batch of the discriminator had {ours}, one of the generator had {theirs}."
     yield from _told_settings(results)

@@ -271,7 +271,7 @@ def test_a_case_takes_the_memory_beyond_what_others_hold_and_the_energy_of_its_u
 
 def test_a_case_that_cannot_be_built_is_a_mistake_that_names_it(registry):
     grouped = case("group_norm", image_size=32, groups=3)  # of 4 channels
-    with pytest.raises(UserError, match=r"^group_norm at 32 pixels: .*groups"):
+    with pytest.raises(UserError, match=r"^group_norm with images of 32 pixels: .*groups"):
         list(side_by_side.measure([grouped], registry, CPU, 1))
 
 

@@ -77,10 +77,10 @@ def test_mnist5k_is_mlxtends_5000_images_in_a_frame_of_zeros(tmp_path):
     info = Mnist5k().inspect(tmp_path)
     mnist = load(Mnist5k(), info, tmp_path, CPU)
     assert (info.n_train, info.n_test) == (len(mnist.train), len(mnist.test)) == (4000, 1000)
-    assert mnist.train.images.shape == (4000, 32, 32, 1)
+    assert mnist.train.samples.shape == (4000, 32, 32, 1)
     assert mnist.train.labels.bincount().tolist() == [400] * 10
     assert mnist.test.labels.bincount().tolist() == [100] * 10
-    images = torch.cat([mnist.train.images, mnist.test.images])[..., 0]
+    images = torch.cat([mnist.train.samples, mnist.test.samples])[..., 0]
     assert images[:, 2:-2, 2:-2].int().sum() == images.int().sum() == table[0].sum()
     ours = torch.cat(
         [
