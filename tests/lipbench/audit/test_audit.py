@@ -221,7 +221,7 @@ def test_the_record_is_plain_json_and_reads_back(filled, images):
     [
         (
             {"real": torch.zeros(2)},
-            r"real should be images \(N, C, H, W\) of floats, .* or points",
+            r"real should be images \(N, C, H, W\) of floats, .* points",
         ),
         ({"real": torch.zeros(0, 1, 1, 2)}, "N at least 1"),
         ({"real": torch.zeros(2, 1, 1, 2, dtype=torch.uint8)}, "not torch.uint8"),
