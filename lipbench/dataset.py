@@ -104,9 +104,10 @@ def misfit(arrays: Arrays, info: DatasetInfo) -> str:
     if not isinstance(arrays, dict) or set(arrays) != wanted:
         given = sorted(arrays) if isinstance(arrays, dict) else shortened(arrays)
         return f"its arrays are {given}, not {sorted(wanted)}"
+    sample, kind = info.stored
     for split, count in (("train", info.n_train), ("test", info.n_test)):
         shapes = {
-            f"{split}_samples": ((count, *info.stored[0]), info.stored[1]),
+            f"{split}_samples": ((count, *sample), kind),
             f"{split}_labels": ((count,), "int64"),
         }
         for name, (shape, dtype) in shapes.items():

@@ -359,11 +359,9 @@ def _try(
         for loss in parameter.when.get(_LOSS, (searched.base.loss.name,)):
             searched.loss({_LOSS: loss, name: value})
         return
-    methods = searched.methods({name: value})
-    choice = replace(searched.choice, methods=methods)
-    check_layers(
-        resolved.suite.architecture.name, resolved.architecture, resolved.info.shape, choice
-    )
+    choice = replace(searched.choice, methods=searched.methods({name: value}))
+    named = resolved.suite.architecture.name
+    check_layers(named, resolved.architecture, resolved.info.shape, choice)
 
 
 def _check_setting(name: str, value: Value, base: Setting) -> None:

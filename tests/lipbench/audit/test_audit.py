@@ -219,13 +219,16 @@ def test_the_record_is_plain_json_and_reads_back(filled, images):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"real": torch.zeros(2, 2)}, r"real should be images \(N, C, H, W\) of floats"),
+        (
+            {"real": torch.zeros(2)},
+            r"real should be images \(N, C, H, W\) of floats, .* points",
+        ),
         ({"real": torch.zeros(0, 1, 1, 2)}, "N at least 1"),
         ({"real": torch.zeros(2, 1, 1, 2, dtype=torch.uint8)}, "not torch.uint8"),
         ({"real": torch.full((2, 1, 1, 2), 255.0)}, r"not \[255, 255\]"),
         ({"real": torch.full((2, 1, 1, 2), torch.nan)}, "real .* hold inf or nan"),
         ({"fake": torch.full((2, 1, 1, 2), torch.inf)}, "fake .* hold inf or nan"),
-        ({"fake": torch.zeros(2, 1, 2, 1)}, r"fake has images of shape \(1, 2, 1\)"),
+        ({"fake": torch.zeros(2, 1, 2, 1)}, r"fake has samples of shape \(1, 2, 1\)"),
         ({"heldout": torch.zeros(2, 1, 1, 2, device="meta")}, "heldout is on meta"),
     ],
 )
@@ -402,7 +405,7 @@ def test_theorems_of_methods_are_part_of_the_bound():
 
 def test_a_method_that_differentiates_d_has_no_upper_bound_but_lower_ones():
     state = Candidate(REGISTRY["gradient_normalization"].load(Method)()).build()
-    facts = audit(state.discriminator, Candidate(state.methods[0]).images(4), attack_steps=2)
+    facts = audit(state.discriminator, Candidate(state.parts.methods[0]).images(4), attack_steps=2)
     assert facts.upper_bound is None
     (reason,) = facts.no_upper_bound
     assert "cannot be traced" in reason

@@ -174,7 +174,7 @@ def test_a_method_that_would_train_as_none_is_refused_wherever_it_is_named(
     [
         (
             ["check"],
-            "error: name a method, loss or dataset to check, or give a --plugin, or --all",
+            "error: name something to check, a method for example, or give --plugin or --all",
         ),
         (["check", "spectral_nrom"], "no method called 'spectral_nrom'; did you mean"),
         (["check", "r1", "--set", "gama=1"], "no hyperparameter called 'gama'; did you mean"),

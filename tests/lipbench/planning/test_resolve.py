@@ -343,7 +343,7 @@ def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_
 
     def planned():
         if read.tune:
-            return studies.study(read, document, Plugins(), cache).candidates
+            return studies.study(read, document, Plugins(), cache).methods
         return plan_of(path).runs
 
     if read.dataset.name == "images":  # the user's own
