@@ -127,9 +127,9 @@ def table(pool: Pool, training: Tensor, real: Real, extractor: Extractor) -> Ite
 def pools(dataset: data.Dataset, count: int) -> tuple[Tensor, Pool, Tensor]:
     """Return real images, fakes' source and training images, the three without a shared image."""
     test = stratified_index(dataset.test.labels, count, "degradations")
-    real = dataset.test.images[test].permute(0, 3, 1, 2)
+    real = dataset.test.samples[test].permute(0, 3, 1, 2)
     order = torch.randperm(len(dataset.train), generator=streams.generator(0, "degradations"))
-    images = dataset.train.images[order].permute(0, 3, 1, 2)
+    images = dataset.train.samples[order].permute(0, 3, 1, 2)
     source = Pool(images[count:], dataset.train.labels[order][count:])
     return real, source, images[:count]
 

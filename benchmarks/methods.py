@@ -21,7 +21,7 @@ from torch.nn.utils import parametrizations
 
 from benchmarks.train_step import BATCH, spec, textbook_step
 from lipbench.cost import side_by_side, timing
-from lipbench.cost.side_by_side import Case
+from lipbench.cost.side_by_side import TimedMethod
 from lipbench.data import Split
 from lipbench.planning import parts
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec
@@ -29,12 +29,12 @@ from lipbench.plugins import Plugins
 from lipbench.training import loop
 
 
-def case(name: str, registry: Plugins, width: float, precision: str) -> Case:
+def case(name: str, registry: Plugins, width: float, precision: str) -> TimedMethod:
     """Return a method at its defaults, at setting C and with the loss that it requires, if any."""
     method = parts.method(name, {}, registry)
     base = spec(width, precision)
     loss = LossSpec(method.requires.loss or base.loss.name, {})
-    return Case(name, replace(base, methods=(MethodSpec(name, asdict(method)),), loss=loss))
+    return TimedMethod(name, replace(base, methods=(MethodSpec(name, asdict(method)),), loss=loss))
 
 
 def textbook_spectral_norm(discriminator: torch.nn.Module) -> None:

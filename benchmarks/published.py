@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extractor = extractors.load(rule, cache_root(), given.inception_weights).to(device)
         source = Cifar10(str(given.cifar10))
         info = source.inspect(cache_root())
-        images = load(source, info, cache_root(), device).train.images
+        images = load(source, info, cache_root(), device).train.samples
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -15,16 +15,25 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from statistics import median
 
 import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from lipbench.architectures.standard_cnn import StandardCNN
 from lipbench.data import Split
-from lipbench.networks import ARCHITECTURES, LATENT_DIM, initialise
+from lipbench.networks import initialise
 from lipbench.planning import parts
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    RunSpec,
+    Setting,
+)
 from lipbench.plugins import Plugins
 from lipbench.training import loop
 
@@ -37,16 +46,13 @@ def spec(width: float, precision: str) -> RunSpec:
     return RunSpec(
         methods=(),
         setting=Setting(2e-4, 0.5, 0.999, 1),
-        architecture="standard_cnn",
-        width=width,
+        architecture=ArchitectureSpec("standard_cnn", asdict(StandardCNN(width=width))),
         initialisation="normal_0.02",
         loss=LossSpec("non_saturating", {}),
-        dataset=DatasetSpec("noise", "", 32, 3),
+        dataset=DatasetSpec("noise", "", (3, 32, 32)),
         budget=Budget(UPDATES, BATCH, BATCH, "constant"),
         precision=precision,
         ema_decay=None,
-        protocol="",
-        score_every=None,
         seed=0,
     )
 
@@ -62,10 +68,10 @@ def textbook_step(
     data: Split, width: float, wrap: Callable[[torch.nn.Module], object] = lambda _: None
 ) -> Callable[[], object]:
     """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
-    architecture = ARCHITECTURES["standard_cnn"]
-    device = data.images.device
-    g = architecture.generator(32, 3, width).to(device)
-    d = architecture.discriminator(32, 3, width).to(device)
+    architecture = StandardCNN(width=width)
+    device = data.samples.device
+    g = architecture.generator((3, 32, 32)).to(device)
+    d = architecture.discriminator((3, 32, 32)).to(device)
     initialise(g, "normal_0.02", 0, "generator")
     initialise(d, "normal_0.02", 0, "discriminator")
     wrap(d)
@@ -74,14 +80,16 @@ def textbook_step(
 
     def step() -> tuple[float, float]:
         chosen = torch.randint(len(data), (BATCH,), device=device)
-        real = data.images[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
-        fake = g(torch.randn(BATCH, LATENT_DIM, device=device))
+        real = data.samples[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+        fake = g(torch.randn(BATCH, architecture.latent_dim, device=device))
         adam_d.zero_grad()
         loss_d = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
         loss_d.backward()
         adam_d.step()
         adam_g.zero_grad()
-        loss_g = F.softplus(-d(g(torch.randn(BATCH, LATENT_DIM, device=device)))).mean()
+        loss_g = F.softplus(
+            -d(g(torch.randn(BATCH, architecture.latent_dim, device=device)))
+        ).mean()
         loss_g.backward()
         adam_g.step()
         return loss_d.item(), loss_g.item()

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import mean
 
 from lipbench import paths
+from lipbench.outcome import Outcome
 from lipbench.planning import suite
 from lipbench.plugins import Plugins
 from lipbench.runs import sweep
@@ -51,7 +52,7 @@ def pretend(task: Task) -> None:
     score = {"fd_digits": 100 + abs(math.log10(spec.setting.lr) + 3.7)}
     updates = spec.budget.generator_updates
     folder.append("scores", {"checkpoint": "last", "update": updates, "scores": score})
-    folder.set_status(Status("completed", update=updates, cost={"seconds_training": 0.0}))
+    folder.set_status(Status(Outcome.COMPLETED, update=updates, cost={"seconds_training": 0.0}))
 
 
 def resolved(methods: tuple[str, ...], trials: int, folder: Path) -> Study:

@@ -11,8 +11,8 @@ from torch.nn.utils import parametrize
 from lipbench.networks import Discriminator
 
 __all__ = [
-    "Around", "Discriminator", "convolutions", "find", "gradient", "input_shapes", "matrix",
-    "original", "replace",
+    "Around", "Discriminator", "convolutions", "find", "gradient", "hidden", "input_shapes",
+    "matrix", "original", "replace",
 ]  # fmt: skip
 
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -25,7 +25,7 @@ class Around(Discriminator):
     """
 
     def __init__(self, inner: Discriminator) -> None:
-        super().__init__(inner.image_shape)
+        super().__init__(inner.sample_shape)
         self.inner = inner
 
     @property
@@ -46,6 +46,12 @@ class Around(Discriminator):
 def convolutions(discriminator: Discriminator) -> list[nn.Conv2d]:
     """Return D's convolutions, from input to output."""
     return [layer for layer in discriminator.layers() if isinstance(layer, nn.Conv2d)]
+
+
+def hidden(discriminator: Discriminator) -> list[nn.Conv2d | nn.Linear]:
+    """Return D's layers but the head's, from input to output: those before an activation."""
+    last = set(discriminator.head.modules())
+    return [layer for layer in discriminator.layers() if layer not in last]
 
 
 def matrix(weight: Tensor) -> Tensor:
@@ -86,7 +92,7 @@ def input_shapes(discriminator: Discriminator) -> dict[nn.Module, torch.Size]:
     handles = [layer.register_forward_pre_hook(note) for layer in discriminator.layers()]
     was_training = discriminator.training
     weight = next(discriminator.parameters())
-    discriminator.eval()(weight.new_zeros(1, *discriminator.image_shape))
+    discriminator.eval()(weight.new_zeros(1, *discriminator.sample_shape))
     discriminator.train(was_training)
     for handle in handles:
         handle.remove()
@@ -94,7 +100,7 @@ def input_shapes(discriminator: Discriminator) -> dict[nn.Module, torch.Size]:
 
 
 def gradient(discriminator: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return D's logits (B,) at images (B, C, H, W), and their gradients, of the images' shape.
+    """Return D's logits (B,) at images (B, C, H, W), or other samples, and their gradients.
 
     The gradient can itself be differentiated. It is each image's own only if D treats images one
     by one, which batch statistics (BN) break.

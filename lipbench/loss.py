@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import ConfigDict
 
+from lipbench import parameterized
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,8 +37,20 @@ class Loss:
     """Whether it pairs images: then D's and G's batches must have the same size."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        strict=True, extra="forbid", allow_inf_nan=False
+        strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
+
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for a class that is no loss yet, as when its file is loaded."""
+        parameterized.refuse_traps(cls, Loss, ("discriminator", "generator"))
+        if not cls.source:
+            raise TypeError(
+                f"{cls.__name__} has no source: write the paper and its equation, or 'our choice'"
+            )
+        for name in ("needs_real", "paired"):
+            if not isinstance(getattr(cls, name), bool):
+                raise TypeError(f"{cls.__name__}.{name} should be True or False")
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return D's loss, a scalar, of the logits (B,) of real and of generated images."""

@@ -47,6 +47,7 @@ class Real:
 
     features: Features  # of n_real images
     training: Features | None = None
+    labels: Tensor | None = None  # (n_real,), int64: the dataset's own of the real images
     _known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False)
     _pairs: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -182,6 +183,13 @@ def require_finite(features: Features) -> None:
         bad = len(values) - int(values.isfinite().all(dim=1).sum())
         if bad:
             raise NonFiniteFeatures(f"{bad} of {len(values)} images have inf or nan in {name}")
+
+
+def require_labels(real: Real, measure: str) -> Tensor:
+    """Return the real images' labels; raise UserError where there are none."""
+    if real.labels is None:
+        raise UserError(f"{measure} needs the labels of real images; none were given")
+    return real.labels
 
 
 def require_training(real: Real, measure: str) -> Features:

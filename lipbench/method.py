@@ -14,6 +14,7 @@ from typing import (
     ClassVar,
     Literal,
     Self,
+    TypedDict,
     dataclass_transform,
     get_args,
 )
@@ -22,6 +23,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
+from lipbench import parameterized
 from lipbench.discriminators import Discriminator
 from lipbench.errors import unknown
 from lipbench.networks import Generator
@@ -43,12 +45,12 @@ Whole = Annotated[int, Ge(0)]
 class Batch:
     """What one update sees: images (B, C, H, W) in [-1, 1], and D's logits (B,) of them.
 
-    The logits are those of D as it stands. In an update of D they carry its graph, so a penalty
-    on them costs no further pass through D. In an update of G, `fake_logits` carry the graph,
-    and `real_logits`, constants for G, are computed when they are first read: that costs a pass
-    of the real images through D. Real and generated images may differ in number there. `step`
-    counts the updates of D before this one, `progress` is the share of the budget done, in
-    [0, 1).
+    Or other samples, such as points (B, D), unless the method requires images. The logits are
+    those of D as it stands. In an update of D they carry its graph, so a penalty on them costs no
+    further pass through D. In an update of G, `fake_logits` carry the graph, and `real_logits`,
+    constants for G, are computed when they are first read: that costs a pass of the real images
+    through D. Real and generated images may differ in number there. `step` counts the updates of
+    D before this one, `progress` is the share of the budget done, in [0, 1).
     """
 
     real: Tensor
@@ -89,17 +91,33 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Requires:
-    """What a method cannot do without. A suite that says otherwise is refused when it is read."""
+    """What a method cannot do without. A suite that says otherwise is refused when it is read.
+
+    `images`: samples that have pixels, as points have not. `convolutions`: hidden layers of D that
+    are convolutions, as those of an MLP are not. Methods without these work on anything.
+    """
 
     loss: str | None = None
+    images: bool = False
+    convolutions: bool = False
 
 
 class Trait(enum.Enum):
-    """What a method does to D that other methods may not bear: `planning.combinations`."""
+    """What a method does to D that other methods or losses may not bear: `planning.combinations`.
+
+    The exam tells all but the last by what a method does, and holds it to what it declares.
+    """
 
     BATCH_STATISTICS = "an image's logit depends on the other images of its batch"
     INPUT_GRADIENTS = "it differentiates D by its images"
     REPARAMETRIZES = "it computes D's weights from other parameters"
+    TRAINS_OTHER_SHAPES = "what it trains in place of D's weights is of other shapes"
+    APPLIES_TRANSFORM = "its layers apply a transform of their `.weight`, and not that"
+    DIVIDES_BY_SIGMA = "it divides each of D's weights, as a matrix, by its largest singular value"
+    DIVIDES_BY_GRADIENT = "it divides D's logit by the norm of its gradient"
+    PENALIZES_WEIGHTS = "its penalty is of D's weights, whatever the images are"
+    TWO_SIDED_PENALTY = "its penalty asks for gradients of norm 1, neither more nor less"
+    BOUNDS_NOTHING = "neither its penalty nor the weights it computes hold D's gradients"
 
 
 Quantity = Literal[
@@ -164,7 +182,7 @@ def _refuse_methods(cls: type[Method], abstract: bool) -> None:
         if name in HOOKS:
             _refuse_form(cls, name, value)
         elif _is_public_method(name, value) and name not in known:
-            inherited = known - {*HOOKS, "hooks"}
+            inherited = known - {*HOOKS, "hooks", "refuse_traps"}
             definable = (
                 *HOOKS,
                 *sorted(n for n in inherited if _is_public_method(n, getattr(cls, n, None))),
@@ -244,7 +262,7 @@ def _refuse_attributes(cls: type[Method]) -> None:
     }
     written = {
         "papers": 'a tuple of strings, such as ("key",)',
-        "requires": 'Requires(loss="...")',
+        "requires": 'Requires(loss="...", images=True, convolutions=True)',
         "recipe": "Recipe(lr=..., beta1=..., beta2=..., n_dis=...)",
         "traits": "frozenset({Trait...})",
     }
@@ -285,6 +303,11 @@ class Method:
         _refuse_traps(cls, abstract)
         dataclass(frozen=True)(cls)
 
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for what can be told only once the class's file is loaded."""
+        parameterized.adapter(cls)  # type: ignore[arg-type]
+
     @property
     def claims(self) -> tuple[Claim, ...]:
         """Return what the method, with these hyperparameters, promises."""
@@ -294,7 +317,8 @@ class Method:
         """Return the layer that normalizes a hidden layer of D, (B, channels, H, W) in and out.
 
         Called once for each convolution of D but the first; the layer stands between the
-        convolution and its activation.
+        convolution and its activation. In an MLP the units of a hidden dense layer are such
+        channels, of 1 x 1 pixel.
         """
         return nn.Identity()
 
@@ -396,9 +420,16 @@ class Projection(Method, abstract=True):
             self.constrain(discriminator)
 
 
-def hidden_layers(methods: Sequence[Method]) -> dict[str, Callable[[int], nn.Module]]:
+class HiddenLayers(TypedDict, total=False):
+    """What stands in D's hidden layers in place of the architecture's own, by channels."""
+
+    norm: Callable[[int], nn.Module]
+    activation: Callable[[int], nn.Module]
+
+
+def hidden_layers(methods: Sequence[Method]) -> HiddenLayers:
     """Return what the methods put into D's hidden layers: all their norms, one's activation."""
-    chosen: dict[str, Callable[[int], nn.Module]] = {}
+    chosen: HiddenLayers = {}
     norms = [method.norm for method in methods if "norm" in method.hooks()]
     if norms:
         chosen["norm"] = norms[0] if len(norms) == 1 else _in_sequence(norms)

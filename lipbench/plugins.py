@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -15,12 +16,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from lipbench import paths
 from lipbench.errors import Mark, UserError, unknown
@@ -33,13 +34,21 @@ CONTRACTS = {
     "methods": ("lipbench.method", "Method"),
     "losses": ("lipbench.loss", "Loss"),
     "datasets": ("lipbench.dataset", "Source"),
+    "architectures": ("lipbench.architecture", "Architecture"),
     "measures": ("lipbench.measure", "Measure"),
 }
 
+# The kinds that runs are not made of: what takes their files.
+_READERS = {"reports": ("lipbench.reporting", "`lipbench report`")}
+
 _SINGULAR = {
-    "methods": "method", "losses": "loss", "datasets": "dataset", "measures": "measure",
+    "methods": "method",
+    "losses": "loss",
+    "datasets": "dataset",
+    "architectures": "architecture",
+    "measures": "measure",
     "reports": "report",
-}  # fmt: skip
+}
 _SOURCE_HASH = "__lipbench_source_hash__"
 
 
@@ -55,7 +64,8 @@ class Plugin:
     def load(self, base: type) -> type:
         """Import the file and return the one subclass of `base` that it defines.
 
-        Raises UserError where the import fails, or the file defines none or several.
+        Raises UserError where the import fails, the file defines none or several, or the class
+        is refused by its base's `refuse_traps`.
         """
         module = self._import()
         found = [
@@ -69,8 +79,12 @@ class Plugin:
             names = ", ".join(cls.__name__ for cls in found) or f"no {base.__name__}"
             raise UserError(
                 f"defines {names}; a plugin file defines one subclass of {base.__name__}",
-                Mark(str(self.path)),
+                self._where_defined(found[1].__name__) if found else Mark(str(self.path)),
             )
+        try:
+            _refuse_traps(cast(Hashable, found[0]))
+        except TypeError as error:
+            raise UserError(str(error), self._where_defined(found[0].__name__)) from error
         return found[0]
 
     @property
@@ -154,6 +168,13 @@ class Plugin:
         spec.loader.exec_module(module)
         return module
 
+    def _where_defined(self, name: str) -> Mark:
+        """Return the line of a class of this file."""
+        for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                return Mark(str(self.path), node.lineno)
+        return Mark(str(self.path))
+
     def _where(self, error: BaseException) -> Mark:
         """Return the last line of this file that an error passed through."""
         frames = [
@@ -162,6 +183,13 @@ class Plugin:
         if isinstance(error, SyntaxError) and error.filename == str(self.path):
             return Mark(str(self.path), error.lineno)
         return Mark(str(self.path), frames[-1].lineno if frames else None)
+
+
+@functools.cache
+def _refuse_traps(cls: Hashable) -> None:
+    """Let a class's contract refuse it, once: with a TypeError."""
+    if refuse := getattr(cls, "refuse_traps", None):
+        refuse()
 
 
 @contextlib.contextmanager
@@ -239,7 +267,7 @@ class Registry:
         """
         self.kind = kind
         self.plugins: dict[str, Plugin] = {}
-        for plugin in [*_installed(f"lipbench.{kind}"), *map(_from_file, files)]:
+        for plugin in [*_installed(f"lipbench.{kind}"), *map(self._own, files)]:
             if plugin.name in RESERVED.get(kind, ()):
                 raise UserError(
                     f"the name {plugin.name!r} is a key of a suite's {kind}; rename the file",
@@ -255,6 +283,14 @@ class Registry:
                     Mark(str(plugin.path)),
                 )
             self.plugins[plugin.name] = plugin
+
+    def _own(self, file: Path) -> Plugin:
+        plugin = _from_file(file)
+        kinds = _kinds_of(plugin.path)
+        if kinds and self.kind not in kinds:
+            other = _SINGULAR[min(kinds)]
+            raise UserError(f"it defines a {other}, not a {self.singular}", Mark(str(plugin.path)))
+        return plugin
 
     @property
     def sources(self) -> str:
@@ -292,9 +328,21 @@ class Plugins:
         """Take files of any kind: what a file defines tells. Raises UserError as `Registry`."""
         own: dict[str, list[Path]] = {kind: [] for kind in CONTRACTS}
         for file in files:
-            own[kind_of(file)].append(file)
+            kind = kind_of(file)
+            if kind in _READERS:
+                raise UserError(
+                    f"it defines a {_SINGULAR[kind]}; {_READERS[kind][1]} takes it, with --plugin",
+                    Mark(str(paths.expanded(file).resolve())),
+                )
+            own[kind].append(file)
         self.kinds = tuple(Registry(kind, files) for kind, files in own.items())
-        self.methods, self.losses, self.datasets, self.measures = self.kinds
+        (
+            self.methods,
+            self.losses,
+            self.datasets,
+            self.architectures,
+            self.measures,
+        ) = self.kinds
 
     def files(self) -> list[Path]:
         """Return the user's own files of every kind."""
@@ -321,33 +369,61 @@ def beside(folder: Path, *kinds: str) -> list[Path]:
 def kind_of(file: Path) -> str:
     """Return which kind of plugin a file defines, read without importing it.
 
-    That is told by what its classes extend: something of a contract's module or of built-in
-    plugins, or of a file beside it. A method, where nothing tells: its loading says what is wrong.
+    A method, where nothing tells: its loading says what is wrong. Raises UserError for a file
+    that defines plugins of two kinds.
     """
+    kinds = _kinds_of(file)
+    if len(kinds) > 1:
+        first, second, *_ = (f"a {_SINGULAR[kind]}" for kind in sorted(kinds))
+        raise UserError(
+            f"it defines {first} and {second}; a plugin file defines one",
+            Mark(str(paths.expanded(file).resolve())),
+        )
+    return kinds.pop() if kinds else "methods"
+
+
+def _kinds_of(file: Path, above: tuple[Path, ...] = ()) -> set[str]:
+    """Return the kinds of plugins that a file defines, as far as the text of it tells.
+
+    That is told by what its classes extend: something of a contract's module or of built-in
+    plugins, or of a file beside it. `above` are the files that led here.
+    """
+    file = paths.expanded(file)
     try:
-        tree = ast.parse(paths.expanded(file).read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return "methods"
-    origins = {
-        alias.asname or alias.name: (node.level, node.module or "")
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
+        return set()
+    origins: dict[str, str] = {}  # a sibling's begin with a dot
+    for node in tree.body:
+        match node:
+            case ast.ImportFrom():
+                module = "." * node.level + (f"{node.module}." if node.module else "")
+                origins |= {
+                    alias.asname or alias.name: module + alias.name for alias in node.names
+                }
+            case ast.Import():
+                origins |= {alias.asname: alias.name for alias in node.names if alias.asname}
     bases = [
-        base.id
+        ast.unparse(base).partition(".")
         for node in tree.body
         if isinstance(node, ast.ClassDef)
         for base in node.bases
-        if isinstance(base, ast.Name)
     ]
-    for level, module in (origins[base] for base in bases if base in origins):
-        for kind, (contract, _) in CONTRACTS.items():
-            if module == contract or module.startswith((f"lipbench.{kind}.", f"lipbench_{kind}.")):
-                return kind
-        if level == 1 and (beside := file.with_name(f"{module}.py")).is_file():
-            return kind_of(beside)
-    return "methods"
+    found: set[str] = set()
+    for base in (origins.get(first, first) + dot + rest for first, dot, rest in bases):
+        for kind, (contract, _) in {**CONTRACTS, **_READERS}.items():
+            if base.startswith((f"{contract}.", f"lipbench.{kind}.", f"lipbench_{kind}.")):
+                found.add(kind)
+        if base.startswith("."):
+            sibling = file.with_name(f"{base.split('.')[1]}.py")
+            if sibling.is_file() and sibling not in (file, *above):
+                found |= _kinds_of(sibling, (*above, file))
+    return found
+
+
+def kind_called(singular: str) -> str:
+    """Return the kind whose plugins are each called so: "losses" of "loss"."""
+    return next(kind for kind, name in _SINGULAR.items() if name == singular)
 
 
 def package_folders(group: str) -> list[tuple[str, str, Path]]:

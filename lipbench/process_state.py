@@ -38,7 +38,7 @@ _LONGEST = 60  # characters of a value that a message shows
 
 
 @dataclass(frozen=True)
-class Part:
+class StatePart:
     """A part of the state: how it is read, and how it is written where it can be.
 
     A value that is a mapping is compared key by key, and its values are not shown: they can be
@@ -64,15 +64,15 @@ def capture() -> State:
     # The compiler of torch, which it imports, replaces a function of torch and sets a variable.
     importlib.import_module("torch_fidelity")
     names = _names()
-    return State({part.name: _value(part) for part in PARTS}, names, _code(names))
+    return State({part.name: _value(part) for part in STATE_PARTS}, names, _code(names))
 
 
 def changes(before: State) -> list[str]:
     """Return a phrase for each part that is not as it was, e.g. "torch's threads: 1, now 2"."""
-    return _changes(before, PARTS)
+    return _changes(before, STATE_PARTS)
 
 
-def _changes(before: State, parts: Sequence[Part]) -> list[str]:
+def _changes(before: State, parts: Sequence[StatePart]) -> list[str]:
     found = []
     for part in parts:
         was, is_ = before.values[part.name], _value(part)
@@ -100,12 +100,12 @@ def restore(before: State) -> list[str]:
     for function in _rewritten(before):
         for name, value in zip(_CODE, before.code[function], strict=True):
             setattr(function, name, value)
-    for part in PARTS:
+    for part in STATE_PARTS:
         was = before.values[part.name]
         if part.write and not _same(was, _value(part)):
             with contextlib.suppress(OSError, RuntimeError, ValueError):  # then it is returned
                 part.write(was)
-    return _changes(before, [part for part in PARTS if part is not _THREADS])
+    return _changes(before, [part for part in STATE_PARTS if part is not _THREADS])
 
 
 @contextlib.contextmanager
@@ -126,7 +126,7 @@ def kept() -> Iterator[None]:
         )
 
 
-def _value(part: Part) -> Any:
+def _value(part: StatePart) -> Any:
     try:
         return part.read()
     except (OSError, RuntimeError, AttributeError) as error:
@@ -150,11 +150,11 @@ def _title(owner: object) -> str:
 # --- parts -------------------------------------------------------------------------------------
 
 
-def _flag(path: str) -> Part:
+def _flag(path: str) -> StatePart:
     """Return an attribute of torch as a part."""
     parent, _, name = path.rpartition(".")
     owner = operator.attrgetter(parent)(torch)
-    return Part(
+    return StatePart(
         f"torch.{path}",
         lambda: getattr(owner, name),
         lambda value: setattr(owner, name, value),
@@ -332,7 +332,7 @@ def _threads() -> dict[str, bool]:
     return {thread.name: True for thread in threading.enumerate()}
 
 
-_THREADS = Part("threads", _threads)
+_THREADS = StatePart("threads", _threads)
 _FLAGS = (
     "utils.deterministic.fill_uninitialized_memory",
     "backends.cuda.matmul.allow_tf32",
@@ -353,38 +353,38 @@ _FLAGS = (
     "backends.opt_einsum.strategy",
 )
 
-PARTS: tuple[Part, ...] = (
+STATE_PARTS: tuple[StatePart, ...] = (
     # First what code is computed under: writing another part can be computing.
-    Part("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
-    Part("torch's inference mode", torch.is_inference_mode_enabled),
-    Part("torch's default device", _device, _set_device),
-    Part("torch's modes", _modes),
-    Part("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-    Part("torch's threads", torch.get_num_threads, torch.set_num_threads),
-    Part("torch's threads between operators", torch.get_num_interop_threads),
-    Part("torch's deterministic algorithms", _deterministic, _set_deterministic),
-    Part(
+    StatePart("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
+    StatePart("torch's inference mode", torch.is_inference_mode_enabled),
+    StatePart("torch's default device", _device, _set_device),
+    StatePart("torch's modes", _modes),
+    StatePart("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+    StatePart("torch's threads", torch.get_num_threads, torch.set_num_threads),
+    StatePart("torch's threads between operators", torch.get_num_interop_threads),
+    StatePart("torch's deterministic algorithms", _deterministic, _set_deterministic),
+    StatePart(
         "torch's precision of float32 products",
         torch.get_float32_matmul_precision,
         torch.set_float32_matmul_precision,
     ),
     *map(_flag, _FLAGS),
-    Part("torch's autocast", _autocast, _set_autocast),
-    Part(
+    StatePart("torch's autocast", _autocast, _set_autocast),
+    StatePart(
         "torch's cache of autocast",
         torch.is_autocast_cache_enabled,
         torch.set_autocast_cache_enabled,
     ),
-    Part("torch's anomaly mode", _anomaly, lambda v: torch.autograd.set_detect_anomaly(*v)),
-    Part("numbers below the normal ones are 0", _flushes_denormals, torch.set_flush_denormal),
-    Part("hooks of all modules", _module_hooks, _set_module_hooks),
-    Part("hooks on what autograd keeps", _saved_tensors),
-    Part(
+    StatePart("torch's anomaly mode", _anomaly, lambda v: torch.autograd.set_detect_anomaly(*v)),
+    StatePart("numbers below the normal ones are 0", _flushes_denormals, torch.set_flush_denormal),
+    StatePart("hooks of all modules", _module_hooks, _set_module_hooks),
+    StatePart("hooks on what autograd keeps", _saved_tensors),
+    StatePart(
         "autograd's threads",
         torch._C._is_multithreading_enabled,
         torch._C._set_multithreading_enabled,
     ),
-    Part(
+    StatePart(
         "torch's way to convert parameters",
         lambda: (
             torch.__future__.get_overwrite_module_params_on_conversion(),
@@ -392,32 +392,32 @@ PARTS: tuple[Part, ...] = (
         ),
         _set_conversion,
     ),
-    Part("torch warns always", torch.is_warn_always_enabled, torch.set_warn_always),
-    Part("the CUDA device", _cuda_device, torch.cuda.set_device),
-    Part("numpy's handling of errors", np.geterr, lambda value: np.seterr(**value)),
-    Part("numpy's print options", np.get_printoptions, lambda v: np.set_printoptions(**v)),
-    Part("the current folder", os.getcwd, os.chdir),
-    Part("environment variables", _environment, _set_environment),
-    Part("the umask", _umask, os.umask),
-    Part("sys.path", lambda: list(sys.path), _set_path),
-    Part("sys.stdin, stdout, stderr", _streams, _set_streams),
-    Part("warnings that raise", _errors_of_warnings, _set_errors_of_warnings),
-    Part("signal handlers", _handlers, _set_handlers),
-    Part(
+    StatePart("torch warns always", torch.is_warn_always_enabled, torch.set_warn_always),
+    StatePart("the CUDA device", _cuda_device, torch.cuda.set_device),
+    StatePart("numpy's handling of errors", np.geterr, lambda value: np.seterr(**value)),
+    StatePart("numpy's print options", np.get_printoptions, lambda v: np.set_printoptions(**v)),
+    StatePart("the current folder", os.getcwd, os.chdir),
+    StatePart("environment variables", _environment, _set_environment),
+    StatePart("the umask", _umask, os.umask),
+    StatePart("sys.path", lambda: list(sys.path), _set_path),
+    StatePart("sys.stdin, stdout, stderr", _streams, _set_streams),
+    StatePart("warnings that raise", _errors_of_warnings, _set_errors_of_warnings),
+    StatePart("signal handlers", _handlers, _set_handlers),
+    StatePart(
         "signals that wait",
         _blocked_signals,
         lambda kinds: signal.pthread_sigmask(signal.SIG_SETMASK, kinds),
     ),
-    Part("timers", _timers, _set_timers),
-    Part("the system's limits", _limits),
-    Part("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
-    Part("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-    Part(
+    StatePart("timers", _timers, _set_timers),
+    StatePart("the system's limits", _limits),
+    StatePart("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    StatePart("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    StatePart(
         "the locale",
         lambda: locale.setlocale(locale.LC_ALL),
         lambda value: locale.setlocale(locale.LC_ALL, value),
     ),
-    Part("the decimal context", _decimal, _set_decimal),
+    StatePart("the decimal context", _decimal, _set_decimal),
     _THREADS,
 )
 

@@ -100,6 +100,7 @@ class Session(Record):
     method_sources: dict[str, str] = {}
     loss_sources: dict[str, str] = {}
     dataset_sources: dict[str, str] = {}
+    architecture_sources: dict[str, str] = {}
     versions: dict[str, str] = {}
     command: list[str] = []
 
@@ -163,8 +164,9 @@ class Dataset(Record):
 
     name: str
     fingerprint: str
-    image_size: _Count
-    channels: _Count
+    shape: list[_Count] | None = None  # older plans: images' size and channels
+    image_size: _Count | None = None
+    channels: _Count | None = None
     n_train: _Count
     n_test: _Count
     classes: list[str]
@@ -253,13 +255,8 @@ class Scores(Record):
     floors: _Numbers = {}
     spreads: _Numbers = {}
     errors: _Numbers = {}
-
-
-class Evals(Scores):
-    """A row of evals.jsonl."""
-
-    reached: _Count = 0
-    record: dict[str, Any] = {}
+    reached: _Count | None = None  # the update that the run had come to
+    record: dict[str, Any] = {}  # of the protocol
 
 
 class Layer(Record):
@@ -317,7 +314,7 @@ class Audit(Record):
 SERIES: dict[str, type[Record]] = {
     "metrics": Metrics,
     "scores": Scores,
-    "evals": Evals,
+    "evals": Scores,  # of other protocols than the suite's, in older folders
     "audits": Audit,
 }
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from lipbench.errors import UserError
+
 STARS = "***"
 # What of MLflow's own environment is secret.
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -95,6 +97,16 @@ def masked(text: str, *uris: str, environment: Mapping[str, str] = os.environ) -
 def is_masked(uri: str) -> bool:
     """Return whether a URI has lost its password, so that nobody can connect with it."""
     return STARS in uri
+
+
+def whole_tracking_uri(uri: str) -> str:
+    """Return the URI of an MLflow store. Raises UserError where its password is missing."""
+    if is_masked(uri):
+        raise UserError(
+            f"{uri}: passwords are not kept; give the whole URI: --tracking-uri URI, or the "
+            "environment variable MLFLOW_TRACKING_URI"
+        )
+    return uri
 
 
 def absolute(uri: str) -> str:

@@ -10,8 +10,13 @@ from lipbench.discriminators import Around, Discriminator, gradient
 
 def between(real: Tensor, fake: Tensor) -> Tensor:
     """Return a point of the line between each real image and a generated one, uniform on it."""
-    mix = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
-    return fake.lerp(real, mix)
+    return fake.lerp(real, one_each(real))
+
+
+def one_each(samples: Tensor) -> Tensor:
+    """Return a number for each sample, uniform on [0, 1), that can be multiplied with samples."""
+    shape = (len(samples), *[1] * (samples.dim() - 1))
+    return torch.rand(shape, dtype=samples.dtype, device=samples.device)
 
 
 def norms(discriminator: Discriminator, images: Tensor) -> Tensor:

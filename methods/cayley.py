@@ -89,7 +89,7 @@ class CayleyLayers(Method):
 
     label = "Cayley"
     papers = ("trockman2021",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.APPLIES_TRANSFORM})
 
     @property
     def claims(self) -> tuple[Claim, ...]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipbench.discriminators import Discriminator
-from lipbench.method import Batch, Fraction, NonNegative, Penalty
+from lipbench.method import Batch, Fraction, NonNegative, Penalty, Requires, Trait
 
 
 class ConsistencyRegularization(Penalty):
@@ -22,6 +22,8 @@ class ConsistencyRegularization(Penalty):
 
     label = "CR"
     papers = ("zhang2020",)
+    requires = Requires(images=True)
+    traits = frozenset({Trait.BOUNDS_NOTHING})
 
     coefficient: NonNegative = 10.0
     shift: Fraction = 0.2

@@ -8,7 +8,7 @@ from torch import Tensor
 from lipbench.discriminators import Discriminator
 from lipbench.method import Batch, NonNegative, Penalty, Recipe, Requires, Trait
 
-from ._gradients import norms
+from ._gradients import norms, one_each
 
 
 class Dragan(Penalty):
@@ -22,7 +22,7 @@ class Dragan(Penalty):
 
     label = "DRAGAN"
     papers = ("kodali2017",)
-    traits = frozenset({Trait.INPUT_GRADIENTS})
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.TWO_SIDED_PENALTY})
     requires = Requires(loss="non_saturating")
     recipe = Recipe(lr=1e-4, beta1=0.5, beta2=0.9, n_dis=1)
 
@@ -32,6 +32,5 @@ class Dragan(Penalty):
     def term(self, discriminator: Discriminator, batch: Batch) -> Tensor:
         real = batch.real
         noise = self.scale * real.std(correction=0) * torch.rand_like(real)
-        mix = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
-        slopes = norms(discriminator, real + mix * noise)
+        slopes = norms(discriminator, real + one_each(real) * noise)
         return self.coefficient * (slopes - 1).square().mean()

@@ -24,7 +24,7 @@ class EqualizedLearningRate(Method):
 
     label = "EqLR"
     papers = ("karras2018",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.BOUNDS_NOTHING})
 
     gain: Positive = math.sqrt(2)
 

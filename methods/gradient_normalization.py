@@ -30,7 +30,7 @@ class GradientNormalization(Method):
     label = "GN-GAN"
     papers = ("wu2021",)
     recipe = Recipe(lr=2e-4, beta1=0.0, beta2=0.9, n_dis=1)
-    traits = frozenset({Trait.INPUT_GRADIENTS})
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.DIVIDES_BY_GRADIENT})
     compiles = False
 
     @property

@@ -31,7 +31,7 @@ class Gran(Method):
 
     label = "GraN"
     papers = ("bhaskara2022",)
-    traits = frozenset({Trait.INPUT_GRADIENTS})
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.DIVIDES_BY_GRADIENT})
     compiles = False
 
     epsilon: Positive = 0.1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, find
-from lipbench.method import Batch, Generator, Method, NonNegative
+from lipbench.method import Batch, Generator, Method, NonNegative, Trait
 
 
 class History(nn.Module):
@@ -46,6 +46,7 @@ class HistoricalAveraging(Method):
 
     label = "Hist. avg."
     papers = ("salimans2016improved",)
+    traits = frozenset({Trait.BOUNDS_NOTHING})
 
     coefficient: NonNegative = 0.01
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, find, replace
-from lipbench.method import Batch, Method, Positive
+from lipbench.method import Batch, Method, Positive, Trait
 
 
 class Noisy(nn.Module):
@@ -38,6 +38,7 @@ class InstanceNoise(Method):
 
     label = "Instance noise"
     papers = ("sonderby2017", "arjovsky2017principled")
+    traits = frozenset({Trait.BOUNDS_NOTHING})
 
     std: Positive = 0.1
     annealed: bool = True

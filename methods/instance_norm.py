@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from lipbench.method import Requires
+
 from ._affine import Normalization
 
 
@@ -17,6 +19,7 @@ class InstanceNorm(Normalization):
 
     label = "IN"
     papers = ("ulyanov2016",)
+    requires = Requires(convolutions=True)
 
     def normalization(self, channels: int) -> nn.Module:
         return nn.InstanceNorm2d(channels)

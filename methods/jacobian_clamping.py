@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lipbench.discriminators import Discriminator
 from lipbench.method import Batch, Method, NonNegative, Positive
-from lipbench.networks import LATENT_DIM, Generator
+from lipbench.networks import Generator
 
 
 class JacobianClamping(Method):
@@ -32,7 +32,7 @@ class JacobianClamping(Method):
     def generator_loss(
         self, loss: Tensor, generator: Generator, discriminator: Discriminator, batch: Batch
     ) -> Tensor:
-        latents = torch.randn(len(batch.fake), LATENT_DIM, device=batch.fake.device)
+        latents = generator.latents.random(len(batch.fake), batch.fake.device)
         step = self.distance * F.normalize(torch.randn_like(latents), dim=1)
         images, moved = generator(torch.cat([latents, latents + step])).flatten(1).chunk(2)
         gain = (images - moved).norm(dim=1) / step.norm(dim=1)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipbench.discriminators import Discriminator, find
-from lipbench.method import Batch, Fraction, NonNegative, Penalty, Whole
+from lipbench.method import Batch, Fraction, NonNegative, Penalty, Trait, Whole
 
 
 class Anchors(nn.Module):
@@ -35,6 +35,7 @@ class LeCam(Penalty):
 
     label = "LeCam"
     papers = ("tseng2021",)
+    traits = frozenset({Trait.BOUNDS_NOTHING})
 
     coefficient: NonNegative = 0.3
     decay: Fraction = 0.9

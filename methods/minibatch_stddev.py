@@ -9,7 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, convolutions, replace
-from lipbench.method import Method, Trait
+from lipbench.method import Method, Requires, Trait
 
 from ._beside import deviation
 
@@ -45,6 +45,7 @@ class MinibatchStddev(Method):
 
     label = "MB stddev"
     papers = ("karras2018",)
+    requires = Requires(convolutions=True)
     traits = frozenset({Trait.BATCH_STATISTICS})
 
     group: Annotated[int, Ge(2)] = 4

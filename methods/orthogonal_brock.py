@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, convolutions
-from lipbench.method import Batch, NonNegative, Penalty
+from lipbench.method import Batch, NonNegative, Penalty, Requires, Trait
 
 
 class OrthogonalBrock(Penalty):
@@ -21,6 +21,8 @@ class OrthogonalBrock(Penalty):
 
     label = "Ortho-Brock"
     papers = ("brock2017",)
+    requires = Requires(convolutions=True)
+    traits = frozenset({Trait.PENALIZES_WEIGHTS})
 
     coefficient: NonNegative = 1e-3
 

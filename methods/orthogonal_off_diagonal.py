@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, matrix
-from lipbench.method import Batch, NonNegative, Penalty
+from lipbench.method import Batch, NonNegative, Penalty, Trait
 
 
 class OrthogonalOffDiagonal(Penalty):
@@ -19,6 +19,7 @@ class OrthogonalOffDiagonal(Penalty):
 
     label = "Ortho-BigGAN"
     papers = ("brock2019",)
+    traits = frozenset({Trait.PENALIZES_WEIGHTS})
 
     coefficient: NonNegative = 1e-4
 

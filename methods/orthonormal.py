@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, matrix, original
-from lipbench.method import Batch, NonNegative, Penalty
+from lipbench.method import Batch, NonNegative, Penalty, Trait
 
 from ._gram import gram_defect
 
@@ -24,6 +24,7 @@ class Orthonormal(Penalty):
 
     label = "Orthonormal"
     papers = ("brock2017", "miyato2018")
+    traits = frozenset({Trait.PENALIZES_WEIGHTS})
 
     coefficient: NonNegative = 1e-3
 

@@ -23,7 +23,7 @@ class SingularValueConstraint(Method):
 
     label = "SV constraint"
     papers = ("miyato2018",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.TRAINS_OTHER_SHAPES})
 
     bound: Positive = 1.0
 

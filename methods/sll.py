@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipbench.discriminators import Discriminator
-from lipbench.method import Claim, Method, Trait
+from lipbench.method import Claim, Method, Requires, Trait
 
 from ._lipschitz_aol import EPSILON, products, rescale
 
@@ -53,6 +53,7 @@ class SdpBasedLayers(Method):
 
     label = "SLL"
     papers = ("araujo2023", "prach2022")
+    requires = Requires(convolutions=True)
     traits = frozenset({Trait.REPARAMETRIZES})
 
     @property

@@ -32,7 +32,7 @@ class SpectralNorm(Method):
     label = "SN"
     papers = ("miyato2018",)
     recipe = Recipe(lr=2e-4, beta1=0.5, beta2=0.999, n_dis=1)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.DIVIDES_BY_SIGMA})
 
     power_iterations: Count = 1
     gamma: bool = False

@@ -24,7 +24,7 @@ class ExactSpectralNorm(Method):
 
     label = "SN exact"
     papers = ("miyato2018",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.DIVIDES_BY_SIGMA})
 
     gamma: bool = False
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, find, matrix
-from lipbench.method import Batch, Count, NonNegative, Penalty
+from lipbench.method import Batch, Count, NonNegative, Penalty, Trait
 from lipbench.operators import MatrixNorm
 
 
@@ -21,6 +21,7 @@ class SpectralNormRegularization(Penalty):
 
     label = "SNR"
     papers = ("yoshida2017",)
+    traits = frozenset({Trait.PENALIZES_WEIGHTS})
 
     coefficient: NonNegative = 0.01
     power_iterations: Count = 1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lipbench.discriminators import Discriminator, matrix
-from lipbench.method import Batch, Count, NonNegative, Penalty
+from lipbench.method import Batch, Count, NonNegative, Penalty, Trait
 from lipbench.operators import normalized
 
 from ._gram import gram_defect
@@ -24,6 +24,7 @@ class Srip(Penalty):
 
     label = "SRIP"
     papers = ("bansal2018",)
+    traits = frozenset({Trait.PENALIZES_WEIGHTS})
 
     coefficient: NonNegative = 1e-2
     power_iterations: Count = 1

@@ -67,7 +67,7 @@ class VirtualBatchNorm(Normalization):
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
         weight = next(discriminator.parameters())
-        none = weight.new_empty(0, *discriminator.image_shape)
+        none = weight.new_empty(0, *discriminator.sample_shape)
         body = discriminator.body
         replace(discriminator, body, WithReference(body, none))
         return discriminator

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from lipbench.discriminators import Discriminator, convolutions, original
+from lipbench.discriminators import Discriminator, hidden, original
 from lipbench.method import Claim, Positive, Projection
 
 
 class WeightClipping(Projection):
-    """Clamp the weights of the convolutions to [-bound, bound] after each update of D.
+    """Clamp the weights of D's hidden layers to [-bound, bound] after each update of D.
 
-    As Miyato et al. 2018 (section 4.1) compare it: 0.01, convolution weights only (no dense
-    layer, bias or BN), with the suite's loss (theirs is the non-saturating one) and Adam.
+    As Miyato et al. 2018 (section 4.1) compare it: 0.01, weights of convolutions only (not the
+    dense head, no bias or BN; the hidden dense layers of an MLP are our choice), with the suite's
+    loss (theirs is the non-saturating one) and Adam.
     """
 
     label = "WC"
@@ -23,5 +24,5 @@ class WeightClipping(Projection):
         return (Claim("largest_weight", self.bound, tolerance=1e-6, layers="convolutions"),)
 
     def constrain(self, discriminator: Discriminator) -> None:
-        for layer in convolutions(discriminator):
+        for layer in hidden(discriminator):
             original(layer).clamp_(-self.bound, self.bound)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipbench.discriminators import Discriminator, convolutions
-from lipbench.method import Method, Positive, Trait
+from lipbench.method import Method, Positive, Requires, Trait
 
 
 class WeightStandardization(Method):
@@ -21,7 +21,8 @@ class WeightStandardization(Method):
 
     label = "WS"
     papers = ("qiao2019",)
-    traits = frozenset({Trait.REPARAMETRIZES})
+    requires = Requires(convolutions=True)
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.BOUNDS_NOTHING})
 
     epsilon: Positive = 1e-5
 

@@ -22,7 +22,7 @@ class WganGp(Penalty):
 
     label = "WGAN-GP"
     papers: ClassVar[tuple[str, ...]] = ("gulrajani2017",)
-    traits = frozenset({Trait.INPUT_GRADIENTS})
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.TWO_SIDED_PENALTY})
     requires = Requires(loss="wasserstein")
     recipe: ClassVar[Recipe | None] = Recipe(lr=1e-4, beta1=0.0, beta2=0.9, n_dis=5)
 

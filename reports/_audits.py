@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Omitted, Shown
 from lipbench.results import Results
 from lipbench.results.audits import spectrum
@@ -106,7 +107,7 @@ def notes(results: Results, audits: Sequence[Audit], last: bool = True) -> Itera
     updates = interval([audit.update for audit in audits], 6).replace("–", " to ")
     which = "its newest audit" if last else "all of its audits"
     yield f"{len(ids):,} of {counted(planned, 'run')}, each with {which} (update {updates})."
-    ended = results.runs["run_id"].isin(ids) & results.runs["outcome"].ne("completed")
+    ended = results.runs["run_id"].isin(ids) & results.runs["outcome"].ne(Outcome.COMPLETED)
     if ended.any():
         outcomes = (
             results.runs[ended]

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Tuning, Value
 from lipbench.reporting import Figure, tag
 
@@ -61,8 +62,8 @@ def raw_trials(points: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
 
 def parallel(tuning: Tuning, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
     objective = tuning.objectives[0]
-    points = points.assign(value=points["value"].where(points["outcome"] != "pruned"))
-    known = points["value"][points["outcome"] == "completed"].dropna()
+    points = points.assign(value=points["value"].where(points["outcome"] != Outcome.PRUNED))
+    known = points["value"][points["outcome"] == Outcome.COMPLETED].dropna()
     log = on_log_axis(objective, known)
     axis = Parameter("", "float", float(known.min()), float(known.max()), log)
     drawing = paper(0.2 + 2.0 * len(methods), WIDTH)
@@ -78,8 +79,9 @@ def parallel(tuning: Tuning, number: str, methods: Sequence[str], points: pd.Dat
     told = stated(objective.if_diverged, objective)
     present = set(own["outcome"])
     notes = {
-        f"Dashed: diverged, beyond the axis; the sampler was told {told}.": "diverged" in present,
-        "Grey: pruned, so without a value.": "pruned" in present,
+        f"Dashed: diverged, beyond the axis; the sampler was told {told}.": Outcome.DIVERGED
+        in present,
+        "Grey: pruned, so without a value.": Outcome.PRUNED in present,
         "A line below an axis: the trial does not have this parameter.": absent,
     }
     return Figure(
@@ -113,16 +115,16 @@ def _lines(
     axes.set_ylim(low - 0.04, 1.14)
     axes.spines[:].set_visible(False)
     axes.vlines(range(len(search) + 1), 0, 1, color="#444444", linewidth=0.7, zorder=3)
-    layers = trials["outcome"].map({"pruned": 0, "diverged": 1, "completed": 2})
+    layers = trials["outcome"].map({Outcome.PRUNED: 0, Outcome.DIVERGED: 1, Outcome.COMPLETED: 2})
     ordered = trials.assign(layer=layers).sort_values(
         ["layer", "value"], ascending=[True, objective.higher_is_better]
     )
     for i, trial in enumerate(ordered.to_dict("records")):
         own = trial["configuration"]
         line = [place_of(p, own[p.name]) if p.name in own else _ABSENT for p in search]
-        if trial["outcome"] == "diverged":
+        if trial["outcome"] == Outcome.DIVERGED:
             line.append(_BEYOND[objective.higher_is_better])
-        elif trial["outcome"] == "completed" and math.isfinite(trial["value"]):
+        elif trial["outcome"] == Outcome.COMPLETED and math.isfinite(trial["value"]):
             line.append(place_of(axis, trial["value"]))
         style = _style(trial, objective, axis)
         (drawn,) = axes.plot(range(len(line)), line, zorder=2 + i / 10_000, clip_on=False, **style)
@@ -137,9 +139,9 @@ def _lines(
 
 
 def _style(trial: Mapping[Any, Any], objective: Objective, axis: Parameter) -> dict[str, Any]:
-    if trial["outcome"] == "diverged":
+    if trial["outcome"] == Outcome.DIVERGED:
         return {"color": "#D55E00", "linewidth": 0.6, "linestyle": "--", "alpha": 0.7}
-    if trial["outcome"] == "pruned" or not math.isfinite(trial["value"]):
+    if trial["outcome"] == Outcome.PRUNED or not math.isfinite(trial["value"]):
         return {"color": "#CCCCCC", "linewidth": 0.5}
     at = place_of(axis, trial["value"])
     worse = 1 - at if objective.higher_is_better else at

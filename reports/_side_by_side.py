@@ -133,7 +133,7 @@ def _overhead(
         row = method_rows(drawing, methods, len(sizes))
         several = False
         for axes, size in zip(row, sizes, strict=True):
-            axes.set_title(f"{size} pixels")
+            axes.set_title(f"{size} pixels" if size else "points")
             axes.axvline(1, color="#444444", linestyle="--", linewidth=0.8)
             axes.set_xlabel("× the time without a method")
             for method, ratios in own[own["image_size"] == size].groupby("method")[_RATIO]:
@@ -244,7 +244,9 @@ def _against_n_dis(
     styles = {m: {"color": p.colour, "linestyle": p.dash, "marker": "."} for m, p in pens_.items()}
     drawn = [method for method in results.methods if method in set(shown["method"])]
     for number, methods in groups(drawn):
-        drawing, row = panels([f"{size} pixels" for size in sizes], len(sizes), 2.2)
+        drawing, row = panels(
+            [f"{size} pixels" if size else "points" for size in sizes], len(sizes), 2.2
+        )
         own = shown[shown["method"].isin(methods)]
         for axes, size in zip(row, sizes, strict=True):
             lines(axes, own[own["image_size"] == size], "n_dis", "method", styles, of="round")

@@ -11,11 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lipbench import words
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Tuning, Value
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Table, pens, tag
 from lipbench.results import Results
-from lipbench.tuning.analysis import configuration, counted
+from lipbench.tuning.analysis import configuration, counted_trials
 
 from ._audits import LONG, text
 from ._draw import LARGEST, is_log, log_axis
@@ -38,7 +39,7 @@ class OfTrials(Exhibit):
     def show(self, results: Results) -> Iterator[Table | Figure | Omitted]:
         if results.tuning is None or results.trials.empty:
             return
-        if not self.waits or len(counted(results.trials, results.tuning.objectives[0])):
+        if not self.waits or len(counted_trials(results.trials, results.tuning.objectives[0])):
             yield from self.of(results, results.tuning)
 
     @abstractmethod
@@ -142,7 +143,7 @@ def searches(tuning: Tuning) -> str:
 
 def ceiling(results: Results, about: Objective, off: bool = True) -> Iterator[str]:
     """Yield what a diverged trial counts as, if one did; `off` says that lines are cut there."""
-    if (results.trials["outcome"] == "diverged").any():
+    if (results.trials["outcome"] == Outcome.DIVERGED).any():
         cut = "; what only that reaches is cut off." if off else "."
         told = stated(about.if_diverged, about)
         yield f"A diverged trial counts as {told}, as the sampler was told{cut}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Exhibit, Sentences
 from lipbench.results import Results
 from lipbench.results.robustness import by_robustness
@@ -54,8 +55,10 @@ def _caveats(results: Results) -> Iterator[str]:
         )
     yield f"{told}."
     lost = runs["outcome"].value_counts()
-    missing = int(sum(n for o, n in lost.items() if o not in ("completed", "diverged")))
-    diverged = int(lost.get("diverged", 0))
+    missing = int(
+        sum(n for o, n in lost.items() if o not in (Outcome.COMPLETED, Outcome.DIVERGED))
+    )
+    diverged = int(lost.get(Outcome.DIVERGED, 0))
     collapsed = int(runs["collapsed"].fillna(False).astype(bool).sum())
     parts = [
         f"{diverged} diverged" if diverged else "",

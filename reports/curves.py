@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
@@ -98,7 +99,9 @@ def _told_of_lines(curves: pd.DataFrame) -> str:
     """Return how the lines are drawn, of those that there are."""
     several = (curves.groupby(["method", "setting"])["run_id"].nunique() > 1).any()
     bands = "medians over seeds, bands the range" if several else "one run each"
-    diverged = "; × is where a run diverged" if (curves["outcome"] == "diverged").any() else ""
+    diverged = (
+        "; × is where a run diverged" if (curves["outcome"] == Outcome.DIVERGED).any() else ""
+    )
     return f"Lines are {bands}{diverged}."
 
 
@@ -162,7 +165,7 @@ def _draw(
     axes: Axes, results: Results, setting: str, lines: pd.DataFrame, thinned: pd.DataFrame
 ) -> None:
     """Draw each method's median over seeds, the range as a band, and where runs diverged."""
-    diverged = thinned[thinned["setting"].eq(setting) & thinned["outcome"].eq("diverged")]
+    diverged = thinned[thinned["setting"].eq(setting) & thinned["outcome"].eq(Outcome.DIVERGED)]
     ends = diverged.drop_duplicates(["method", "run_id"], keep="last")
     lines = lines[lines["setting"].eq(setting)]
     for method in _present(results, lines):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES, Score
 from lipbench.reporting import Exhibit, Omitted, Shown, Table
 from lipbench.results import Results
@@ -107,7 +108,7 @@ def _cells(results: Results, score: str) -> Iterator[dict[str, object]]:
             "std_over_latents": numbers(runs, f"{score}_std"),
             "floor": numbers(runs, f"{score}_floor"),
         }
-    )[runs["outcome"] == "completed"]
+    )[runs["outcome"] == Outcome.COMPLETED]
     for (method, setting), of_runs in known.groupby([runs["method"], runs["setting"]], sort=False):
         place = {"score": score, "method": method, "setting": setting, "runs": len(of_runs)}
         yield place | {str(name): value for name, value in of_runs.median().items()}

@@ -13,11 +13,12 @@ from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, pens
 from lipbench.results import Results
 from lipbench.results.cells import Cell, cells
+from lipbench.results.settings import COLUMNS, used
 from lipbench.words import counted
 
 from ._draw import WIDTH, groups, legend, paper, plain, score_axis
 
-_ADAM = ["lr", "beta1", "beta2"]
+_OTHERS = [name for name in COLUMNS if name != "n_dis"]  # what a setting has besides
 _COLUMNS = 3  # panels in a row
 
 
@@ -42,21 +43,34 @@ class Ndis(Exhibit):
 
 
 def _points(results: Results) -> pd.DataFrame:
-    """Return a row for each method, (lr, betas) and n_dis, of those met with several n_dis."""
+    """Return a row for each method, setting but for n_dis, and n_dis, where there are several."""
     found = cells(results, results.primary)
-    places = results.runs[["method", "setting", *_ADAM, "n_dis"]].dropna().drop_duplicates()
+    places = (
+        results.runs[["method", "setting", *_OTHERS, "n_dis"]]
+        .dropna(subset="lr")
+        .drop_duplicates()
+    )
     rows = [
         place | _numbers(cell)
         for place in places.to_dict("records")
         if (cell := found[place["method"], place["setting"]]).ended
     ]
     points = pd.DataFrame(rows, columns=[*places.columns, "median", "low", "high", *_COUNTS])
-    several = points.groupby(["method", *_ADAM])["n_dis"].transform("nunique") > 1
-    return points[several].sort_values(["method", *_ADAM, "n_dis"]).reset_index(drop=True)
+    several = points.groupby(["method", *_OTHERS], dropna=False)["n_dis"].transform("nunique") > 1
+    return points[several].sort_values(["method", *_OTHERS, "n_dis"]).reset_index(drop=True)
 
 
 _COUNTS = ("runs", "diverged", "missing")
 _BANDS = "; bands are the range of the runs that completed"
+
+
+def _title(family: pd.DataFrame) -> str:
+    """Return what the settings of one panel share."""
+    values = {name: family[name].iloc[0] for name in used(family) if name != "n_dis"}
+    if values.keys() == {"lr", "beta1", "beta2"}:
+        return f"lr {values['lr']:g}, betas {values['beta1']:g} and {values['beta2']:g}"
+    told = {name: v if isinstance(v, str) else f"{v:g}" for name, v in values.items()}
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _numbers(cell: Cell) -> dict[str, object]:
@@ -72,7 +86,7 @@ def _numbers(cell: Cell) -> dict[str, object]:
 
 def _figure(results: Results, number: str, methods: Sequence[str], points: pd.DataFrame) -> Figure:
     about = SCORES[results.primary]
-    families = list(points.groupby(_ADAM))
+    families = [family for _, family in points.groupby(_OTHERS, dropna=False)]
     columns = min(_COLUMNS, len(families))
     rows = math.ceil(len(families) / columns)
     width = WIDTH if columns > 1 or len(methods) > 6 else 4.2
@@ -81,9 +95,8 @@ def _figure(results: Results, number: str, methods: Sequence[str], points: pd.Da
     score_axis(grid[0, 0], about, [*points["low"], *points["median"]])
     for axes in grid.ravel()[len(families) :]:
         axes.set_visible(False)
-    for (adam, family), axes in zip(families, grid.ravel(), strict=False):
-        lr, beta1, beta2 = adam
-        axes.set_title(f"lr {lr:g}, betas {beta1:g} and {beta2:g}")
+    for family, axes in zip(families, grid.ravel(), strict=False):
+        axes.set_title(_title(family))
         _lines(axes, results, methods, family)
         axes.set_xlabel("D updates for each one of G")
     for axes in grid[:, 0]:

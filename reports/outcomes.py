@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Exhibit, Omitted, Table
-from lipbench.results import OUTCOMES, Results
+from lipbench.results import Results
 
 _LISTED = 40  # runs in the page; the CSV file has all
 _CAUSE = 160  # characters of a cause in the page
@@ -25,7 +26,7 @@ class Outcomes(Exhibit):
             yield Omitted("the plan has no runs")
             return
         yield _counts(results)
-        ended = results.runs["outcome"].isin(["completed", "running", "queued"])
+        ended = results.runs["outcome"].isin([Outcome.COMPLETED, Outcome.RUNNING, Outcome.QUEUED])
         stopped = results.runs[~ended]
         if stopped.empty:
             yield Omitted("no run diverged, failed or was stopped")
@@ -36,7 +37,7 @@ class Outcomes(Exhibit):
 def _counts(results: Results) -> Table:
     counts = pd.crosstab(results.runs["method"], results.runs["outcome"]).reindex(results.methods)
     counts = counts.fillna(0).astype(int)
-    counts = counts[[name for name in OUTCOMES if name in counts]]
+    counts = counts[[name.value for name in Outcome if name in counts]]
     counts["runs"] = counts.sum(axis=1)
     rows = [tuple(map(str, row)) for row in counts.itertuples()]
     return Table(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lipbench.reporting import Exhibit, Omitted, Shown, Table
 from lipbench.results import Results
-from lipbench.results.miyato2018 import CLAIMS, CONTRADICTED, SUPPORTED, Claim, Finding
+from lipbench.results.miyato2018 import CLAIMS, CONTRADICTED, SUPPORTED, Finding, PublishedClaim
 from lipbench.words import counted, listed
 
 _CITATION = (
@@ -47,13 +47,13 @@ class PaperClaims(Exhibit):
         )
 
 
-def _row(claim: Claim, found: Finding) -> tuple[Shown | str, ...]:
+def _row(claim: PublishedClaim, found: Finding) -> tuple[Shown | str, ...]:
     decided = found.verdict in (SUPPORTED, CONTRADICTED)
     verdict = Shown(found.verdict, best=decided, muted=not decided)
     return (claim.text, claim.where, verdict, found.numbers, claim.tested)
 
 
-def _numbers(claim: Claim, found: Finding | str) -> dict[str, str]:
+def _numbers(claim: PublishedClaim, found: Finding | str) -> dict[str, str]:
     silent = isinstance(found, str)
     return {
         "claim": claim.text,
@@ -64,7 +64,7 @@ def _numbers(claim: Claim, found: Finding | str) -> dict[str, str]:
     }
 
 
-def _notes(results: Results, silent: Sequence[tuple[Claim, str]]) -> Iterator[str]:
+def _notes(results: Results, silent: Sequence[tuple[PublishedClaim, str]]) -> Iterator[str]:
     runs = results.runs
     yield (
         f"A verdict is about this suite: {', '.join(map(str, runs['dataset'].unique()))}, "

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
@@ -50,7 +51,7 @@ def _points(results: Results) -> pd.DataFrame:
     rows = []
     for method, setting in best_settings(results).items():
         here = runs[runs["method"].eq(method) & runs["setting"].eq(setting)]
-        here = here[here["outcome"] == "completed"]
+        here = here[here["outcome"] == Outcome.COMPLETED]
         timed = here["own"][here["own"].gt(0) & here["own"].lt(math.inf)]
         cell, run = found[method, setting], here.iloc[0].to_dict()
         measured, recorded = seconds_an_update(results, run), float(timed.median())
@@ -119,7 +120,7 @@ def _notes(results: Results, points: pd.DataFrame) -> Iterator[str]:
     if points["collapsed"].any():
         yield "A method half of whose runs or more collapsed there is not on the front."
     missing = [m for m in results.methods if m not in set(points["method"])]
-    diverged = set(results.runs["method"][results.runs["outcome"] == "diverged"])
+    diverged = set(results.runs["method"][results.runs["outcome"] == Outcome.DIVERGED])
     scored = best_settings(results)
     lost = [m for m in missing if m in diverged and m not in scored]
     if lost:

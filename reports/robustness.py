@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Exhibit, Shown, Table
 from lipbench.results import Results
 
@@ -25,7 +26,7 @@ class Robustness(Exhibit):
         summaries = ("best", "median", "worst") if len(results.settings) > 1 else ()
         table = grid(results, results.primary, "robustness", summaries)
         scored = results.runs[results.protocol.primary].notna()
-        completed = (results.runs["outcome"] == "completed") & scored
+        completed = (results.runs["outcome"] == Outcome.COMPLETED) & scored
         collapsed = results.runs["collapsed"].astype("boolean")
         method = results.runs["method"]
         succeeded = (completed & ~collapsed.fillna(False)).groupby(method).sum().astype(int)

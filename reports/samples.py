@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
+from lipbench.outcome import Outcome
 from lipbench.reporting import Exhibit, Figure, Omitted
 from lipbench.results import Results
 
@@ -19,6 +20,7 @@ from ._draw import paper, plain
 
 _CELL = 1.12  # inches
 _IN_A_ROW = 7  # where there is one setting, and more methods than that
+_WHOLE = 1 << 16  # pixels, more than any picture has
 _SIDE = 4  # images of a grid that are shown, in each direction
 
 
@@ -85,10 +87,10 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
         return
     for run in runs.itertuples(index=False):
         path = results.samples.get(str(run.run_id))
-        image = None if path is None else corner(path, int(str(run.image_size)))
+        image = None if path is None else shown(path, int(str(run.image_size)), results)
         if image is not None:
             axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
-            if run.outcome != "completed":
+            if run.outcome != Outcome.COMPLETED:
                 axes.set_xlabel(_words(run.outcome), fontsize=7, color="#B03000", labelpad=1)
             return
     _label(axes, ", ".join(dict.fromkeys(_words(outcome) for outcome in runs["outcome"])))
@@ -111,6 +113,12 @@ def _label(axes: Axes, words: str) -> None:
 
 def _words(outcome: object) -> str:
     return str(outcome).replace("_", " ")
+
+
+def shown(path: Path, size: int, results: Results) -> np.ndarray | None:
+    """Return the first images of a grid, or a whole picture of points; None as `corner` does."""
+    info = results.provenance.dataset
+    return corner(path, size if info is None or info.is_of_images else _WHOLE)
 
 
 def corner(path: Path, size: int) -> np.ndarray | None:

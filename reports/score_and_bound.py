@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.reporting import Exhibit, Figure, Omitted, pens, tag
 from lipbench.results import Results
@@ -51,7 +52,7 @@ class ScoreAndBound(Exhibit):
 def _points(results: Results, audits: Sequence[Audit]) -> pd.DataFrame:
     """Return the newest audit's bounds and the score of each audited run, once."""
     runs = results.runs.drop_duplicates("run_id").set_index("run_id")
-    scores = numbers(runs, results.primary).where(runs["outcome"] == "completed")
+    scores = numbers(runs, results.primary).where(runs["outcome"] == Outcome.COMPLETED)
     rows = [
         audit.place
         | {bound: audit.number(bound) for bound in _BOUNDS}

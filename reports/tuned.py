@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Tuning
 from lipbench.reporting import Figure, Omitted, Shown, Table
 from lipbench.results import Results
@@ -264,11 +265,11 @@ def _confirmed(tuning: Tuning, found: pd.DataFrame) -> Table:
 
 
 _GROUPS = {  # of outcomes, in the order of the columns
-    "Completed": ("completed",),
-    "Pruned": ("pruned",),
-    "Diverged": ("diverged",),
-    "Failed": ("failed", "out_of_memory"),
-    "Not ended": ("running", "interrupted", "queued"),
+    "Completed": (Outcome.COMPLETED,),
+    "Pruned": (Outcome.PRUNED,),
+    "Diverged": (Outcome.DIVERGED,),
+    "Failed": (Outcome.FAILED, Outcome.OUT_OF_MEMORY),
+    "Not ended": (Outcome.RUNNING, Outcome.INTERRUPTED, Outcome.QUEUED),
 }
 
 

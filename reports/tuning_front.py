@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Tuning
 from lipbench.reporting import Figure, Omitted, Shown, Table, pens, tag
 from lipbench.results import Results
@@ -50,7 +51,7 @@ def _points(results: Results, tuning: Tuning) -> pd.DataFrame:
     """
     objectives = tuning.objectives
     names = [objective.name for objective in objectives]
-    trials = results.trials[results.trials["outcome"] == "completed"].dropna(subset=names)
+    trials = results.trials[results.trials["outcome"] == Outcome.COMPLETED].dropna(subset=names)
     trials = trials[trials["method"].isin(results.methods)]
     trials = trials.sort_values(names[0], ascending=not objectives[0].higher_is_better)
     order = {method: i for i, method in enumerate(results.methods)}

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.reporting import Figure, Omitted, Table, tag
 from lipbench.results import Results
-from lipbench.tuning.analysis import best_trials, configuration, counted
+from lipbench.tuning.analysis import best_trials, configuration, counted_trials
 
 from ._draw import LARGEST, WIDTH, groups, paper, plain
 from ._parallel import Row, parallel, place_of, raw_trials, ticks
@@ -32,8 +33,8 @@ from ._tuning import (
 
 _COLUMNS = 6  # panels in a row
 _ROWS = 4  # in a figure, at most; of lines, methods
-_COLOURS = {"completed": "#0072B2", "diverged": "#D55E00", "pruned": "#888888"}
-_MARKERS = {"completed": "o", "diverged": "X", "pruned": "s"}
+_COLOURS = {Outcome.COMPLETED: "#0072B2", Outcome.DIVERGED: "#D55E00", Outcome.PRUNED: "#888888"}
+_MARKERS = {Outcome.COMPLETED: "o", Outcome.DIVERGED: "X", Outcome.PRUNED: "s"}
 
 
 class Trials(OfTrials):
@@ -55,7 +56,9 @@ class Trials(OfTrials):
                 yield _slices(objective, several + number, some, points)  # type: ignore[arg-type]
         objective = tuning.objectives[0]
         points = _points(results, tuning, objective)
-        completed = points["method"][points["outcome"].eq("completed") & points["value"].notna()]
+        completed = points["method"][
+            points["outcome"].eq(Outcome.COMPLETED) & points["value"].notna()
+        ]
         for number, methods in groups(drawn_methods(results, completed), _ROWS):
             if any(tuning.search.get(method) for method in methods):
                 yield parallel(tuning, number, methods, points)
@@ -74,12 +77,12 @@ def _points(results: Results, tuning: Tuning, objective: Objective) -> pd.DataFr
 
     A pruned trial has the last value that it was judged by.
     """
-    found = counted(results.trials, objective)
+    found = counted_trials(results.trials, objective)
     found = found.assign(value=found["value"].where(found["value"].abs() < LARGEST))
     best = best_trials(found, objective).drop_duplicates("method")
     chosen = set(zip(best["method"], best["seed"], best["trial"], strict=True))
     if objective == tuning.objectives[0]:  # the one that trials are pruned by
-        last = found["intermediate"].astype(float).where(found["outcome"] == "pruned")
+        last = found["intermediate"].astype(float).where(found["outcome"] == Outcome.PRUNED)
         found = found.assign(value=found["value"].fillna(last))
     trials = found.to_dict("records")
     search = [tuning.search.get(trial["method"], ()) for trial in trials]
@@ -103,7 +106,7 @@ def _slices(
     columns = max(len(search) for _, search in rows)
     drawing = paper(0.55 + 1.9 * len(rows), WIDTH if columns > 1 else 4.2)
     grid = drawing.subplots(len(rows), columns, sharey=True, squeeze=False)
-    diverged = points["outcome"] == "diverged"
+    diverged = points["outcome"] == Outcome.DIVERGED
     edge = _make_room(grid[0, 0], objective, points["value"][~diverged])
     drawn = points.assign(shown=points["value"].mask(diverged, edge))
     for line, (method, search) in zip(grid, rows, strict=True):
@@ -126,7 +129,7 @@ def _slices(
         "A diverged trial stands at the edge: it has no value, the sampler was told "
         f"{told}.": diverged.any(),
         "A pruned trial stands at the last value that it was judged by, on its way: it is not "
-        "comparable with the others'.": "pruned" in present,
+        "comparable with the others'.": Outcome.PRUNED in present,
     }
     return Figure(
         f"tuning_slices{number}",

@@ -9,16 +9,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "lipbench"
 # From the ground up: a room imports from those before it.
 ROOMS = (
-    "ground", "data", "contracts", "datasets", "losses", "measures", "protocols", "planning",
-    "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning", "stats",
-    "results", "reporting", "tracking", "cli",
+    "ground", "data", "contracts", "architectures", "datasets", "losses", "measures", "protocols",
+    "planning", "training", "scoring", "audit", "cost", "exam", "runs", "engines", "tuning",
+    "stats", "results", "reporting", "tracking", "cli",
 )  # fmt: skip
 GROUND = {
-    "atomic", "bibliography", "cached", "errors", "machine", "parameterized", "paths", "plugins",
-    "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
+    "atomic", "bibliography", "cached", "errors", "machine", "outcome", "parameterized", "paths",
+    "plugins", "process_state", "records", "signals", "streams", "urls", "words", "yamlmarks",
 }  # fmt: skip
 CONTRACTS = {
-    "dataset", "discriminators", "loss", "measure", "method", "networks", "operators", "rest",
+    "architecture", "dataset", "discriminators", "loss", "measure", "method", "networks",
+    "operators", "rest",
 }  # fmt: skip
 DOORS = {"__init__", "__main__", "scaffold"}  # the package's own front, and what it copies out
 
@@ -59,6 +60,16 @@ def test_no_arrow_runs_back_up():
         if other and ROOMS.index(room(other)) > ROOMS.index(room(module))
     ]
     assert back == []
+
+
+def test_no_class_has_the_name_of_another():
+    places: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        if module != "records":  # whose schemas are called what they hold
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_the_root_holds_contracts_and_ground_alone():

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from lipbench.audit import layers
 from lipbench.audit.attack import attack
 from lipbench.audit.bound import UpperBound, agree, kernel_product, upper_bound
+from lipbench.audit.domain import Domain
 from lipbench.audit.facts import Distribution, Factor, Facts, Layer, Saturation
 from lipbench.audit.gradients import (
     NonFiniteDiscriminator,
@@ -48,6 +49,8 @@ __all__ = [
     "audit",
 ]
 
+GRID = 64  # points of a side, where the gradient is taken everywhere: our choice
+
 
 def audit(
     discriminator: nn.Module,
@@ -58,12 +61,14 @@ def audit(
     seed: int = 0,
     attack_steps: int = 40,
 ) -> Facts:
-    """Return the facts of a discriminator, on images (N, C, H, W) in [-1, 1] on its device.
+    """Return the facts of a discriminator, on images (N, C, H, W) in [-1, 1], or points (N, D).
 
-    It maps images to logits (B,) or (B, 1). `real` are images that it trains on, `heldout` real
-    ones that it does not, `fake` generated ones. `loss`, with `fake`, adds D's losses;
-    `attack_steps` 0 leaves out the attack. Layers and bounds are measured in float64, and so is
-    the steepest place of those that are searched in the network's own precision.
+    It maps them to logits (B,) or (B, 1), on the device that they are on. `real` are images that
+    it trains on, `heldout` real ones that it does not, `fake` generated ones. `loss`, with
+    `fake`, adds D's losses; `attack_steps` 0 leaves out the attack. Layers and bounds are
+    measured in float64, and so is the steepest place of those that are searched in the network's
+    own precision. Steep places are searched among all images, or in the smallest box that holds
+    the points given; where those have two values, on a regular grid too.
 
     Raises UserError for images of another form, and NonFiniteDiscriminator, which is one too, for
     a discriminator whose weights, logits or gradients are not finite.
@@ -83,7 +88,8 @@ def audit(
         measured = layers.measured(exact, one)
         exact = baked(exact)
         per_image = _per_image(exact, real)
-        lower = _lower_bounds(network, exact, seen, attack_steps) if per_image else {}
+        domain = Domain.of(sets.values())
+        lower = _lower_bounds(network, exact, seen, attack_steps, domain) if per_image else {}
         highest = max(lower.values(), default=None)
         upper = _unrefuted(upper_bound(exact, one, measured), highest)
         return Facts(
@@ -121,21 +127,23 @@ def _check(discriminator: nn.Module, sets: dict[str, Tensor]) -> None:
             raise UserError(
                 f"{name} is on {images.device}, the discriminator on {weights[0].device}"
             )
-        if images.dim() != 4 or not images.is_floating_point() or not len(images):
+        if images.dim() not in (2, 4) or not images.is_floating_point() or not len(images):
             raise UserError(
-                f"{name} should be images (N, C, H, W) of floats, N at least 1, "
+                f"{name} should be images (N, C, H, W) of floats, N at least 1, or points (N, D), "
                 f"not {images.dtype} of shape {tuple(images.shape)}"
             )
+        are_images = images.dim() == 4
         if not images.isfinite().all():
-            raise UserError(f"{name} should be images in [-1, 1], but they hold inf or nan")
-        if images.abs().max() > 1 + 1e-4:
+            wanted = "images in [-1, 1]" if are_images else "finite points"
+            raise UserError(f"{name} should be {wanted}, but they hold inf or nan")
+        if are_images and images.abs().max() > 1 + 1e-4:
             raise UserError(
                 f"{name} should be images in [-1, 1], not "
                 f"[{images.min().item():g}, {images.max().item():g}]"
             )
         if images.shape[1:] != sets["real"].shape[1:]:
             raise UserError(
-                f"{name} has images of shape {tuple(images.shape[1:])}, "
+                f"{name} has samples of shape {tuple(images.shape[1:])}, "
                 f"real of {tuple(sets['real'].shape[1:])}"
             )
     if not all(weight.isfinite().all() for weight in weights):
@@ -205,15 +213,21 @@ def _slopes(network: nn.Module, sets: dict[str, Tensor], seed: int) -> dict[str,
 
 
 def _lower_bounds(
-    network: nn.Module, exact: nn.Module, seen: dict[str, Slopes], attack_steps: int
+    network: nn.Module,
+    exact: nn.Module,
+    seen: dict[str, Slopes],
+    attack_steps: int,
+    domain: Domain,
 ) -> dict[str, float]:
     """Return what each kind of place shows of the constant, at its steepest."""
+    if domain.is_a_plane:
+        seen = {**seen, "grid": Slopes.at(network, domain.grid(GRID))}
     found = {
         name: slopes(exact, where.steepest(1).double())[1].item() for name, where in seen.items()
     }
     if attack_steps > 0:
         pairs = (seen["real"], seen["fake"]) if "fake" in seen else None
-        found["attack"] = attack(network, exact, list(seen.values()), pairs, attack_steps)
+        found["attack"] = attack(network, exact, list(seen.values()), pairs, attack_steps, domain)
     require_finite(torch.tensor(list(found.values())), "gradients in float64")
     return found
 

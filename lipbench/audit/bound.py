@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from lipbench.audit.facts import Factor, Layer
 from lipbench.audit.layers import has_hooks, is_affine, kind, runs_as, sigma_operator
-from lipbench.audit.rules import RULES, Rule, Step, UnboundedError, declared, layer
+from lipbench.audit.rules import BOUND_RULES, BoundRule, Step, UnboundedError, declared, layer
 from lipbench.rest import has_compute
 
 _DESCRIPTIONS = ("shape", "dtype", "device", "ndim", "layout")  # what is the same of any image
@@ -55,7 +55,7 @@ def upper_bound(network: nn.Module, image: Tensor, layers: list[Layer]) -> Upper
 
     The image (1, C, H, W) is only for its shape and device. Each step's constant is with respect
     to the network's input, Euclidean and per image: a product along a chain, a sum where branches
-    are added. See `rules.RULES`.
+    are added. See `rules.BOUND_RULES`.
     """
     known = {(fact.name, tuple(fact.input_shape)): fact.sigma_operator for fact in layers}
 
@@ -81,7 +81,7 @@ def kernel_product(network: nn.Module, image: Tensor, layers: list[Layer]) -> fl
     return _bound(network, image, norm).constant
 
 
-def rule_of(module: nn.Module) -> Rule | None:
+def rule_of(module: nn.Module) -> BoundRule | None:
     """Return the rule of a module: what it states itself, that of an affine layer, the table's.
 
     A module states its constant by an attribute `lipschitz: float`, of all that it does with one
@@ -96,7 +96,8 @@ def rule_of(module: nn.Module) -> Rule | None:
     if has_hooks(module):
         return None
     bases = kind(module).__mro__
-    return next((RULES[base] for base in bases if base in RULES and runs_as(module, base)), None)
+    known = (base for base in bases if base in BOUND_RULES and runs_as(module, base))
+    return next(map(BOUND_RULES.__getitem__, known), None)
 
 
 def _states_its_constant(module: nn.Module) -> bool:
@@ -265,8 +266,8 @@ class _Propagation:
             return found / scale, found, reason
         return found, 0.0 if whole else None, reason
 
-    def _rule(self, node: fx.Node) -> Rule:
-        rule = RULES.get(node.target)
+    def _rule(self, node: fx.Node) -> BoundRule:
+        rule = BOUND_RULES.get(node.target)
         if node.op == "call_module":
             rule = rule_of(self.module.get_submodule(str(node.target)))
         if rule is None:

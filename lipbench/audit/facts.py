@@ -105,7 +105,8 @@ class Facts:
     kernels controls and a convolution exceeds. It says what would be so if kernels were the maps.
 
     `lower_bounds` are steepnesses found, each a lower bound of the constant on [-1, 1]: the
-    largest gradient norm at real, generated and interpolated images, and what an attack found.
+    largest gradient norm at real, generated and interpolated images, and what an attack found;
+    of points in the plane, in the smallest box that holds those given, and on its `grid` too.
     `lower_bound` is the largest. There are none where `per_image` is False: the images of a batch
     see each other in eval mode too, so one image has no constant of its own.
 

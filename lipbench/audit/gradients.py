@@ -1,4 +1,4 @@
-"""Gradients of a network by its images, image by image in batches."""
+"""Gradients of a network by its images or points, one by one, in batches."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def logits(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def between(real: Tensor, fake: Tensor, seed: int) -> Tensor:
-    """Return an image between each real one and a generated one, uniform on the line."""
+    """Return a sample between each real one and a generated one, uniform on the line."""
     count = min(len(real), len(fake))
     draw = torch.Generator().manual_seed(seed)
-    mix = torch.rand(count, 1, 1, 1, generator=draw).to(real)
+    mix = torch.rand(count, *[1] * (real.dim() - 1), generator=draw).to(real)
     return real[:count].lerp(fake[:count], mix)

@@ -1,7 +1,7 @@
 """What is proven of each operation of a network: its Lipschitz constant, Euclidean, per image.
 
-`RULES` is a table from a module's class, a function or a tensor method's name to a rule. To add
-one is to add an entry. What is not in it has no constant: no rule guesses.
+`BOUND_RULES` is a table from a module's class, a function or a tensor method's name to a rule. To
+add one is to add an entry. What is not in it has no constant: no rule guesses.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ class Step:
 
 
 Bound = tuple[float, str]  # the constant of the output with respect to the image, and why
-Rule = Callable[[Step], Bound]
+BoundRule = Callable[[Step], Bound]
 
 
-def slope(largest: float, reason: str) -> Rule:
+def slope(largest: float, reason: str) -> BoundRule:
     """Return the rule of a map with a fixed constant, such as an activation's largest slope."""
     return lambda step: (largest * step.constant, reason)
 
 
-def no_bound(reason: str) -> Rule:
+def no_bound(reason: str) -> BoundRule:
     """Return the rule of an operation that is known to have no constant."""
 
     def rule(step: Step) -> Bound:
@@ -145,7 +145,7 @@ def softplus(step: Step) -> Bound:
     return step.constant, f"slopes of at most 1, but for a jump of {jump:.0e} at its threshold"
 
 
-def max_pool(dims: int) -> Rule:
+def max_pool(dims: int) -> BoundRule:
     """Return the rule of maxima over windows: the root of how many windows a pixel is in.
 
     |max a - max b|^2 over a window is at most the sum of its |a_i - b_i|^2, and a pixel adds to
@@ -164,7 +164,7 @@ def max_pool(dims: int) -> Rule:
     return rule
 
 
-def adaptive_max_pool(dims: int) -> Rule:
+def adaptive_max_pool(dims: int) -> BoundRule:
     """Return the rule of maxima over windows that do not meet."""
 
     def rule(step: Step) -> Bound:
@@ -307,7 +307,7 @@ _SELU = 1.0507009873554805 * 1.6732632423543772  # scale * alpha, the slope belo
 _same = slope(1.0, "every entry once")
 _quarter = slope(0.25, "slopes of at most 1/4")
 
-RULES: dict[Any, Rule] = {
+BOUND_RULES: dict[Any, BoundRule] = {
     # Rearrangements
     **dict.fromkeys(
         (

@@ -98,9 +98,9 @@ def sample(
         typer.Argument(metavar="RUN", help="A run's folder.", autocompletion=completion.results),
     ],
     out: Annotated[
-        Path, typer.Option(help="A grid (a .png), or else a folder of single images.")
+        Path, typer.Option(help="A picture (a .png), or else a folder of single images.")
     ] = Path("samples.png"),
-    count: Annotated[int, typer.Option(min=1, help="Images.")] = 100,
+    count: Annotated[int, typer.Option(min=1, help="Samples.")] = 100,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of latents. Default: the run's.")
     ] = None,
@@ -109,24 +109,27 @@ def sample(
     ),
     device: DeviceOption = None,
 ) -> None:
-    """Draw images from a trained generator: a grid, or a folder of files."""
+    """Draw samples from a trained generator: one picture, or a folder of images."""
     from lipbench import paths
     from lipbench.runs import finished, pictures, restore
 
     if (run / "plan.json").is_file():
         raise UserError(f"{run} holds a suite's results; name a run's folder in {run / 'runs'}")
     if out.suffix and out.suffix != ".png":
-        raise UserError(f"{out}: a grid is a .png file; a name without a suffix is a folder")
+        raise UserError(f"{out}: a picture is a .png file; a name without a suffix is a folder")
     found = restore.find([run])
     chosen = found[0].folder.spec().seed if seed is None else seed
-    images, update = finished.sample(
-        found[0], checkpoint.value, count, chosen, workplace_on(device), paths.cache_root()
-    )
+    workplace, cache = workplace_on(device), paths.cache_root()
+    if not found[0].plan.dataset.is_of_images and not out.suffix:
+        raise UserError(f"{out}: points are drawn as one picture, a .png file")
+    samples, update = finished.sample(found[0], checkpoint.value, count, chosen, workplace, cache)
     if out.suffix == ".png":
-        pictures.save(out, pictures.grid(images))
+        real = finished.real(found[0], workplace, cache)
+        pictures.save(out, pictures.of_samples(samples, real))
     else:
-        pictures.save_each(out, images)
-    say(f"{counted(count, 'image')} of update {update:,}: {out}")
+        pictures.save_each(out, samples)
+    kind = "image" if samples.dim() == 4 else "point"
+    say(f"{counted(count, kind)} of update {update:,}: {out}")
 
 
 def each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[Found, T]]:

@@ -1,4 +1,4 @@
-"""The commands on what there is: `methods`, `suites`, `protocols`, `losses` and so on."""
+"""The commands on what there is: `methods`, `suites`, `protocols`, `losses`, ..."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from lipbench.cli import printing
 from lipbench.cli.given import load_own, print_json
 from lipbench.cli.options import (
+    ArchitectureName,
     DatasetName,
     JsonOption,
     LossName,
@@ -83,6 +84,20 @@ def datasets(
     registry = Plugins(plugin or [])
     load_own(registry)
     listing.datasets(registry, name, as_json)
+
+
+def architectures(
+    name: ArchitectureName = None,
+    plugin: PluginOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the architectures, with those of your own files, or show the card of one."""
+    from lipbench.cli import listing
+    from lipbench.plugins import Plugins
+
+    registry = Plugins(plugin or [])
+    load_own(registry)
+    listing.architectures(registry, name, as_json)
 
 
 def measures(

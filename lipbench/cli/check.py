@@ -1,4 +1,4 @@
-"""The commands for authors of methods: `check` and `new-method`."""
+"""The commands for authors of plugins: `check` and `new`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lipbench import scaffold
 from lipbench.cli import completion, printing
 from lipbench.cli.given import print_json
 from lipbench.cli.options import JsonOption, PluginOption
@@ -47,67 +48,75 @@ def check(
     from lipbench.plugins import Plugins
 
     registry = Plugins(plugin or [])
-    if all_:  # but for datasets, which would be downloaded
-        kinds = (kind for kind in registry.kinds if kind is not registry.datasets)
-        chosen = [(kind, name) for kind in kinds for name in kind.plugins]
-    elif names:
-        chosen = [found for name in names for found in _named(name, registry)]
-    else:
-        chosen = [(kind, plugin.name) for kind in registry.kinds for plugin in kind.own()]
-    if not chosen:
-        raise UserError("name something to check, a method for example, or give --plugin or --all")
+    chosen = _chosen(names or [], all_, registry)
+    params = _assigned(set_ or [])
 
     import torch
 
+    torch.set_num_threads(1)  # as in a worker
+    results = [
+        _examined(kind, name, params, registry, None if as_json else verbose)
+        for kind, name in _apart(chosen, as_json)
+    ]
+    if as_json:
+        print_json(results)
+    if not all(line.passed for result in results for line in result["cases"]):
+        raise typer.Exit(1)
+
+
+def new(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help=f"What to write: {', '.join(scaffold.kinds())}.",
+            autocompletion=completion.kinds,
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="Its name in suites: small_letters.")],
+) -> None:
+    """Write a plugin of your own and its test into the current folder; both run as they are."""
+    written = scaffold.write(kind, name, Path())
+    say(f"{written.file}: the {kind}, {written.test}: its tests")
+    for command in written.commands:
+        say(command)
+
+
+def _chosen(names: list[str], all_: bool, plugins: Plugins) -> list[tuple[Registry, str]]:
+    """Return the plugins to examine, each with its kind: of no name, the user's own."""
+    if all_:  # but for datasets, which would be downloaded
+        kinds = (kind for kind in plugins.kinds if kind is not plugins.datasets)
+        chosen = [(kind, name) for kind in kinds for name in kind.plugins]
+    elif names:
+        chosen = [found for name in names for found in _named(name, plugins)]
+    else:
+        chosen = [(kind, plugin.name) for kind in plugins.kinds for plugin in kind.own()]
+    if not chosen:
+        raise UserError("name something to check, a method for example, or give --plugin or --all")
+    return chosen
+
+
+def _examined(
+    kind: Registry, name: str, params: dict[str, Any], plugins: Plugins, verbose: bool | None
+) -> dict[str, Any]:
+    """Return what `--json` prints of a plugin; print its cases too, unless verbose is None."""
     from lipbench import bibliography, exam
     from lipbench.method import Method
     from lipbench.planning import parts
 
-    torch.set_num_threads(1)  # as in a worker
-    params = _assigned(set_ or [])
-    results, failed = [], False
-    for kind, name in _apart(chosen, as_json):
-        bibliography.papers(kind[name].papers, kind[name].path)
-        made = parts.MAKERS[kind.kind](name, params, registry)
-        lines = []
-        if not as_json:
-            say(f"{name} ({made.label if isinstance(made, Method) else f'a {kind.singular}'})")
-        for line in exam.examine(made):
-            lines.append(line)
-            if not as_json:
-                printing.show_line(line, verbose)
-        passed = all(line.passed for line in lines)
-        failed = failed or not passed
-        cost = exam.cost(made) if passed and isinstance(made, Method) else None
-        if not as_json:
-            printing.show_exam(lines, cost)
-        results.append({kind.singular: name, "params": params, "cases": lines, "cost": cost})
-    if as_json:
-        print_json(results)
-    if failed:
-        raise typer.Exit(1)
-
-
-def new_method(
-    name: Annotated[str, typer.Argument(help="The method's name in suites: small_letters.")],
-) -> None:
-    """Write a method of your own and its test into the current folder; both run as they are."""
-    import importlib.util
-
-    from lipbench import scaffold
-    from lipbench.plugins import Registry
-
-    if name in Registry("methods").plugins:
-        raise UserError(f"the name {name!r} is taken by an installed method")
-    if name.isidentifier() and importlib.util.find_spec(name):
-        raise UserError(f"the name {name!r} is that of a Python module, which the file would hide")
-    file, test = scaffold.write(name, Path())
-    say(
-        f"{file}: the method, {test}: its tests\n"
-        f"lipbench check --plugin {file}\n"
-        f"pytest {test}\n"
-        f"lipbench run quickstart --plugin {file} --set methods=[none,{name}]"
-    )
+    bibliography.papers(kind[name].papers, kind[name].path)
+    made = parts.MAKERS[kind.kind](name, params, plugins)
+    if verbose is not None:
+        say(f"{name} ({made.label if isinstance(made, Method) else kind.singular})")
+    lines = []
+    for line in exam.examine(made):
+        lines.append(line)
+        if verbose is not None:
+            printing.show_line(line, verbose)
+    passed = all(line.passed for line in lines)
+    cost = exam.cost(made) if passed and isinstance(made, Method) else None
+    if verbose is not None:
+        printing.show_exam(lines, cost)
+    return {kind.singular: name, "params": params, "cases": lines, "cost": cost}
 
 
 def _named(name: str, plugins: Plugins) -> list[tuple[Registry, str]]:

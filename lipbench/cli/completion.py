@@ -31,8 +31,8 @@ def methods(incomplete: str) -> list[str]:
 
 
 def examined(incomplete: str) -> list[str]:
-    """Return what `lipbench check` can examine: methods, losses, datasets and measures."""
-    kinds = (methods, losses, datasets, measures)
+    """Return what `lipbench check` can examine: plugins of every kind."""
+    kinds = (methods, losses, datasets, architectures, measures)
     return [name for kind in kinds for name in kind(incomplete)]
 
 
@@ -53,6 +53,15 @@ def datasets(incomplete: str) -> list[str]:
     return []
 
 
+def architectures(incomplete: str) -> list[str]:
+    """Return the architectures."""
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry("architectures").plugins, incomplete)
+    return []
+
+
 def losses(incomplete: str) -> list[str]:
     """Return the losses."""
     with _silent():
@@ -69,6 +78,13 @@ def measures(incomplete: str) -> list[str]:
 
         return _beginning(Registry("measures").plugins, incomplete)
     return []
+
+
+def kinds(incomplete: str) -> list[str]:
+    """Return the kinds of plugins that `lipbench new` writes."""
+    from lipbench import scaffold
+
+    return _beginning(scaffold.kinds(), incomplete)
 
 
 def plugin_files(incomplete: str) -> list[str]:

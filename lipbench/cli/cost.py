@@ -27,7 +27,7 @@ def cost(
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
     image_size: Annotated[
-        list[int] | None, typer.Option(metavar="PIXELS", help="Default: 32 and 48.")
+        list[int] | None, typer.Option(metavar="PIXELS", help="Of images. Default: 32 and 48.")
     ] = None,
     n_dis: Annotated[
         list[int] | None,
@@ -59,7 +59,7 @@ def cost(
     if threads or on.type == "cpu":
         torch.set_num_threads(threads or 1)
     cases = side_by_side.cases(
-        chosen, registry, image_size or (32, 48), n_dis or (1, 5), power_iterations or (1, 5)
+        chosen, registry, image_size, n_dis or (1, 5), power_iterations or (1, 5)
     )
     folder = suite_folder(runs_dir, plan.name)
     samples = printing.follow_cost(

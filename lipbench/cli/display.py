@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lipbench.outcome import Outcome
 from lipbench.runs.estimates import duration
 from lipbench.words import are, counted
 
@@ -128,7 +129,7 @@ class Display:
 
     def _look_ahead(self) -> None:
         self._forecast_at = time.monotonic()
-        self._left = self._forecast.left()
+        self._left = self._forecast.seconds_left()
 
     def _hear(self, kind: str, task: Task, facts: Mapping[str, Any]) -> None:
         """Take in what happens to one run."""
@@ -178,7 +179,7 @@ class Display:
         """Return how many runs are done; of a study those that others did, too."""
         if self._total is not None and self._to_do is not None:
             return self._total - self._to_do
-        return sum(n for outcome, n in self._ended.items() if outcome != "interrupted")
+        return sum(n for outcome, n in self._ended.items() if outcome != Outcome.INTERRUPTED)
 
     def _score(self, facts: Mapping[str, Any]) -> str:
         """Return the newest primary score; one of a selection is of other images."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lipbench.cli import printing
 from lipbench.cli.printing import say
-from lipbench.errors import UserError
-from lipbench.urls import is_masked, masked
+from lipbench.urls import masked
 
 if TYPE_CHECKING:
     from lipbench.planning.plan import Plan, PlannedRun
@@ -80,10 +79,15 @@ def load_own(registry: Plugins) -> None:
             parts.load_own(registry)
 
 
-def protocol_of(protocol: str, plan: Plan) -> Protocol:
-    """Return the protocol that a user names, for the dataset of a plan."""
+def protocol_of(protocol: str, plan: Plan, suite: SuiteFolder | None = None) -> Protocol:
+    """Return the protocol that a user names, for the dataset of a plan.
+
+    It may be the id of one that the plan's results were scored by before.
+    """
     from lipbench import protocols
 
+    if suite and protocol in (known := suite.protocols()):
+        return known[protocol]
     sizes = protocols.Sizes(plan.dataset.n_train, plan.dataset.n_test)
     return protocols.find(protocol, sizes)
 
@@ -92,17 +96,6 @@ def suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
     from lipbench.runs.store import SuiteFolder
 
     return SuiteFolder(runs_dir / name)
-
-
-def store_uri(given: str | None, folder: SuiteFolder) -> str:
-    """Return the MLflow store of some results. Raises UserError where its password is missing."""
-    uri = given or folder.tracking_uri()
-    if is_masked(uri):
-        raise UserError(
-            f"{uri}: passwords are not kept; give the whole URI: --tracking-uri URI, or the "
-            "environment variable MLFLOW_TRACKING_URI"
-        )
-    return uri
 
 
 def first_line(error: Exception, uri: str) -> str:

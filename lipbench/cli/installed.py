@@ -1,4 +1,7 @@
-"""What is installed besides methods: suites, protocols, losses, and so on. Imports no torch."""
+"""What is installed besides methods: suites, protocols, losses, datasets, architectures.
+
+Imports torch for architectures alone, which are networks.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +97,21 @@ class DatasetCard:
 
 
 @dataclass(frozen=True)
+class ArchitectureCard:
+    """What `lipbench architectures NAME` shows."""
+
+    name: str
+    origin: str
+    path: str
+    description: str
+    shapes: str
+    initialisation: str
+    weights: Mapping[str, str]  # how many G and D have, by the shape of samples
+    hyperparameters: tuple[Hyperparameter, ...]
+    papers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class MeasureCard:
     """What `lipbench measures NAME` shows."""
 
@@ -101,6 +119,7 @@ class MeasureCard:
     origin: str
     path: str
     description: str
+
     higher_is_better: bool
     unit: str
     axis: str
@@ -152,6 +171,16 @@ def datasets(registry: Plugins) -> list[DatasetCard]:
 def dataset(registry: Plugins, name: str) -> DatasetCard:
     """Return one dataset. Raises UserError for a name that there is not."""
     return _dataset(registry.datasets[name])
+
+
+def architectures(registry: Plugins) -> list[ArchitectureCard]:
+    """Return the architectures, by name. Raises UserError for one with a mistake."""
+    return [_architecture(plugin) for plugin in registry.architectures.by_name()]
+
+
+def architecture(registry: Plugins, name: str) -> ArchitectureCard:
+    """Return one architecture. Raises UserError for a name that there is not."""
+    return _architecture(registry.architectures[name])
 
 
 def measures(registry: Plugins) -> list[MeasureCard]:
@@ -266,6 +295,33 @@ def _dataset(plugin: Plugin) -> DatasetCard:
         str(plugin.path),
         inspect.cleandoc(cls.__doc__ or ""),
         cls.splits,
+        tuple(hyperparameters(cls)),
+        tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
+    )
+
+
+def _architecture(plugin: Plugin) -> ArchitectureCard:
+    import torch
+
+    from lipbench.architecture import Architecture
+    from lipbench.cost import parameters
+
+    cls: type[Architecture] = plugin.load(Architecture)
+    made = cls()
+    weights = {}
+    for shape in cls.examples:
+        with torch.device("meta"):  # shapes suffice
+            networks = (made.generator(shape), made.discriminator(shape))
+        counts = [f"{parameters.trainable(network):,}" for network in networks]
+        weights[" x ".join(map(str, shape))] = f"G {counts[0]}, D {counts[1]}"
+    return ArchitectureCard(
+        plugin.name,
+        plugin.origin,
+        str(plugin.path),
+        inspect.cleandoc(cls.__doc__ or ""),
+        cls.shapes,
+        cls.initialisation,
+        weights,
         tuple(hyperparameters(cls)),
         tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
     )

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from lipbench.cli import installed
 from lipbench.cli.installed import (
+    ArchitectureCard,
     DatasetCard,
     LossCard,
     MeasureCard,
@@ -20,7 +21,9 @@ from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Plugins
 from lipbench.words import counted
 
-Card = TypeVar("Card", SuiteCard, ProtocolCard, LossCard, DatasetCard, MeasureCard)
+AnyCard = TypeVar(
+    "AnyCard", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard, MeasureCard
+)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -47,6 +50,15 @@ def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
     _print(name, as_json, every, one, functools.partial(_list_plugins, "dataset"), _show_dataset)
 
 
+def architectures(registry: Plugins, name: str | None, as_json: bool) -> None:
+    """Print the architectures, or one with its parameters and how large it is."""
+    every = functools.partial(installed.architectures, registry)
+    one = functools.partial(installed.architecture, registry)
+    _print(
+        name, as_json, every, one, functools.partial(_list_plugins, "architecture"), _show_network
+    )
+
+
 def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
     """Print the measures, or one with its options and its papers."""
     every = functools.partial(installed.measures, registry)
@@ -57,10 +69,10 @@ def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
 def _print(
     name: str | None,
     as_json: bool,
-    every: Callable[[], list[Card]],
-    one: Callable[[str], Card],
-    list_: Callable[[Iterable[Card]], None],
-    show_one: Callable[[Card], None],
+    every: Callable[[], list[AnyCard]],
+    one: Callable[[str], AnyCard],
+    list_: Callable[[Iterable[AnyCard]], None],
+    show_one: Callable[[AnyCard], None],
 ) -> None:
     if name:
         card = one(name)
@@ -119,7 +131,7 @@ def _show_protocol(card: ProtocolCard) -> None:
     )
 
 
-def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard]) -> None:
+def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard | ArchitectureCard]) -> None:
     table = table_of(kind, "from", "parameters", "what it is")
     for card in cards:
         names = ", ".join(field.name for field in card.hyperparameters)
@@ -144,6 +156,19 @@ def _show_dataset(card: DatasetCard) -> None:
         {
             "splits": [card.splits or "see docs/suites.md"],
             "parameters": [str(field) for field in card.hyperparameters] or ["none"],
+            "papers": list(card.papers) or ["none"],
+        }
+    )
+
+
+def _show_network(card: ArchitectureCard) -> None:
+    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+    show_facts(
+        {
+            "makes": [card.shapes],
+            "weights": [f"{card.weights[at]} for {at}" for at in card.weights],
+            "begins as": [card.initialisation],
+            "parameters": [str(field) for field in card.hyperparameters],
             "papers": list(card.papers) or ["none"],
         }
     )

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipbench.cli.given import first_line, protocol_of, store_uri
+from lipbench.cli.given import first_line, protocol_of
 from lipbench.cli.options import (
     JsonOption,
     LogCheckpointsOption,
+    PluginOption,
     ResultsArgument,
     ResultsArguments,
     TrackingOption,
 )
 from lipbench.cli.printing import say
 from lipbench.errors import UserError
+from lipbench.urls import whole_tracking_uri
 from lipbench.words import are, counted
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def report(
         str, typer.Option(metavar="SCORE", help="Rank by this score of the protocol.")
     ] = "",
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to write it.")] = None,
+    plugin: PluginOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Render again as runs end; Ctrl-C stops.")
     ] = False,
@@ -63,8 +66,10 @@ def report(
     from lipbench.reporting import command
     from lipbench.runs.store import SuiteFolder
 
-    by = protocol_of(protocol, SuiteFolder(results[0]).plan()) if protocol else None
-    asked = command.Asked(tuple(results), by, where, command.split(methods or ()), metric, out)
+    suite = SuiteFolder(results[0])
+    by = protocol_of(protocol, suite.plan(), suite) if protocol else None
+    chosen, own = command.split(methods or ()), tuple(plugin or ())
+    asked = command.Asked(tuple(results), by, where, chosen, metric, out, own)
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
             command.watch(asked, _say_report)
@@ -89,7 +94,7 @@ def sync(
 
     folder = SuiteFolder(results)
     made = folder.plan()
-    uri = store_uri(tracking_uri, folder)
+    uri = whole_tracking_uri(tracking_uri or folder.tracking_uri())
     planned = {run.spec.hash for run in made.runs}
     sent, damaged = 0, 0
     try:
@@ -127,7 +132,7 @@ def _track_report(results: Path, given: str | None) -> str | None:
 
     folder = SuiteFolder(results)
     try:
-        uri = store_uri(given, folder)
+        uri = whole_tracking_uri(given or folder.tracking_uri())
     except UserError as error:
         return str(error)
     try:

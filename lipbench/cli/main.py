@@ -24,9 +24,9 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (run.run, tune.tune, run.plan),
     "Look at results": (look.status, look.report, look.sync),
     "Score and measure again": (again.eval_, again.audit, again.sample, cost.cost),
-    "What there is, and your own methods": (
+    "What there is, and your own plugins": (
         catalogue.methods, catalogue.suites, catalogue.protocols, catalogue.losses,
-        catalogue.datasets, catalogue.measures, check.check, check.new_method,
+        catalogue.datasets, catalogue.architectures, catalogue.measures, check.check, check.new,
     ),
 }  # fmt: skip
 

@@ -53,7 +53,7 @@ PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="A method of your own: a Python file, no installing.",
+        help="A plugin of your own: a Python file, no installing.",
         autocompletion=completion.plugin_files,
     ),
 ]
@@ -131,6 +131,7 @@ SuiteName = Annotated[str | None, _named(completion.suites)]
 ProtocolName = Annotated[str | None, _named(completion.protocols, "record")]
 LossName = Annotated[str | None, _named(completion.losses)]
 DatasetName = Annotated[str | None, _named(completion.datasets)]
+ArchitectureName = Annotated[str | None, _named(completion.architectures)]
 MeasureName = Annotated[str | None, _named(completion.measures)]
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lipbench.data import described
+from lipbench.outcome import Outcome
 from lipbench.urls import masked
 from lipbench.words import are, counted
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from lipbench.cli.cards import Card
     from lipbench.cost.side_by_side import Sample
-    from lipbench.exam import Cost, Line
+    from lipbench.exam import CaseResult, Cost
     from lipbench.planning.plan import Plan, PlannedRun
     from lipbench.planning.tuning import Tuning
     from lipbench.protocols import Protocol
@@ -104,73 +106,88 @@ class Output:
 
 
 def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None:
+    """Print what runs of a plan are made of, and what of them is done."""
     from rich.table import Table
 
     from lipbench.planning.plan import unique
-    from lipbench.runs import estimates
-    from lipbench.runs.store import Status
 
-    chosen = unique(chosen)
-    first = chosen[0].spec
-    budget, info = first.budget, made.dataset
-    updates = sum(run.spec.budget.generator_updates for run in chosen)
-    images = sum(estimates.work(run) for run in chosen)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("runs", f"{len(chosen)} (of {len(made.unique)})")
-    for label, values in dict.fromkeys((run.method, _values(run)) for run in chosen):
-        table.add_row("method", f"{label}: {values}")
-    for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in chosen):
-        values = f"lr {s.lr:g}, beta1 {s.beta1:g}, beta2 {s.beta2:g}, n_dis {s.n_dis}"
-        table.add_row("setting", f"{label}: {values}")
-    table.add_row("seeds", _listed(list(dict.fromkeys(run.spec.seed for run in chosen))))
-    table.add_row(
-        "dataset",
-        f"{info.name}, {info.image_size} x {info.image_size} x {info.channels}, "
-        f"{info.n_train:,} train and {info.n_test:,} test images, {info.fingerprint[:12]}",
-    )
+    runs = unique(chosen)
+    for rows in (_varied(made, runs), _shared(made, runs), _done(made, runs, folder)):
+        for heading, text in rows:
+            table.add_row(heading, text)
+    show(table)
+
+
+def _varied(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]:
+    """Yield what differs between runs: methods, settings, seeds."""
+    yield "runs", f"{len(runs)} (of {len(made.unique)})"
+    for label, values in dict.fromkeys((run.method, _values(run)) for run in runs):
+        yield "method", f"{label}: {values}"
+    for label, s in dict.fromkeys((run.setting, run.spec.setting) for run in runs):
+        shown = {n: v if isinstance(v, str) else f"{v:g}" for n, v in s.to_json().items()}
+        if shown["optimizer"] == "adam":
+            del shown["optimizer"]
+        values = ", ".join(f"{name} {value}" for name, value in shown.items())
+        yield "setting", f"{label}: {values}"
+    yield "seeds", _listed(list(dict.fromkeys(run.spec.seed for run in runs)))
+
+
+def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]:
+    """Yield what all runs share: data, networks, budget, protocol."""
+    from lipbench.runs import estimates
+
+    first, info = runs[0].spec, made.dataset
+    budget = first.budget
+    size = " x ".join(map(str, info.stored[0])) if info.is_of_images else described(info.shape)
+    counts = f"{info.n_train:,} train and {info.n_test:,} test {info.samples}"
+    yield "dataset", f"{info.name}, {size}, {counts}, {info.fingerprint[:12]}"
     for note in info.notes:
-        table.add_row("", note)
-    table.add_row(
-        "networks", f"{first.architecture}, width {first.width:g}, {first.initialisation}"
-    )
-    table.add_row("losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in chosen)))
-    table.add_row(
+        yield "", note
+    yield "networks", f"{first.architecture}, {first.initialisation}"
+    yield "losses", ", ".join(dict.fromkeys(str(run.spec.loss) for run in runs))
+    yield (
         "budget",
         f"{counted(budget.generator_updates, 'update')} of G, "
         f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
         f"{budget.schedule} lr, {first.precision}",
     )
-    table.add_row(
-        "intervals",
-        ", ".join(f"{name} {every or 'at the end'}" for name, every in made.intervals),
+    intervals = (
+        f"{name} {every or 'at the end'}" for name, every in made.intervals.every().items()
     )
+    yield "intervals", ", ".join(intervals)
     if first.ema_decay:
-        table.add_row("scored", f"moving average of G's weights, decay {first.ema_decay:g}")
-    table.add_row("protocol", made.protocol.sentence())
-    table.add_row(
-        "in all", f"{counted(updates, 'update')} of G, {counted(images, 'image')} through D or G"
-    )
+        yield "scored", f"moving average of G's weights, decay {first.ema_decay:g}"
+    yield "protocol", made.protocol.sentence()
+    updates = sum(run.spec.budget.generator_updates for run in runs)
+    samples = counted(sum(estimates.work(run) for run in runs), info.samples.removesuffix("s"))
+    yield "in all", f"{counted(updates, 'update')} of G, {samples} through D or G"
+
+
+def _done(
+    made: Plan, runs: Sequence[PlannedRun], folder: SuiteFolder
+) -> Iterator[tuple[str, str]]:
+    """Yield what of a plan is done, and how long the rest of some of its runs takes."""
+    from lipbench.runs import estimates
+    from lipbench.runs.store import Status
+
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in estimates.counts(made, folder).items())
-    table.add_row("results", f"{folder.path}: {outcomes}")
+    yield "results", f"{folder.path}: {outcomes}"
     others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
     if others:
-        table.add_row(
-            "",
-            f"{counted(others, 'more run')} {are(others)} not in this suite; the "
-            "folder keeps them",
-        )
+        more = f"{counted(others, 'more run')} {are(others)}"
+        yield "", f"{more} not in this suite; the folder keeps them"
     statuses = folder.statuses()
-    left = [run for run in chosen if not statuses.get(run.spec.hash, Status()).ended]
+    left = [run for run in runs if not statuses.get(run.spec.hash, Status()).ended]
     seconds, known = estimates.estimate(left, folder.path.parent)
     if known:
         timed = f" for {counted(known, 'run')} of a kind that was timed on this machine"
         told = "" if known == len(left) else timed
-        table.add_row("time left", f"about {estimates.duration(seconds)} of one worker{told}")
+        yield "time left", f"about {estimates.duration(seconds)} of one worker{told}"
     elif left:
-        table.add_row("time left", "unknown: no such run was made on this machine yet")
+        yield "time left", "unknown: no such run was made on this machine yet"
     if shared := len(made.runs) - len(made.unique):
-        table.add_row("", f"cells that share a run with another, which runs once: {shared}")
-    show(table)
+        yield "", f"cells that share a run with another, which runs once: {shared}"
 
 
 def show(table: Table) -> None:
@@ -230,8 +247,9 @@ def show_study(plan: Plan, folder: SuiteFolder, left: int | None = None) -> None
 def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     """Print for each method how its trials ended, and the best value so far."""
     first = tuning.objectives[0]
-    ways = ["completed", "pruned", "diverged", "failed", "running", "interrupted"]
-    ways += ["damaged"] if trials["outcome"].eq("damaged").any() else []
+    merged = {Outcome.OUT_OF_MEMORY: Outcome.FAILED, Outcome.QUEUED: Outcome.INTERRUPTED}
+    absent = set() if trials["outcome"].eq(Outcome.DAMAGED).any() else {Outcome.DAMAGED}
+    ways = [outcome for outcome in Outcome if outcome not in merged.keys() | absent]
     spends = {"generator_updates": "generator_updates", "device_hours": "seconds"}
     spent = spends.get(tuning.budget)
     more = [] if spent is None else [f"{tuning.budget.replace('_', ' ')}"]
@@ -239,10 +257,8 @@ def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
     for method in tuning.search:
         for seed in tuning.seeds:
             rows = trials[trials["method"].eq(method) & trials["seed"].eq(seed)]
-            outcomes = rows["outcome"].replace(
-                {"out_of_memory": "failed", "queued": "interrupted"}
-            )
-            values = rows.loc[rows["outcome"].eq("completed"), first.name]
+            outcomes = rows["outcome"].replace(merged)
+            values = rows.loc[rows["outcome"].eq(Outcome.COMPLETED), first.name]
             best = values.max() if first.higher_is_better else values.min()
             shown = "" if values.empty else f"{best:,.{first.decimals}f}"
             counts = [str(outcomes.eq(way).sum() or "") for way in ways]
@@ -310,7 +326,7 @@ def show_cost(measured: Mapping[str, Any]) -> None:
         table.add_row(
             row["method"],
             _plain(row["power_iterations"]),
-            str(row["image_size"]),
+            str(row["image_size"] or ""),
             str(row["n_dis"]),
             _plain(median(row["seconds_per_100_updates"])),
             f"{median(ratios):.2f}",
@@ -379,14 +395,14 @@ def _hanging(heading: str, text: str) -> str:
     return textwrap.fill(text, width, initial_indent=f"{heading:17}", subsequent_indent=" " * 17)
 
 
-def show_line(line: Line, verbose: bool = False) -> None:
+def show_line(line: CaseResult, verbose: bool = False) -> None:
     """Print one case of an exam; if `verbose`, with the traceback of an error."""
     say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
     if verbose and line.traceback:
         say(line.traceback)
 
 
-def show_exam(lines: list[Line], cost: Cost | None) -> None:
+def show_exam(lines: list[CaseResult], cost: Cost | None) -> None:
     """Print an exam's end: what an update costs, or how many cases failed."""
     failed = sum(not line.passed for line in lines)
     if failed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lipbench.cli import printing
-from lipbench.cli.given import plan_of, planned, read_suite, store_uri, study_of, suite_folder
+from lipbench.cli.given import plan_of, planned, read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
     JsonOption,
@@ -27,8 +27,10 @@ from lipbench.cli.options import (
     WorkersOption,
 )
 from lipbench.cli.printing import say
-from lipbench.cli.watching import display_of, prepare, seen_at, watch
+from lipbench.cli.watching import prepare, seen_at, watch
+from lipbench.outcome import Outcome
 from lipbench.signals import STOPPED
+from lipbench.urls import whole_tracking_uri
 from lipbench.words import counted
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def run(
         folder.check_kind(plan)
         sweep.adopt(plan, folder, registry)
         mended = folder.mend()
-        uri = store_uri(tracking_uri, folder)
+        uri = whole_tracking_uri(tracking_uri or folder.tracking_uri())
         mended += [*sweep.clear(plan.runs, folder), *sweep.mend(chosen, folder)]
         for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
@@ -81,10 +83,9 @@ def run(
             prepare(plan, cache, inception_weights, devices[0])
         folder.save_plan(plan, uri)
         forecast = Forecast([t.run for t in tasks], len(devices), estimates.timings(runs_dir))
-        display = display_of(plan, len(tasks), forecast)
         mirror = (uri, folder, plan, log_checkpoints)
-        outcomes = watch(local.execute(tasks, devices), mirror, display)
-    _conclude(folder, outcomes, len(tasks), uri)
+        seen = watch(local.execute(tasks, devices), mirror, len(tasks), forecast)
+    _conclude(folder, seen.outcomes, len(tasks), uri)
 
 
 def plan(
@@ -108,14 +109,13 @@ def plan(
     printing.show_plan(made, chosen, suite_folder(runs_dir, made.name))
 
 
-def _conclude(folder: SuiteFolder, outcomes: dict[str, int], asked: int, uri: str) -> None:
+def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri: str) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.cli.score_table import show_scores
-    from lipbench.runs.store import RESULTS
 
     show_scores(folder.path, folder.plan())
-    good = sum(outcomes.get(outcome, 0) for outcome in RESULTS)
-    bad = sum(outcomes.values()) - good - outcomes.get("interrupted", 0)
+    good = sum(n for outcome, n in outcomes.items() if outcome.is_result)
+    bad = sum(n for outcome, n in outcomes.items() if outcome.is_failure)
     say(f"report:  lipbench report {folder.path}\nMLflow:  {seen_at(uri)}")
     if bad:
         say(

@@ -10,13 +10,14 @@ from typing import Any
 
 from lipbench.cli import printing
 from lipbench.cli.printing import say, show, table_of
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan
-from lipbench.runs.store import RESULTS, Status, SuiteFolder
+from lipbench.runs.store import Status, SuiteFolder
 from lipbench.words import are, counted
 
 _MOST_RUNS = 30  # rows
-_QUIET = ("completed", "queued")  # outcomes that a count says all of
-_QUIET_TRIALS = (*_QUIET, "pruned", "diverged")
+_QUIET = (Outcome.COMPLETED, Outcome.QUEUED)  # outcomes that a count says all of
+_QUIET_TRIALS = (*_QUIET, Outcome.PRUNED, Outcome.DIVERGED)
 
 Row = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ def show_status(results: Path, as_json: bool) -> None:
     folder = SuiteFolder(results)
     plan = folder.plan()
     rows = _rows(folder, plan)
-    if folder.is_locked() is None and any(row["outcome"] == "running" for row in rows):
+    if folder.is_locked() is None and any(row["outcome"] == Outcome.RUNNING for row in rows):
         say(
             f"{folder.path}: this file system has no locks, so a run that is shown as running may "
             "have been interrupted",
@@ -47,7 +48,7 @@ def show_status(results: Path, as_json: bool) -> None:
     if others:
         say(f"{counted(others, 'more run')} {are(others)} in this folder and not in the current "
             f"{'study' if plan.tuning else 'suite'}")  # fmt: skip
-    if not plan.tuning and outcomes.keys() & set(RESULTS):
+    if not plan.tuning and any(outcome.is_result for outcome in outcomes):
         from lipbench.cli.score_table import show_scores
 
         show_scores(results, plan)
@@ -86,7 +87,7 @@ def _show_study(folder: SuiteFolder, plan: Plan, rows: Sequence[Row]) -> None:
         for row, run in zip(rows, plan.runs, strict=True)
         if run.trial is not None and run.trial.confirms
     ]
-    done = sum(row["outcome"] in RESULTS for row in again)
+    done = sum(row["outcome"].is_result for row in again)
     searches = len(plan.tuning.search) * len(plan.tuning.seeds)
     a_search = plan.tuning.configurations * len(plan.tuning.confirm_seeds)
     if wanted := max(len(again), searches * a_search):

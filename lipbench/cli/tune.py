@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipbench.cli import completion, printing
-from lipbench.cli.given import read_suite, store_uri, study_of, suite_folder
+from lipbench.cli.given import read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
     KeepOption,
@@ -24,15 +24,15 @@ from lipbench.cli.options import (
     WorkersOption,
 )
 from lipbench.cli.printing import say
-from lipbench.cli.watching import display_of, prepare, seen_at, watch
+from lipbench.cli.watching import prepare, seen_at, watch
 from lipbench.errors import UserError
 from lipbench.signals import STOPPED
 from lipbench.urls import remembered, without_password
 from lipbench.words import counted
 
 if TYPE_CHECKING:
-    from lipbench.planning.plan import Plan
     from lipbench.runs.store import SuiteFolder
+    from lipbench.tuning.opening import OpenStudy
     from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document
 
@@ -82,75 +82,47 @@ def tune(
     suite, document, registry = read_suite(study, set_, plugin)
     made = study_of(suite, document, registry)
     folder = suite_folder(runs_dir, made.plan.name)
-    begun = (folder.path / "plan.json").exists()
-    if not begun and (resume or export_best):
+
+    from lipbench import paths
+    from lipbench.engines import local
+    from lipbench.runs import estimates
+    from lipbench.runs.eta import Forecast
+    from lipbench.tuning import opening
+
+    if not opening.is_begun(folder) and (resume or export_best):
         raise UserError(f"no study is in {folder.path} yet")
     if export_best:
         _export(folder, made, document, export_best)
         return
-
-    from lipbench import paths
-    from lipbench.engines import local
-    from lipbench.runs import estimates, sweep
-    from lipbench.runs.eta import Forecast
-    from lipbench.runs.provenance import provenance
-    from lipbench.tuning.storage import locate
-    from lipbench.tuning.tuner import Tuner
-
     cache = paths.cache_root()
     devices = local.slots(device, workers, runs_per_gpu)
     made.check_device(devices[0])
-    location = locate(storage or made.storage, folder.path)
-    plan = made.recorded(without_password(remembered(storage or made.storage)))
-    with contextlib.ExitStack() as stack:
-        alone = stack.enter_context(folder.shared())
-        folder.check_kind(plan)
-        made_with = provenance()
-        with folder.deciding():
-            remarks = [*folder.mend(), *sweep.mend(folder.ledger().runs(), folder, shared=True)]
-            uri = store_uri(tracking_uri, folder)
-            _check_storage(folder, plan)
-            tuner = Tuner(
-                made,
-                folder,
-                location,
-                lambda r, f: sweep.task(plan, r, f, made_with, cache, inception_weights),
-                retry_failed,
-                alone,
-            )
-            for line in [*remarks, *tuner.remarks]:
-                say(line, error=True)
-            folder.save_plan(plan, uri)
-            runs = folder.plan().runs
-            for line in sweep.clear(runs, folder):
-                say(line, error=True)
-            sweep.check_unchanged(runs, folder, registry, keep_changed)
-        left = tuner.left()
-        if left != 0:
-            prepare(plan, cache, inception_weights, devices[0])
-        printing.show_study(plan, folder, left)
-        stack.callback(tuner.close)
+    options = opening.Options(
+        storage, tracking_uri, retry_failed, keep_changed, cache, inception_weights
+    )
+    with opening.open_study(made, folder, registry, options, partial(say, error=True)) as work:
+        if work.remaining != 0:
+            prepare(work.plan, cache, inception_weights, devices[0])
+        printing.show_study(work.plan, folder, work.remaining)
         forecast = Forecast([], len(devices), estimates.timings(runs_dir))
-        forecast.expect(left or 0)
-        display = display_of(plan, left, forecast)
-        mirror = (uri, folder, plan, log_checkpoints)
-        watch(local.execute_from(tuner, devices), mirror, display, tuner)
-    _conclude(folder, location, uri, display.stopped)
+        forecast.expect(work.remaining or 0)
+        mirror = (work.tracking_uri, folder, work.plan, log_checkpoints)
+        events = local.execute_from(work.tuner, devices)
+        seen = watch(events, mirror, work.remaining, forecast, work.tuner)
+    _conclude(folder, work, seen.stopped)
 
 
-def _conclude(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -> None:
+def _conclude(folder: SuiteFolder, work: OpenStudy, interrupted: bool) -> None:
     """Say what comes next; exit with 1 if the machine failed a run, 130 if stopped."""
     from lipbench.cli.status import show_found
-    from lipbench.runs.store import ENDED, RESULTS
 
     show_found(folder.path, folder.plan())
     statuses = folder.statuses()
     planned = {run.spec.hash for run in folder.plan().runs}
-    outcomes = [status.outcome for h, status in statuses.items() if h in planned]
-    failed = sum(outcome in ENDED and outcome not in RESULTS for outcome in outcomes)
+    failed = sum(statuses[hash_].outcome.is_failure for hash_ in planned & statuses.keys())
     say(f"report:  lipbench report {folder.path}")
-    say(f"storage: optuna-dashboard {without_password(location)}")
-    say(f"MLflow:  {seen_at(uri)}")
+    say(f"storage: optuna-dashboard {without_password(work.location)}")
+    say(f"MLflow:  {seen_at(work.tracking_uri)}")
     if failed:
         say(
             f"{counted(failed, 'run')} failed, which is no trial's value: "
@@ -160,18 +132,6 @@ def _conclude(folder: SuiteFolder, location: str, uri: str, interrupted: bool) -
         raise typer.Exit(1)
     if interrupted:
         raise typer.Exit(STOPPED)
-
-
-def _check_storage(folder: SuiteFolder, plan: Plan) -> None:
-    """Raise UserError where a study was begun in another storage."""
-    if not (folder.path / "plan.json").exists():
-        return
-    begun, now = folder.plan().tuning, plan.tuning
-    if begun and now and begun.storage != now.storage:
-        raise UserError(
-            f"{folder.path} was begun with the storage {begun.storage}, not {now.storage}; give "
-            "--storage as it was then"
-        )
 
 
 def _export(folder: SuiteFolder, made: Study, document: Document, target: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,8 @@ from lipbench.cli.printing import say
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lipbench.cli.display import Display
     from lipbench.engines.local import Event
+    from lipbench.outcome import Outcome
     from lipbench.planning.plan import Plan
     from lipbench.runs.eta import Forecast
     from lipbench.runs.store import SuiteFolder
@@ -35,13 +37,6 @@ def prepare(plan: Plan, cache: Path, weights: Path | None, device: str) -> None:
     printing.show_notes(notes)
 
 
-def display_of(plan: Plan, total: int | None, forecast: Forecast) -> Display:
-    from lipbench.cli.display import Display
-
-    primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
-    return Display(_console(), total, forecast, primary)
-
-
 def _console() -> Console:
     from rich.console import Console
 
@@ -49,20 +44,30 @@ def _console() -> Console:
     return Console(highlight=False, markup=False, file=output)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What came of the runs that were watched."""
+
+    outcomes: Counter[Outcome]
+    stopped: bool  # by a signal
+
+
 def watch(
     events: Generator[Event],
     mirror: tuple[str, SuiteFolder, Plan, bool],
-    display: Display,
+    total: int | None,
+    forecast: Forecast,
     tuner: Tuner | None = None,
-) -> dict[str, int]:
-    """Show and mirror what happens, and tell a study's tuner; return how many runs ended how."""
-    from collections import Counter
-
+) -> Seen:
+    """Show and mirror what happens to runs, of a known total or not, and tell a study's tuner."""
+    from lipbench.cli.display import Display
     from lipbench.tracking import Courier
 
-    uri, folder, *_ = mirror
+    uri, folder, plan, _ = mirror
+    primary = plan.tuning.objectives[0].name if plan.tuning else plan.protocol.primary
+    display = Display(_console(), total, forecast, primary)
     courier = Courier(*mirror)
-    outcomes: Counter[str] = Counter()
+    outcomes: Counter[Outcome] = Counter()
     try:
         with contextlib.closing(events), display.live():  # whatever happens here ends the workers
             for event in events:
@@ -70,7 +75,7 @@ def watch(
                     outcomes[event.facts["outcome"]] += 1
                     if tuner:
                         tuner.finished(event.task)
-                        display.expect(tuner.left())
+                        display.expect(tuner.remaining())
                 display.show(event)
                 if event.kind in _WORTH_MIRRORING and event.task:
                     courier.send(event.task.run.spec.hash)
@@ -84,7 +89,7 @@ def watch(
             f"`lipbench sync {folder.path}` sends it again",
             error=True,
         )
-    return outcomes
+    return Seen(outcomes, display.stopped)
 
 
 def seen_at(uri: str) -> str:

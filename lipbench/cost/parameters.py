@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lipbench.networks import ARCHITECTURES
 from lipbench.planning.spec import RunSpec
 from lipbench.training.loop import TrainState
 
@@ -25,8 +24,7 @@ def extra(run: RunSpec, state: TrainState) -> int:
 
     Plain ones are the architecture's, without any method. Fewer is negative.
     """
-    architecture = ARCHITECTURES[run.architecture]
-    shape = (run.dataset.image_size, run.dataset.channels, run.width)
+    architecture, shape = state.parts.architecture, run.dataset.shape
     with torch.device("meta"):  # shapes suffice
-        plain = (architecture.generator(*shape), architecture.discriminator(*shape))
+        plain = (architecture.generator(shape), architecture.discriminator(shape))
     return trainable(state.generator, state.discriminator) - trainable(*plain)

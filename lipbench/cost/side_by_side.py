@@ -15,10 +15,10 @@ import torch
 from lipbench import machine, process_state, streams
 from lipbench.cost import parameters, timing
 from lipbench.cost.usage import Energy, PeakDevice
-from lipbench.data import Split
+from lipbench.data import Split, described, stored
 from lipbench.errors import Mark, UserError
-from lipbench.networks import ARCHITECTURES
-from lipbench.planning import parts
+from lipbench.networks import Shape
+from lipbench.planning import fits, parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import DatasetSpec, MethodSpec, RunSpec
 from lipbench.planning.suite import MIYATO2018
@@ -27,6 +27,7 @@ from lipbench.process_state import State
 from lipbench.training import arithmetic, loop
 
 BASELINE = "none"
+SIZES = (32, 48)  # pixels, where no sizes are asked for: those of the paper
 UPDATES = 100  # a row's seconds are of so many updates of G, as the paper's figure has them
 
 _POWER_ITERATIONS = "power_iterations"
@@ -38,7 +39,7 @@ _SAMPLE_SECONDS = {"cpu": 0.25, "cuda": 1.0}
 
 
 @dataclass(frozen=True, eq=False)  # a case is itself: dictionaries are kept by it
-class Case:
+class TimedMethod:
     """A method by its label, and the run whose updates are timed."""
 
     method: str
@@ -46,8 +47,9 @@ class Case:
 
     @property
     def group(self) -> tuple[int, int]:
-        """Return what cases that are compared share: image size and n_dis."""
-        return self.run.dataset.image_size, self.run.setting.n_dis
+        """Return what cases that are compared share: image size (0 of points) and n_dis."""
+        shape = self.run.dataset.shape
+        return shape[-1] if len(shape) == 3 else 0, self.run.setting.n_dis
 
     @property
     def is_baseline(self) -> bool:
@@ -65,7 +67,7 @@ class Case:
 class Sample:
     """Some updates of a case in one round, round 0 being the warm-up; its facts beside it."""
 
-    case: Case
+    case: TimedMethod
     round: int
     updates: int
     seconds: float  # of all of them, as `joules`
@@ -75,13 +77,13 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Row:
+class CostRow:
     """What a case costs: per 100 updates of G, one number a round, and its constant facts."""
 
     method: str
     methods: str
     power_iterations: int | None
-    image_size: int
+    image_size: int  # 0: the samples are points
     n_dis: int
     seconds_per_100_updates: list[float]
     ratio_to_none: list[float]
@@ -98,37 +100,46 @@ class Row:
 def cases(
     runs: Sequence[PlannedRun],
     registry: Plugins,
-    image_sizes: Sequence[int],
+    image_sizes: Sequence[int] | None,
     n_dis: Sequence[int],
     power_iterations: Sequence[int],
-) -> list[Case]:
+) -> list[TimedMethod]:
     """Return the methods of some runs, and `none`, at each image size and n_dis.
+
+    Without sizes at those of the paper, 32 and 48; points are as many values as they are.
 
     A method that takes `power_iterations` is measured with its own number and with these, unless
     the suite chose one other than its default. Where no run is of `none`, it is added, with the
     default loss: what a loss itself costs, of a batch's logits, is nothing beside an update.
-    Raises UserError for an image size that the architecture does not take.
+    Raises UserError for an image size that the architecture does not take, or of points.
     """
     labelled: dict[str, RunSpec] = {}  # runs of one label differ in setting and seed only
     for run in runs:
         labelled.setdefault(run.method, run.spec)
     kinds = list(labelled.items())
-    if not any(Case(label, spec).is_baseline for label, spec in kinds):
+    if not any(TimedMethod(label, spec).is_baseline for label, spec in kinds):
         kinds.insert(0, (BASELINE, _baseline(runs[0].spec, registry)))
-    taken = ARCHITECTURES[runs[0].spec.architecture].image_sizes
-    for size in image_sizes:
-        if size not in taken:
-            raise UserError(
-                f"{runs[0].spec.architecture} takes images of {', '.join(map(str, taken))} "
-                f"pixels, not {size}",
-                Mark("--image-size"),
-            )
+    named = runs[0].spec.architecture
+    architecture = parts.architecture(named.name, named.params, registry)
+    shapes = _shapes(runs[0].spec.dataset.shape, image_sizes)
+    for shape in shapes:
+        fits.check_shape(named.name, architecture, shape, Mark("--image-size"), hint="")
     return [
-        Case(label, _at(variant, size, updates))
-        for size, updates in itertools.product(dict.fromkeys(image_sizes), dict.fromkeys(n_dis))
+        TimedMethod(label, _at(variant, shape, updates))
+        for shape, updates in itertools.product(shapes, dict.fromkeys(n_dis))
         for label, spec in kinds
         for variant in _variants(spec, registry, power_iterations)
     ]
+
+
+def _shapes(shape: Shape, image_sizes: Sequence[int] | None) -> list[Shape]:
+    """Return the shapes of samples to time at."""
+    if len(shape) == 3:
+        sizes = dict.fromkeys(image_sizes or SIZES)
+        return [(shape[0], size, size) for size in sizes]
+    if image_sizes:
+        raise UserError(f"there are no images; these are {described(shape)}", Mark("--image-size"))
+    return [shape]
 
 
 def _takes(method: MethodSpec) -> bool:
@@ -140,11 +151,11 @@ def _baseline(run: RunSpec, registry: Plugins) -> RunSpec:
     return replace(run, methods=(MethodSpec(BASELINE, {}),), loss=loss)
 
 
-def _at(run: RunSpec, image_size: int, n_dis: int) -> RunSpec:
+def _at(run: RunSpec, shape: Shape, n_dis: int) -> RunSpec:
     """Return a run to time: from its middle, at setting C, so that nothing diverges meanwhile."""
     return replace(
         run,
-        dataset=replace(run.dataset, image_size=image_size),
+        dataset=replace(run.dataset, shape=shape),
         setting=replace(MIYATO2018["C"], n_dis=n_dis),
         budget=replace(run.budget, generator_updates=_BUDGET),
     )
@@ -171,7 +182,7 @@ def _variants(run: RunSpec, registry: Plugins, numbers: Sequence[int]) -> list[R
 
 
 def measure(
-    cases: Sequence[Case],
+    cases: Sequence[TimedMethod],
     registry: Plugins,
     device: torch.device,
     rounds: int,
@@ -208,7 +219,7 @@ def measure(
                 yield sample
 
 
-def _check_unchanged(case: Case, found: State) -> None:
+def _check_unchanged(case: TimedMethod, found: State) -> None:
     """Raise UserError where a case has changed the process: it would time the others by that."""
     if changed := process_state.changes(found):
         raise UserError(
@@ -222,13 +233,13 @@ class _Training:
 
     def __init__(
         self,
-        case: Case,
+        case: TimedMethod,
         registry: Plugins,
         data: Split,
         memory: PeakDevice | None,
         energy: Energy | None,
     ) -> None:
-        self._device, self._energy = data.images.device, energy
+        self._device, self._energy = data.samples.device, energy
         held = memory.allocated() if memory else 0
         if memory:
             memory.start()
@@ -239,8 +250,8 @@ class _Training:
             taken = self._warm_up(_period(case.run))
         except (UserError, torch.OutOfMemoryError) as error:
             first = str(error).partition("\n")[0]
-            size = case.run.dataset.image_size
-            raise UserError(f"{case.method} at {size} pixels: {first}") from error
+            of = described(case.run.dataset.shape)
+            raise UserError(f"{case.method} with {of}: {first}") from error
         peak = memory.read() if memory else None
         self.warm_up = Sample(
             case,
@@ -292,11 +303,14 @@ def _period(run: RunSpec) -> int:
 
 
 def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
-    """Return random images of a dataset's size, which no cost depends on."""
-    shape = (_IMAGES, dataset.image_size, dataset.image_size, dataset.channels)
-    images = torch.randint(0, 256, shape, generator=streams.generator(0, "cost"))
+    """Return random samples of a dataset's shape, which no cost depends on."""
+    draw, (shape, kind) = streams.generator(0, "cost"), stored(dataset.shape)
+    if kind == "uint8":
+        images = torch.randint(0, 256, (_IMAGES, *shape), generator=draw).to(torch.uint8)
+    else:
+        images = torch.randn(_IMAGES, *shape, generator=draw)
     labels = torch.zeros(_IMAGES, dtype=torch.long, device=device)
-    return Split(images.to(device, torch.uint8), labels)
+    return Split(images.to(device), labels)
 
 
 def estimate(warm_ups: Iterable[Sample], device: torch.device, rounds: int) -> float:
@@ -306,12 +320,12 @@ def estimate(warm_ups: Iterable[Sample], device: torch.device, rounds: int) -> f
     )
 
 
-def rows(samples: Sequence[Sample]) -> list[Row]:
+def rows(samples: Sequence[Sample]) -> list[CostRow]:
     """Return a row for each case, in the order of their warm-ups.
 
     Each group's `none` is what its ratios are to; one must be there.
     """
-    timed: dict[Case, list[Sample]] = {}
+    timed: dict[TimedMethod, list[Sample]] = {}
     for sample in samples:
         if sample.round:
             timed.setdefault(sample.case, []).append(sample)
@@ -320,13 +334,13 @@ def rows(samples: Sequence[Sample]) -> list[Row]:
     return [_row(timed[case], none[case.group]) for case in order]
 
 
-def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> Row:
+def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> CostRow:
     case = timed[0].case
     seconds, base = ([UPDATES * s.seconds / s.updates for s in part] for part in (timed, none))
     joules = [sample.joules for sample in timed if sample.joules is not None]
     complete = len(joules) == len(timed)
     size, n_dis = case.group
-    return Row(
+    return CostRow(
         method=case.method,
         methods=" + ".join(method.name for method in case.run.methods),
         power_iterations=case.power_iterations,
@@ -343,15 +357,15 @@ def _row(timed: Sequence[Sample], none: Sequence[Sample]) -> Row:
 
 
 def report(
-    rows: Sequence[Row], run: RunSpec, device: torch.device, rounds: int
+    rows: Sequence[CostRow], run: RunSpec, device: torch.device, rounds: int
 ) -> Mapping[str, Any]:
     """Return what cost.json holds: the machine, what all rows share, and the rows."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processor": machine.processor(),
         "threads": torch.get_num_threads(),
-        "architecture": run.architecture,
-        "width": run.width,
+        "architecture": run.architecture.name,
+        "width": run.architecture.params["width"],
         "batch_size": run.budget.batch_size,
         "generator_batch_size": run.budget.generator_batch_size,
         "precision": run.precision,

@@ -1,4 +1,4 @@
-"""Real images as uint8 arrays, with a train and a test split, and what datasets share."""
+"""Real samples as arrays, with a train and a test split, and what datasets share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,26 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-Arrays = dict[str, "np.ndarray"]  # images uint8 (N, H, W, C) and labels int64 (N,), a split each
+# Of each split, samples and labels, int64 (N,). Samples are images, uint8 (N, H, W, C), or other
+# data, such as points in the plane, float32 (N, *shape).
+Arrays = dict[str, "np.ndarray"]
+
+
+def described(shape: tuple[int, ...]) -> str:
+    """Return what samples of a shape are: "images of 32 pixels", "points of 2 values"."""
+    if len(shape) == 3:
+        return f"images of {' x '.join(map(str, dict.fromkeys(shape[1:])))} pixels"
+    return f"points of {' x '.join(map(str, shape))} values"
+
+
+def named(shape: tuple[int, ...]) -> str:
+    """Return what samples of a shape are called: images or points."""
+    return "images" if len(shape) == 3 else "points"
+
+
+def stored(shape: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+    """Return the shape and the type of such samples in arrays: images are (H, W, C) there."""
+    return ((*shape[1:], shape[0]), "uint8") if len(shape) == 3 else (shape, "float32")
 
 
 @dataclass(frozen=True)
@@ -18,24 +37,57 @@ class DatasetInfo:
 
     name: str
     fingerprint: str
-    image_size: int
-    channels: int
+    shape: tuple[int, ...]  # of a sample: (C, H, W) of an image, (D,) of a point
     n_train: int
     n_test: int
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what was chosen or left out, a sentence each, for the user
     version: int = 1  # of the source's decoding; part of the fingerprint
 
+    @property
+    def is_of_images(self) -> bool:
+        """Return whether its samples are images."""
+        return len(self.shape) == 3
+
+    @property
+    def samples(self) -> str:
+        """Return what its samples are called: images or points."""
+        return named(self.shape)
+
+    @property
+    def stored(self) -> tuple[tuple[int, ...], str]:
+        """Return the shape and the type of a sample in its arrays."""
+        return stored(self.shape)
+
+    @property
+    def image_size(self) -> int:
+        """Return the images' width, and height, in pixels."""
+        return self.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """Return the images' number of channels."""
+        return self.shape[0]
+
 
 @dataclass(frozen=True)
 class Split:
-    """Images of shape (N, H, W, C), uint8, and their labels (N,), int64, on one device."""
+    """Samples and their labels (N,), int64, on one device.
 
-    images: Tensor
+    Samples are images of shape (N, H, W, C), uint8, or other data, float32 of shape (N, *shape).
+    """
+
+    samples: Tensor
     labels: Tensor
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of a sample as networks take it: (C, H, W) of an image, (D,)."""
+        shape = tuple(self.samples.shape[1:])
+        return (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
+
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
 
 
 @dataclass(frozen=True)

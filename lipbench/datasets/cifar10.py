@@ -48,7 +48,7 @@ class Cifar10(Source):
 
     def inspect(self, cache: Path) -> DatasetInfo:
         fingerprint = hashlib.sha256(f"cifar10 {_ARCHIVE_MD5}".encode()).hexdigest()
-        return DatasetInfo("cifar10", fingerprint, 32, 3, 50_000, 10_000, _CLASSES)
+        return DatasetInfo("cifar10", fingerprint, (3, 32, 32), 50_000, 10_000, _CLASSES)
 
     def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
         root = Path(self.path) if self.path else cache / "data"
@@ -56,9 +56,9 @@ class Cifar10(Source):
             _split(root, train) for train in (True, False)
         )
         arrays = {
-            "train_images": train_images,
+            "train_samples": train_images,
             "train_labels": train_labels,
-            "test_images": test_images,
+            "test_samples": test_images,
             "test_labels": test_labels,
         }
         return arrays, ()

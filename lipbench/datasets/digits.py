@@ -57,7 +57,7 @@ class Digits(Source):
         makers = [f"{n} {metadata.version(n)}" for n in ("scikit-learn", "pillow", "numpy")]
         signature = "\n".join([f"digits {_VERSION} at {size}", *makers])
         fingerprint = fingerprints.remembered(cache, signature, compute)
-        return DatasetInfo("digits", fingerprint, size, 1, *_COUNTS, tuple("0123456789"))
+        return DatasetInfo("digits", fingerprint, (1, size, size), *_COUNTS, tuple("0123456789"))
 
     def load(self, info: DatasetInfo, cache: Path) -> tuple[Arrays, tuple[str, ...]]:
         return _arrays(info.image_size), ()
@@ -79,8 +79,8 @@ def _arrays(size: int) -> Arrays:
     labels = digits.target.astype(np.int64)
     train, test = splits.stratified(labels, _TEST_FRACTION)
     return {
-        "train_images": images[train],
+        "train_samples": images[train],
         "train_labels": labels[train],
-        "test_images": images[test],
+        "test_samples": images[test],
         "test_labels": labels[test],
     }

@@ -90,11 +90,11 @@ class Images(Source):
                 f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
                 "and scale the images",
             )
+        size, channels = self.image_size or first.width, 1 if first.mode == "L" else 3
         info = DatasetInfo(
             "images",
             _fingerprint(files, cache),
-            self.image_size or first.width,
-            1 if first.mode == "L" else 3,
+            (channels, size, size),
             len(made.train),
             len(made.test),
             made.classes,
@@ -143,9 +143,9 @@ def _make(info: DatasetInfo, path: Path, cache: Path) -> tuple[Arrays, Findings]
         for names in (made.train, made.test)
     )
     arrays = {
-        "train_images": train.images,
+        "train_samples": train.images,
         "train_labels": _labels(made, made.train),
-        "test_images": test.images,
+        "test_samples": test.images,
         "test_labels": _labels(made, made.test),
     }
     return arrays, _found(made, train, test)
@@ -234,7 +234,7 @@ def _sizes(info: DatasetInfo) -> tuple[tuple[str, int], ...]:
 
 
 def _fits(arrays: Arrays, split: str, count: int, info: DatasetInfo) -> bool:
-    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    images, labels = arrays[f"{split}_samples"], arrays[f"{split}_labels"]
     shape = (count, info.image_size, info.image_size, info.channels)
     right_images = images.shape == shape and images.dtype == np.uint8
     return right_images and labels.shape == (count,) and labels.dtype == np.int64

@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.runs.run import Task, Workplace, run
-from lipbench.runs.store import RESULTS, RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 from lipbench.training import arithmetic
 from lipbench.words import counted
 
@@ -51,7 +52,7 @@ class Event:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Source(Protocol):
+class TaskSource(Protocol):
     """What tells which task comes next, where that depends on how others ended."""
 
     def next(self) -> Task | None:
@@ -112,7 +113,7 @@ def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event]:
         yield from execute_from(_Listed(tasks), devices[: len(tasks)])
 
 
-def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
+def execute_from(source: TaskSource, devices: Sequence[str]) -> Generator[Event]:
     """Do what a source says until it has no more, telling what happens, as `execute` does.
 
     It is asked for a task only after whoever listens has heard how the ones before ended.
@@ -129,7 +130,7 @@ def execute_from(source: Source, devices: Sequence[str]) -> Generator[Event]:
 
 
 def _dispatch(
-    waiting: Task | None, source: Source, pool: _Pool, came: list[signal.Signals]
+    waiting: Task | None, source: TaskSource, pool: _Pool, came: list[signal.Signals]
 ) -> Iterator[Event]:
     stopping = False
     while True:
@@ -245,8 +246,10 @@ class _Pool:
         before, self.oom_kills = self.oom_kills, machine.oom_kills()
         outcome, cause = _ended(worker.process.exitcode or 0, before, self.oom_kills)
         folder = RunFolder(worker.task.folder)
-        status = replace(folder.status(), outcome=outcome, cause=cause)
-        folder.set_status(status)
+        stored = folder.status()
+        status = replace(stored, outcome=outcome, cause=cause)
+        if stored.outcome != "completed":  # else it was being scored by one more protocol
+            folder.set_status(status)
         worker.task = None
         return {"outcome": outcome, "cause": cause, "update": status.update}
 
@@ -258,23 +261,23 @@ class _Pool:
             worker.end()
 
 
-def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[str, str]:
+def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[Outcome, str]:
     """Return the outcome and the cause of a run whose worker process has ended by itself.
 
     `code` is the process's exit code, negative for a signal; the other two are how many processes
     the kernel had killed for memory before, and now, where that is known.
     """
     if code >= 0:
-        return "failed", f"the worker process ended itself (exit code {code})"
+        return Outcome.FAILED, f"the worker process ended itself (exit code {code})"
     kind = signal.Signals(-code)
     killed = f"the worker process was killed by {kind.name}"
     if kind is not signal.SIGKILL:
-        return "failed", f"{killed} ({signal.strsignal(kind)})"
+        return Outcome.FAILED, f"{killed} ({signal.strsignal(kind)})"
     if oom_before is None or oom_now is None:
-        return "failed", f"{killed}; whether memory had run out is not recorded here"
+        return Outcome.FAILED, f"{killed}; whether memory had run out is not recorded here"
     if oom_now > oom_before:
-        return "out_of_memory", f"{killed}: the kernel ended it when memory had run out"
-    return "failed", f"{killed}, and not because memory had run out"
+        return Outcome.OUT_OF_MEMORY, f"{killed}: the kernel ended it when memory had run out"
+    return Outcome.FAILED, f"{killed}, and not because memory had run out"
 
 
 @contextlib.contextmanager
@@ -338,7 +341,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
             notify("remarked", {"remark": remark})
         facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
         # An error can leave a GPU's context unusable, and a method the process another one.
-        failed = device != "cpu" and status.outcome not in (*RESULTS, "interrupted")
+        failed = device != "cpu" and status.outcome.is_failure
         leaves = failed or bool(changed)
         connection.send(("finished", {**facts, "cost": status.cost, "leaves": leaves}))
 

@@ -1,4 +1,4 @@
-"""The exam: cases that each method, loss, dataset and measure must pass, whatever it is.
+"""The exam: cases that each plugin of a kind must pass, whatever it is.
 
 `lipbench check` prints them as a card. A plugin author's own tests take the same cases:
 
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from lipbench.architecture import Architecture
 from lipbench.dataset import Source
 from lipbench.errors import UserError
-from lipbench.exam import of_datasets, of_losses, of_measures
+from lipbench.exam import of_architectures, of_datasets, of_losses, of_measures
 from lipbench.exam.candidate import LATE, Candidate
 from lipbench.exam.cases import CASES, Case
 from lipbench.exam.cost import Cost, cost
@@ -34,18 +35,18 @@ __all__ = [
     "LATE",
     "Candidate",
     "Case",
+    "CaseResult",
     "Cost",
-    "Line",
     "cost",
     "examine",
     "title",
 ]
 
-Subject = TypeVar("Subject")
+Examined = TypeVar("Examined")
 
 
 @dataclass(frozen=True)
-class Line:
+class CaseResult:
     """One case of a card: whether it passed, and what was measured, or what was wrong."""
 
     case: str
@@ -70,11 +71,12 @@ def _told(error: Exception, plugin: object) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} ({where})"
 
 
-def _failure(case: str, error: Exception, plugin: object) -> Line:
-    return Line(case, False, _told(error, plugin), "".join(traceback.format_exception(error)))
+def _failure(case: str, error: Exception, plugin: object) -> CaseResult:
+    trace = "".join(traceback.format_exception(error))
+    return CaseResult(case, False, _told(error, plugin), trace)
 
 
-def examine(plugin: Method | Loss | Source | Measure) -> Iterator[Line]:
+def examine(plugin: Method | Loss | Source | Architecture | Measure) -> Iterator[CaseResult]:
     """Yield the card of a plugin, case by case. An error of its own is a failure.
 
     Where the networks cannot be built with a method, that is the one line. Raises UserError where
@@ -84,12 +86,16 @@ def examine(plugin: Method | Loss | Source | Measure) -> Iterator[Line]:
         yield from _passed_through(of_losses.CASES, plugin, plugin)
         return
     if isinstance(plugin, Measure):
-        yield from _passed_through(of_measures.CASES, of_measures.Subject(plugin), plugin)
+        yield from _passed_through(of_measures.CASES, of_measures.ExaminedMeasure(plugin), plugin)
         return
     if isinstance(plugin, Source):
-        subject = of_datasets.Subject(plugin)
+        subject = of_datasets.ExaminedDataset(plugin)
         _ = subject.info
         yield from _passed_through(of_datasets.CASES, subject, plugin)
+        return
+    if isinstance(plugin, Architecture):
+        narrowed = of_architectures.ExaminedArchitecture(plugin)
+        yield from _passed_through(of_architectures.CASES, narrowed, plugin)
         return
     candidate = Candidate(plugin)
     try:
@@ -103,14 +109,14 @@ def examine(plugin: Method | Loss | Source | Measure) -> Iterator[Line]:
 
 
 def _passed_through(
-    cases: Sequence[Callable[[Subject], str]], subject: Subject, plugin: object
-) -> Iterator[Line]:
+    cases: Sequence[Callable[[Examined], str]], subject: Examined, plugin: object
+) -> Iterator[CaseResult]:
     for case in cases:
         try:
-            yield Line(title(case), True, case(subject))
+            yield CaseResult(title(case), True, case(subject))
         except AssertionError as error:
             if str(error):
-                yield Line(title(case), False, str(error))
+                yield CaseResult(title(case), False, str(error))
             else:
                 yield _failure(title(case), error, plugin)
         except Exception as error:

@@ -6,20 +6,27 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lipbench import data, paths, streams
+from lipbench import data, paths
+from lipbench.architectures.standard_cnn import StandardCNN
 from lipbench.dataset import load
 from lipbench.datasets.digits import Digits
 from lipbench.loss import Loss
 from lipbench.method import Batch, Method
-from lipbench.networks import LATENT_DIM
 from lipbench.planning import parts
 from lipbench.planning.parts import Parts
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    RunSpec,
+    Setting,
+)
 from lipbench.plugins import Plugins
 from lipbench.training import loop
 from lipbench.training.loop import TrainState
@@ -27,6 +34,8 @@ from lipbench.training.loop import TrainState
 UPDATES = 4
 LATE = 5_000  # an update by which whatever starts late has started
 BATCH = 16
+SHAPE = (3, 16, 16)  # of the images
+ARCHITECTURE = StandardCNN(width=0.125)
 GENTLE = Setting(2e-4, 0.5, 0.999, 2)  # C of Miyato et al. 2018, but two updates of D
 AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
 
@@ -36,7 +45,7 @@ def digits() -> data.Split:
     """Return the embedded digits' training images, with two others in each as further colours."""
     cache = paths.cache_root()
     train = load(Digits(), Digits().inspect(cache), cache, torch.device("cpu")).train
-    colours = [train.images.roll(shift, 0) for shift in range(3)]
+    colours = [train.samples.roll(shift, 0) for shift in range(3)]
     return data.Split(torch.cat(colours, dim=3), train.labels)
 
 
@@ -67,23 +76,20 @@ class Candidate:
         return RunSpec(
             methods=(),
             setting=setting,
-            architecture="standard_cnn",
-            width=0.125,
+            architecture=ArchitectureSpec("standard_cnn", asdict(ARCHITECTURE)),
             initialisation="xavier_uniform",  # large enough for bounds to bind at once
             loss=LossSpec(self.method.requires.loss or parts.DEFAULT_LOSS, {}),
-            dataset=DatasetSpec("digits", "", 16, 3),
+            dataset=DatasetSpec("digits", "", SHAPE),
             budget=Budget(2 * LATE, BATCH, BATCH, "constant"),
             precision=precision,
             ema_decay=ema_decay,
-            protocol="",
-            score_every=None,
             seed=0,
         )
 
     def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
         """Return the state before the first update."""
         methods = (self.method,) if with_method else ()
-        return loop.build(spec or self.spec(), Parts(methods, self.loss), digits())
+        return loop.build(spec or self.spec(), Parts(methods, self.loss, ARCHITECTURE), digits())
 
     def train(
         self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
@@ -107,7 +113,7 @@ class Candidate:
     def batch(self, state: TrainState, step: int = 0) -> Batch:
         """Return a batch of real and generated images, with D's logits of them."""
         with torch.no_grad(), seeded():
-            fake = state.generator(torch.randn(BATCH, LATENT_DIM))
+            fake = state.generator(state.latents.random(BATCH, torch.device("cpu")))
         return Batch.of(state.discriminator, self.images(), fake, step, step / (4 * LATE))
 
     def networks(self, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
@@ -117,7 +123,7 @@ class Candidate:
 
 def latents() -> Tensor:
     """Return the latents (16, 128) that G is looked at with."""
-    return streams.latents(BATCH, LATENT_DIM, 0, "exam")
+    return ARCHITECTURE.latents.draw(BATCH, 0, "exam")
 
 
 @torch.no_grad()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import random
 from collections.abc import Callable
-from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -16,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipbench import process_state
-from lipbench.exam import bounds
+from lipbench.exam import bounds, traits
 from lipbench.exam.candidate import (
     AGGRESSIVE,
+    ARCHITECTURE,
     BATCH,
     LATE,
     UPDATES,
@@ -29,7 +27,6 @@ from lipbench.exam.candidate import (
 )
 from lipbench.loss import Loss
 from lipbench.method import Batch, Discriminator, Generator, Method, Trait
-from lipbench.networks import LATENT_DIM
 from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import at_rest
@@ -91,7 +88,7 @@ def its_networks_keep_their_shapes(candidate: Candidate) -> str:
         logits = state.discriminator(candidate.images(count))
         _require(logits.shape == (count,), f"logits {tuple(logits.shape)} of {count} images")
         _require(logits.dtype == torch.float32, f"logits are {logits.dtype}")
-        images = state.generator(torch.randn(count, LATENT_DIM))
+        images = state.generator(state.latents.random(count, torch.device("cpu")))
         _require(images.shape == (count, 3, 16, 16), f"images {tuple(images.shape)}")
         _require(images.dtype == torch.float32, f"images are {images.dtype}")
         features = state.discriminator.features(candidate.images(count))
@@ -116,7 +113,7 @@ def its_gradients_are_finite(candidate: Candidate) -> str:
     _check_gradients(state.discriminator)
     state.discriminator.requires_grad_(False)
     with seeded(state.generator, state.discriminator):
-        images = state.generator(torch.randn(BATCH, LATENT_DIM))
+        images = state.generator(state.latents.random(BATCH, torch.device("cpu")))
         logits = state.discriminator(images)
         batch = Batch(batch.real, images, batch.real_logits.detach(), logits, batch.step)
         candidate.method.generator_loss(
@@ -260,16 +257,14 @@ def its_randomness_is_that_of_the_engine(candidate: Candidate) -> str:
 
 def its_traits_are_what_it_does(candidate: Candidate) -> str:
     """It declares the traits that combinations are judged by, and no others."""
-    found = {
-        Trait.BATCH_STATISTICS: _depends_on_the_batch(candidate),
-        Trait.INPUT_GRADIENTS: _differentiates_by_images(candidate),
-        Trait.REPARAMETRIZES: _computes_weights(candidate),
-    }
+    found = traits.found(candidate)
     for trait, does in found.items():
-        declared = trait in candidate.method.traits
-        _require(does or not declared, f"it declares {trait}, but does not: {trait.value}")
-        _require(declared or not does, f"it does not declare {trait}, but {trait.value}")
-    return ", ".join(trait.name.lower() for trait in found if found[trait]) or "none"
+        declares = trait in candidate.method.traits
+        _require(does or not declares, f"it declares {trait}, but does not: {trait.value}")
+        _require(declares or not does, f"it does not declare {trait}, but {trait.value}")
+    if Trait.BOUNDS_NOTHING in candidate.method.traits:
+        _check_bounds_nothing(candidate)
+    return ", ".join(sorted(trait.name.lower() for trait in candidate.method.traits)) or "none"
 
 
 def it_keeps_what_it_claims(candidate: Candidate) -> str:
@@ -299,7 +294,7 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
     if "generator_loss" not in method.hooks():
         return "it leaves G's loss alone"
     errors: list[float] = []
-    parts = Parts((_probe(errors), method), candidate.loss)
+    parts = Parts((_probe(errors), method), candidate.loss, ARCHITECTURE)
     state = loop.build(candidate.spec(), parts, digits())
     candidate.train(state)
     _require(
@@ -474,62 +469,14 @@ def _alike(candidate: Candidate, spec: RunSpec) -> TrainState:
     return state
 
 
-def _depends_on_the_batch(candidate: Candidate) -> bool:
-    """Return whether an image's logit changes, in training mode, with the rest of its batch."""
-    logits = []
-    for rest in (candidate.images(), candidate.images().flip(0).mul(0.5)):
-        discriminator = candidate.build().discriminator
-        images = torch.cat([candidate.images(1), rest[1:]])
-        with seeded():
-            logits.append(discriminator(images)[0])
-    return not torch.allclose(logits[0], logits[1], rtol=1e-4, atol=1e-5)
-
-
-def _differentiates_by_images(candidate: Candidate) -> bool:
-    """Return whether a forward or the penalty asks for a gradient by other than D's weights."""
-    found = []
-
-    def spy(function: Callable[..., Any]) -> Callable[..., Any]:
-        def spied(*args: Any, **kwargs: Any) -> Any:
-            inputs = inspect.signature(function).bind(*args, **kwargs).arguments.get("inputs")
-            for tensor in [inputs] if isinstance(inputs, Tensor) else inputs or []:
-                found.append(not any(tensor is weight for weight in weights))
-            return function(*args, **kwargs)
-
-        return spied
-
-    for step in (0, 2 * LATE):
-        state = candidate.build()
-        weights = list(state.discriminator.parameters())
-        grad, backward = spy(torch.autograd.grad), spy(torch.autograd.backward)
-        with (
-            mock.patch("torch.autograd.grad", grad),
-            mock.patch("torch.autograd.backward", backward),
-        ):
-            candidate.method.penalty(state.discriminator, candidate.batch(state, step))
-    return any(found)
-
-
-def _computes_weights(candidate: Candidate) -> bool:
-    """Return whether halving a layer's weight in place does not halve what the layer does."""
-    discriminator = candidate.build().discriminator.eval()
-    inputs: dict[nn.Module, Tensor] = {}
-    handles = [
-        layer.register_forward_pre_hook(lambda layer, args: inputs.update({layer: args[0]}))
-        for layer in discriminator.layers()
-    ]
-    with torch.no_grad():
-        discriminator(candidate.images())
-        for handle in handles:
-            handle.remove()
-        for layer, given in inputs.items():
-            bias = layer(torch.zeros_like(given))
-            before = layer(given) - bias
-            layer.weight.mul_(0.5)  # type: ignore[operator]
-            after = layer(given) - bias
-            if not torch.allclose(after, before / 2, rtol=1e-3, atol=1e-5):
-                return True
-    return False
+def _check_bounds_nothing(candidate: Candidate) -> None:
+    """Raise AssertionError where a method that says it bounds nothing does bound something."""
+    declares = f"it declares {Trait.BOUNDS_NOTHING}, but"
+    _require(not candidate.method.claims, f"{declares} claims a bound")
+    _require(
+        traits.slope_grows(candidate),
+        f"{declares} D's gradient by an image does not grow with what is trained",
+    )
 
 
 def _check_gradients(network: nn.Module, all_of_them: bool = True) -> float:

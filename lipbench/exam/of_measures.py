@@ -27,7 +27,7 @@ class Sets(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedMeasure:
     """A measure with its options, and as many features as it needs."""
 
     measure: Measure
@@ -46,7 +46,8 @@ class Subject:
     def sets(self, seed: int = 2, moved: float = 0.0, count: int | None = None) -> Sets:
         """Return fakes of a seed, against real images and training images."""
         each = count or self.count
-        real = Real(self._drawn(each, 0), training=self._drawn(each, 1))
+        labels = torch.arange(each) % _CLASSES
+        real = Real(self._drawn(each, 0), training=self._drawn(each, 1), labels=labels)
         return Sets(self._drawn(each, seed, moved), real)
 
     def _drawn(self, count: int, seed: int, moved: float = 0.0) -> Features:
@@ -66,7 +67,7 @@ class Subject:
         return self.measure.replicates(sets.fake, sets.real, counts)
 
 
-def it_gives_a_number(subject: Subject) -> str:
+def it_gives_a_number(subject: ExaminedMeasure) -> str:
     """The number is a float, the same each time, and sets stay as they are."""
     sets = subject.sets()
     before = [values.clone() for values in (*sets.fake, *sets.real.features)]
@@ -81,7 +82,7 @@ def it_gives_a_number(subject: Subject) -> str:
     return f"{first:.4g} for {subject.count} images of each kind"
 
 
-def a_set_against_itself_is_no_worse_than_one_moved_away(subject: Subject) -> str:
+def a_set_against_itself_is_no_worse_than_one_moved_away(subject: ExaminedMeasure) -> str:
     """Real images in the fakes' place score at least as well as fakes somewhere else."""
     measure, sets = subject.measure, subject.sets()
     itself = measure.value(sets.real.features, sets.real)
@@ -98,7 +99,7 @@ def a_set_against_itself_is_no_worse_than_one_moved_away(subject: Subject) -> st
     return f"itself {itself:.4g}, moved away {away:.4g}"
 
 
-def the_order_of_images_matters_little(subject: Subject) -> str:
+def the_order_of_images_matters_little(subject: ExaminedMeasure) -> str:
     """Sorted fakes score as shuffled ones, within a few standard errors."""
     sets = subject.sets()
     order = sets.fake.pooled[:, 0].argsort()
@@ -116,7 +117,7 @@ def the_order_of_images_matters_little(subject: Subject) -> str:
     return f"{value:.5g} and {again:.5g}"
 
 
-def counts_of_one_give_its_value(subject: Subject) -> str:
+def counts_of_one_give_its_value(subject: ExaminedMeasure) -> str:
     """`replicates` gives a float64 for each draw, and the value where each image is there once."""
     sets = subject.sets()
     side = sets.fake if subject.measure.resamples == "fake" else sets.real.features
@@ -135,7 +136,7 @@ def counts_of_one_give_its_value(subject: Subject) -> str:
     return f"{value:.5g} and {both[1]:.5g}"
 
 
-def it_needs_the_images_that_it_says(subject: Subject) -> str:
+def it_needs_the_images_that_it_says(subject: ExaminedMeasure) -> str:
     """It gives a number of the fewest images, and refuses fewer with a UserError."""
     fewest, why = subject.measure.fewest(subject.dimension)
     assert fewest >= 1, f"its fewest images are {fewest}"
@@ -152,7 +153,7 @@ def it_needs_the_images_that_it_says(subject: Subject) -> str:
     return f"{fewest} on {subject.dimension} features: {why}"
 
 
-def features_that_are_not_finite_are_never_scored(subject: Subject) -> str:
+def features_that_are_not_finite_are_never_scored(subject: ExaminedMeasure) -> str:
     """It raises NonFiniteFeatures for fakes with a nan, in its value and in its replicates."""
     sets = subject.sets()
     for name in Features._fields:
@@ -173,7 +174,7 @@ def features_that_are_not_finite_are_never_scored(subject: Subject) -> str:
     return "a nan in features and in logits"
 
 
-Case = Callable[[Subject], str]
+Case = Callable[[ExaminedMeasure], str]
 CASES: tuple[Case, ...] = (
     it_gives_a_number,
     a_set_against_itself_is_no_worse_than_one_moved_away,
@@ -184,7 +185,7 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _draws(subject: Subject, sets: Sets, replicates: int) -> Tensor:
+def _draws(subject: ExaminedMeasure, sets: Sets, replicates: int) -> Tensor:
     """Return the counts of bootstrap draws of the side that the measure draws again."""
     side = sets.fake if subject.measure.resamples == "fake" else sets.real.features
     count = len(side.pooled)

@@ -1,8 +1,8 @@
 """Combinations of methods, and of methods with losses, that are invalid or known to be bad.
 
 A suite with one is refused when it is planned, with the reason; unless it could not run at all,
-`allow: [NAME]` runs it all the same. Rules ask for traits and hooks where they can, so that they
-hold for anybody's method.
+`allow: [NAME]` runs it all the same. Rules ask for traits, hooks and claims, never for a method's
+name, so that they hold for anybody's method.
 """
 
 from __future__ import annotations
@@ -13,18 +13,6 @@ from dataclasses import dataclass
 from lipbench.method import Method, Trait
 
 Methods = Mapping[str, Method]
-
-_SPECTRAL_NORMS = {"spectral_norm", "spectral_norm_exact"}
-_NO_CONTROL = {
-    "consistency_regularization", "equalized_learning_rate", "historical_averaging",
-    "instance_noise", "lecam", "weight_standardization",
-}  # fmt: skip
-_FACTORED = {"cayley", "singular_value_constraint"}  # what they train has no weight's shape
-_OF_WEIGHTS = {
-    "orthogonal_brock", "orthogonal_off_diagonal", "orthonormal", "spectral_norm_regularization",
-    "srip",
-}  # fmt: skip
-_TARGET_ONE = {"wgan_gp", "gan_gp", "dragan"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +31,9 @@ def broken(methods: Methods, loss: str) -> list[Rule]:
     return [rule for rule in RULES.values() if rule.broken(methods, loss)]
 
 
-def _having(methods: Methods, trait: Trait) -> list[str]:
-    return [name for name, method in methods.items() if trait in method.traits]
+def _having(methods: Methods, *traits: Trait) -> list[str]:
+    """Return the names of the methods that have one of the traits."""
+    return [name for name, method in methods.items() if method.traits.intersection(traits)]
 
 
 def _overriding(methods: Methods, hook: str) -> list[str]:
@@ -70,8 +59,9 @@ def _two_activations(methods: Methods, loss: str) -> bool:
 
 
 def _spectral_norm_with_wasserstein(methods: Methods, loss: str) -> bool:
+    normalized = _having(methods, Trait.DIVIDES_BY_SIGMA)
     penalized = _having(methods, Trait.INPUT_GRADIENTS)
-    return loss == "wasserstein" and bool(_SPECTRAL_NORMS & methods.keys()) and not penalized
+    return loss == "wasserstein" and bool(normalized) and not penalized
 
 
 def _wasserstein_without_control(methods: Methods, loss: str) -> bool:
@@ -79,24 +69,28 @@ def _wasserstein_without_control(methods: Methods, loss: str) -> bool:
         method.claims
         or Trait.REPARAMETRIZES in method.traits
         or {"penalty", "project"} & set(method.hooks())
-        for name, method in methods.items()
-        if name not in _NO_CONTROL
+        for method in methods.values()
+        if Trait.BOUNDS_NOTHING not in method.traits
     )
     return loss == "wasserstein" and not controlled
 
 
 def _factored_weights_with_others(methods: Methods, loss: str) -> bool:
     others = set(_having(methods, Trait.REPARAMETRIZES)) | set(_overriding(methods, "project"))
-    return any(others - {name} for name in _FACTORED & methods.keys())
+    factored = _having(methods, Trait.TRAINS_OTHER_SHAPES, Trait.APPLIES_TRANSFORM)
+    return any(others - {name} for name in factored)
 
 
 def _penalty_on_untransformed_weights(methods: Methods, loss: str) -> bool:
-    return "cayley" in methods and bool(_OF_WEIGHTS & methods.keys())
+    return bool(_having(methods, Trait.APPLIES_TRANSFORM)) and bool(
+        _having(methods, Trait.PENALIZES_WEIGHTS)
+    )
 
 
 def _gradient_normalization_with_target_one(methods: Methods, loss: str) -> bool:
-    normalized = {"gradient_normalization", "gran"} & methods.keys()
-    return bool(normalized) and bool(_TARGET_ONE & methods.keys())
+    return bool(_having(methods, Trait.DIVIDES_BY_GRADIENT)) and bool(
+        _having(methods, Trait.TWO_SIDED_PENALTY)
+    )
 
 
 RULES = {
@@ -131,15 +125,16 @@ RULES = {
         Rule(
             "factored_weights_with_others",
             _factored_weights_with_others,
-            "what it trains is not of the weight's shape, so nothing else can compute or move it",
+            "what it trains is not of the weight's shape, or its layers compute with a transform "
+            "of the weight, so nothing else can compute or move it",
             "derived",
             impossible=True,
         ),
         Rule(
             "penalty_on_untransformed_weights",
             _penalty_on_untransformed_weights,
-            "a Cayley convolution's weight is transformed when it is applied, so a penalty on it "
-            "is on numbers whose scale and spectrum mean nothing",
+            "a layer's weight is transformed when it is applied (in Cayley convolutions, for "
+            "example), so a penalty on it is on numbers whose scale and spectrum mean nothing",
             "derived from Trockman & Kolter 2021",
         ),
         Rule(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lipbench import paths
+from lipbench.architecture import Architecture
 from lipbench.dataset import Source
 from lipbench.errors import UserError
 from lipbench.loss import Loss
@@ -15,7 +16,7 @@ from lipbench.measure import Measure
 from lipbench.method import Method
 from lipbench.parameterized import checked
 from lipbench.planning import spec
-from lipbench.planning.spec import LossSpec, RunSpec
+from lipbench.planning.spec import ArchitectureSpec, LossSpec, RunSpec
 from lipbench.plugins import CONTRACTS, Plugins
 
 DEFAULT_LOSS = "non_saturating"  # Miyato et al. 2018, section 4: of every method but WGAN-GP
@@ -27,6 +28,7 @@ class Parts:
 
     methods: tuple[Method, ...]
     loss: Loss
+    architecture: Architecture
 
 
 def names(run: RunSpec) -> dict[str, list[str]]:
@@ -35,17 +37,19 @@ def names(run: RunSpec) -> dict[str, list[str]]:
         "methods": [each.name for each in run.methods],
         "losses": [run.loss.name],
         "datasets": [run.dataset.name],
+        "architectures": [run.architecture.name],
     }
 
 
 def of(run: RunSpec, plugins: Plugins) -> Parts:
     """Return a run's parts. Raises UserError for an unknown or invalid one."""
     methods = tuple(method(each.name, each.params, plugins) for each in run.methods)
-    return Parts(methods, loss(run.loss.name, run.loss.params, plugins))
+    made = architecture(run.architecture.name, run.architecture.params, plugins)
+    return Parts(methods, loss(run.loss.name, run.loss.params, plugins), made)
 
 
 def complete(run: RunSpec, plugins: Plugins) -> RunSpec:
-    """Return a stored spec with what its methods and loss gained since, at defaults."""
+    """Return a stored spec with what its plugins gained since, at defaults."""
     parts = of(run, plugins)
     named = [
         {"name": entry.name, "params": asdict(method)}
@@ -56,6 +60,10 @@ def complete(run: RunSpec, plugins: Plugins) -> RunSpec:
             **run.to_json(),
             "methods": named,
             "loss": {"name": run.loss.name, "params": asdict(parts.loss)},
+            "architecture": {
+                "name": run.architecture.name,
+                "params": asdict(parts.architecture),
+            },
         }
     )
 
@@ -89,6 +97,17 @@ def dataset(name: str, params: Mapping[str, Any], plugins: Plugins) -> Source:
     return checked(cls, params, f"dataset {name!r}", "parameter")
 
 
+def architecture(name: str, params: Mapping[str, Any], plugins: Plugins) -> Architecture:
+    """Return an architecture. Raises UserError for an unknown or invalid name or parameter."""
+    cls: type[Architecture] = plugins.architectures[name].load(Architecture)
+    return checked(cls, params, f"architecture {name!r}", "parameter")
+
+
+def architecture_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> ArchitectureSpec:
+    """Return an architecture with every parameter spelled out; raises as `architecture` does."""
+    return ArchitectureSpec(name, asdict(architecture(name, params, plugins)))
+
+
 def measure(name: str, options: Mapping[str, Any], plugins: Plugins) -> Measure:
     """Return a measure. Raises UserError for an unknown or invalid name or option."""
     cls: type[Measure] = plugins.measures[name].load(Measure)
@@ -100,11 +119,13 @@ def loss_spec(name: str, params: Mapping[str, Any], plugins: Plugins) -> LossSpe
     return LossSpec(name, asdict(loss(name, params, plugins)))
 
 
-Made = Method | Loss | Source | Measure
+Made = Method | Loss | Source | Architecture | Measure
+
 MAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Plugins], Made]] = {
     "methods": method,
     "losses": loss,
     "datasets": dataset,
+    "architectures": architecture,
     "measures": measure,
 }
 

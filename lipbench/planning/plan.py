@@ -116,21 +116,29 @@ def _dataset_params(fields: Mapping[str, Any]) -> dict[str, Any]:
     if "dataset_params" in fields:
         return dict(fields["dataset_params"])
     path = fields.get("dataset_path")
-    return {"path": path} if path else {"image_size": fields["dataset"]["image_size"]}
+    return {"path": path} if path else {"image_size": _dataset(fields["dataset"]).image_size}
+
+
+def _dataset(stored: Mapping[str, Any]) -> data.DatasetInfo:
+    """Return a stored plan's dataset; older plans had images' size and channels for the shape."""
+    fields = dict(stored)
+    if "image_size" in fields:
+        size = fields.pop("image_size")
+        fields["shape"] = [fields.pop("channels"), size, size]
+    for name in ("shape", "classes", "notes"):
+        fields[name] = tuple(fields.get(name, ()))
+    return data.DatasetInfo(**fields)
 
 
 def from_json(fields: Any) -> Plan:
     """Return a stored plan; see `records.interpreted` for where it is not one."""
     records.check(fields, records.Plan)
-    info = fields["dataset"]
     protocols.SCORES.recall(fields.get("own_scores", ()))
     return Plan(
         fields["name"],
         fields["description"],
         tuple(run_from_json(run) for run in fields["runs"]),
-        data.DatasetInfo(
-            **{**info, "classes": tuple(info["classes"]), "notes": tuple(info.get("notes", ()))}
-        ),
+        _dataset(fields["dataset"]),
         _dataset_params(fields),
         protocols.from_json(fields["protocol"]),
         Intervals(**fields["intervals"]),

@@ -1,7 +1,7 @@
-"""A run's identity: every value that decides its result, and nothing else.
+"""A run's identity: every value that decides its training, and nothing else.
 
-Paths, devices, workers and labels are not here. Two specs are one run exactly if their canonical
-JSON is the same; runs are found by its hash.
+Protocols, paths, devices, workers and labels are not here. Two specs are one run exactly if their
+canonical JSON is the same; runs are found by its hash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-SCHEMA = 2
+SCHEMA = 3
 
 # The parameters of losses in schema 1, which had none.
 _LOSSES_OF_1: dict[str, dict[str, None]] = {
@@ -25,10 +25,30 @@ _LOSSES_OF_1: dict[str, dict[str, None]] = {
     "wasserstein": {"drift": None},
 }
 
+
+def _training_of_2(old: dict[str, Any]) -> dict[str, Any]:
+    """Return schema 2's spec without what is no training, and with what it took for granted."""
+    params = {"width": old.pop("width"), "latent_dim": 128, "latent_law": "normal"}
+    data = old["dataset"]
+    size = data["image_size"]
+    del old["protocol"], old["score_every"]
+    return {
+        **old,
+        "setting": {**old["setting"], "optimizer": "adam"},
+        "architecture": {"name": old["architecture"], "params": params},
+        "dataset": {
+            "name": data["name"],
+            "fingerprint": data["fingerprint"],
+            "shape": [data["channels"], size, size],
+        },
+    }
+
+
 # From each older schema to the next one. A step fills in the value that the older code had, so
 # that a new field orphans no finished run.
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda old: {**old, "loss": {"name": old["loss"], "params": _LOSSES_OF_1[old["loss"]]}},
+    2: _training_of_2,
 }
 
 
@@ -54,23 +74,55 @@ class LossSpec:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """An Adam setting, for D and G alike, and the number of updates of D for each of G."""
+class ArchitectureSpec:
+    """An architecture by its name, with every one of its parameters."""
 
-    lr: float
-    beta1: float
-    beta2: float
+    name: str
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return the name with its parameters, the width first as the others are."""
+        told = [f"{key} {value}" for key, value in self.params.items()]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An optimizer with its parameters, and the number of updates of D for each of G.
+
+    D and G have the same, but for a learning rate that G has of its own. A parameter that the
+    optimizer does not have is None, and is no part of the run's identity.
+    """
+
+    lr: float  # of D
+    beta1: float | None
+    beta2: float | None
     n_dis: int
+    optimizer: str = "adam"
+    alpha: float | None = None
+    momentum: float | None = None
+    lr_g: float | None = None  # None: D's
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that there are."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        """Return the values as people write them: `lr=0.0002 b1=0.5 b2=0.999 n_dis=1`."""
+        short = {"beta1": "b1", "beta2": "b2"}
+        values = self.to_json()
+        order = ["lr", "lr_g", "beta1", "beta2", "alpha", "momentum", "n_dis"]
+        told = [f"{short.get(name, name)}={values[name]:g}" for name in order if name in values]
+        return " ".join([*([] if self.optimizer == "adam" else [self.optimizer]), *told])
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A dataset by its content; sizes in pixels."""
+    """A dataset by its content, and the shape of its samples: (C, H, W) in pixels, or (D,)."""
 
     name: str
     fingerprint: str
-    image_size: int
-    channels: int
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -89,16 +141,13 @@ class RunSpec:
 
     methods: tuple[MethodSpec, ...]
     setting: Setting
-    architecture: str
-    width: float
+    architecture: ArchitectureSpec
     initialisation: str
     loss: LossSpec
     dataset: DatasetSpec
     budget: Budget
     precision: str
     ema_decay: float | None
-    protocol: str
-    score_every: int | None
     seed: int
     schema: int = SCHEMA
 
@@ -108,9 +157,11 @@ class RunSpec:
         """Return the spec as plain JSON values."""
         # By hand: dataclasses.asdict takes ten times as long, for each of 10,000 runs.
         plain: dict[str, Any] = {field: getattr(self, field) for field in _FIELDS}
-        for part in ("setting", "dataset", "budget"):
-            plain[part] = dict(vars(plain[part]))
-        plain["loss"] = {"name": self.loss.name, "params": dict(self.loss.params)}
+        plain["setting"] = self.setting.to_json()
+        plain["dataset"] = {**vars(self.dataset), "shape": list(self.dataset.shape)}
+        plain["budget"] = dict(vars(self.budget))
+        for part in ("loss", "architecture"):
+            plain[part] = {"name": plain[part].name, "params": dict(plain[part].params)}
         plain["methods"] = [{"name": m.name, "params": dict(m.params)} for m in self.methods]
         return plain
 
@@ -128,7 +179,7 @@ def from_json(data: dict[str, Any]) -> RunSpec:
 
     Raises ValueError where it is of a newer schema, or not a spec.
     """
-    return _adapter().validate_python(_upgraded(data))
+    return _adapter().validate_python(upgraded(data))
 
 
 def fits(stored: Any, spec: RunSpec) -> bool:
@@ -137,11 +188,11 @@ def fits(stored: Any, spec: RunSpec) -> bool:
     A hyperparameter that its method has gained since may be missing.
     """
     try:
-        upgraded = _upgraded(stored)
+        current = upgraded(stored)
     except (ValueError, KeyError, TypeError):
         return False
     wanted = spec.to_json()
-    return upgraded.keys() == wanted.keys() and _within(upgraded, wanted)
+    return current.keys() == wanted.keys() and _within(current, wanted)
 
 
 def digest(plain: Mapping[str, Any]) -> str:
@@ -150,7 +201,7 @@ def digest(plain: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec's plain values in this schema; raise ValueError for a schema not known."""
     data = dict(data)
     while (schema := data.get("schema")) != SCHEMA:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Gt, Le, Lt
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -47,11 +48,15 @@ MIYATO2018 = {
 }
 PRESETS = {"miyato2018": tuple(MIYATO2018)}
 RECIPE = "recipe"
+DEFAULT_ARCHITECTURE = "standard_cnn"
 
-
-def _named(value: Any) -> Any:
-    """Take `dataset: digits` for `dataset: {name: digits}`."""
-    return {"name": value} if isinstance(value, str) else value
+# The optimizers, and each one's parameters with their defaults; one without must be given. Those
+# of RMSprop and SGD are PyTorch's.
+OPTIMIZERS: Mapping[str, Mapping[str, float | None]] = {
+    "adam": {"beta1": None, "beta2": None},
+    "rmsprop": {"alpha": 0.99, "momentum": 0.0},
+    "sgd": {"momentum": 0.0},
+}
 
 
 def _flat(value: Any) -> Any:
@@ -59,32 +64,70 @@ def _flat(value: Any) -> Any:
     if isinstance(value, dict) and "name" in value:
         params = {key: given for key, given in value.items() if key != "name"}
         return {"name": value["name"], "params": params}
-    return _named(value)
+    return {"name": value} if isinstance(value, str) else value
 
 
 DatasetEntry = Annotated[Named, BeforeValidator(_flat)]
 
 
-class ArchitectureEntry(Strict):
-    """An architecture, and the factor on all of its channel counts."""
-
-    name: str = "standard_cnn"
-    width: Annotated[float, Ge(0.01), Le(64)] = 1.0
+def _architecture(value: Any) -> Any:
+    """Take `{width: 0.5}` for the standard CNN with that width."""
+    return _flat({"name": DEFAULT_ARCHITECTURE, **value} if isinstance(value, dict) else value)
 
 
+ArchitectureEntry = Annotated[Named, BeforeValidator(_architecture)]
 OptionalLoss = Annotated[Named, BeforeValidator(name_and_params)] | None
 
 
-class AdamEntry(Strict):
-    """An Adam setting written out."""
+class OptimizerEntry(Strict):
+    """A setting written out: an optimizer with its parameters, and n_dis.
 
+    Where D and G differ in the learning rate, `lr` is D's and `lr_g` is G's.
+    """
+
+    optimizer: str = "adam"
     lr: Annotated[float, Gt(0)]
-    beta1: Probability
-    beta2: Probability
+    lr_g: Annotated[float, Gt(0)] | None = None
+    beta1: Probability | None = None
+    beta2: Probability | None = None
+    alpha: Probability | None = None
+    momentum: Probability | None = None
     n_dis: PositiveInteger
 
+    @model_validator(mode="after")
+    def _has_the_optimizers_own(self) -> OptimizerEntry:
+        """Refuse an unknown optimizer, a parameter of another one, and one that is missing."""
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(unknown("optimizer", self.optimizer, OPTIMIZERS))
+        known = OPTIMIZERS[self.optimizer]
+        others = {name for own in OPTIMIZERS.values() for name in own} - known.keys()
+        for name in sorted(others):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{self.optimizer} has no {name}; its parameters are {', '.join(known)}"
+                )
+        for name, default in known.items():
+            if getattr(self, name) is None and default is None:
+                raise ValueError(f"{self.optimizer} needs {name}")
+        return self
 
-class SettingEntry(AdamEntry):
+    def setting(self) -> Setting:
+        """Return the setting, with the optimizer's defaults where the file says nothing."""
+        known = OPTIMIZERS[self.optimizer]
+        given = {name: getattr(self, name) for name in known}
+        values = {n: default if given[n] is None else given[n] for n, default in known.items()}
+        return Setting(
+            lr=float(self.lr),
+            beta1=values.pop("beta1", None),
+            beta2=values.pop("beta2", None),
+            n_dis=self.n_dis,
+            optimizer=self.optimizer,
+            lr_g=None if self.lr_g in (None, self.lr) else float(self.lr_g or 0),
+            **values,
+        )
+
+
+class SettingEntry(OptimizerEntry):
     """One of a suite's settings, which can have a name."""
 
     name: str | None = None
@@ -97,7 +140,7 @@ AnySetting = Annotated[
 ]
 # One setting's name, or a setting written out.
 OneSetting = Annotated[
-    Annotated[AdamEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
+    Annotated[OptimizerEntry, Tag("written out")] | Annotated[str, Tag("name")], _FORM
 ]
 
 
@@ -112,13 +155,22 @@ class BudgetEntry(Strict):
 
 
 class Intervals(Strict):
-    """How often, in updates of G, something is done besides at the end."""
+    """How often, in updates of G, something is done besides at the end.
+
+    `keep` says which generators stay beside the last one: with scores during training the best
+    one, or that of each scoring, so that another protocol can choose the best anew.
+    """
 
     metrics: PositiveInteger = 100
     score: PositiveInteger | None = None
     samples: PositiveInteger | None = None
     audit: PositiveInteger | None = None
     checkpoint: PositiveInteger = 1000
+    keep: Literal["all", "best", "last"] = "best"
+
+    def every(self) -> dict[str, int | None]:
+        """Return each interval by its name."""
+        return {name: every for name, every in self if name != "keep"}
 
 
 class MethodEntry(Strict):
@@ -176,8 +228,8 @@ class Suite(Strict):
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=64)] = "suite"
     description: str = ""
     dataset: DatasetEntry
-    architecture: Annotated[ArchitectureEntry, BeforeValidator(_named)] = ArchitectureEntry()
-    initialisation: str = "normal_0.02"
+    architecture: ArchitectureEntry = Named(name=DEFAULT_ARCHITECTURE)
+    initialisation: str | None = None  # None: the architecture's own
     loss: OptionalLoss = None
     methods: Annotated[list[MethodEntry], OneOrMore, NotEmpty]
     settings: Annotated[list[AnySetting], OneOrMore, NotEmpty] | None = None

@@ -49,6 +49,7 @@ class Objective:
     higher_is_better: bool
     if_diverged: float  # what a trial whose training diverged counts as
     decimals: int = 2
+    protocol: str = ""  # the id of the one whose score it is; empty: an older study's only one
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import contextlib
 
+from lipbench.data import described, named
 from lipbench.errors import UserError
 from lipbench.protocols.reader import FITTED
 from lipbench.protocols.record import Protocol, Sizes
 
 
-def check(protocol: Protocol, n_train: int, n_test: int, dataset: str | None = None) -> None:
-    """Raise UserError if a dataset of these sizes, and of this name if given, cannot be scored."""
+def check(
+    protocol: Protocol,
+    n_train: int,
+    n_test: int,
+    dataset: str | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> None:
+    """Raise UserError if a dataset of these sizes, and of this name if given, cannot be scored.
+
+    Nor can one of samples of another kind than the protocol's scores are of, going by the shape.
+    """
+    if shape is not None and protocol.scores_points != (named(shape) == "points"):
+        scored = "points" if protocol.scores_points else "images"
+        raise UserError(
+            f"protocol {protocol.name!r} scores {scored}; these are {described(shape)}"
+        )
     if dataset is not None and protocol.dataset not in (None, dataset):
         raise UserError(
             f"protocol {protocol.name!r} scores the dataset {protocol.dataset!r} only, "

@@ -149,6 +149,11 @@ class Protocol:
         return any(SCORES[name].weights_sha256 for name in self.scores)
 
     @property
+    def scores_points(self) -> bool:
+        """Return whether its samples are points, and no images."""
+        return any(SCORES[name].space == "points" for name in self.scores)
+
+    @property
     def training_images(self) -> int:
         """Return how many training images generated ones are compared with; 0 if no score does."""
         compares = any(SCORES[name].needs_training for name in self.scores)
@@ -269,20 +274,23 @@ class Protocol:
             else f"extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
             f"{self.preprocessing})"
         )
+        errors = ""
+        if self.bootstrap:
+            errors = f", and standard errors are of {self.bootstrap} bootstrap replicates"
         chosen = self.selection
         by = _listed([SCORES[name].title for name in chosen.scores])
-        return (
+        told = (
             f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
             f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
-            f"split in the generated ones' place, and standard errors are of {self.bootstrap} "
-            f"bootstrap replicates; {extractor}; generated images as {self.rounding}, "
-            f"the generator with {self.batch_norm} batch-norm statistics (and its moving average "
-            f"where a suite keeps one), latents from the stream {self.latents_stream!r}; during "
-            f"training {by} of {chosen.n_fake:,} images from other latents against "
-            f"{chosen.n_real:,} other real images, of the {chosen.split} split, choose the "
-            "best checkpoint; collapsed means a feature variance below "
+            f"split in the generated ones' place{errors}; {extractor}; generated images as "
+            f"{self.rounding}, the generator with {self.batch_norm} batch-norm statistics (and "
+            "its moving average where a suite keeps one), latents from the stream "
+            f"{self.latents_stream!r}; during training {by} of {chosen.n_fake:,} images from "
+            f"other latents against {chosen.n_real:,} other real images, of the {chosen.split} "
+            "split, choose the best checkpoint; collapsed means a feature variance below "
             f"{self.collapse_ratio:.0%} of the real images'."
         )
+        return told.replace("image", "point") if self.scores_points else told
 
     def _how(self, score: str) -> str:
         use = self.scores[score]

@@ -23,6 +23,7 @@ def library() -> dict[str, Paper]:
         importlib.resources.files("lipbench_methods") / "references.bib",
         importlib.resources.files("lipbench.losses") / "references.bib",
         importlib.resources.files("lipbench.datasets") / "references.bib",
+        importlib.resources.files("lipbench.architectures") / "references.bib",
         importlib.resources.files("lipbench.measures") / "references.bib",
         importlib.resources.files("lipbench.reporting") / "references.bib",
     )
@@ -45,6 +46,12 @@ def of_methods(names: Iterable[str], plugins: Sequence[Path]) -> Named:
 def of_loss(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper]]:
     """Return what a paper calls a loss, and the papers that it names; see `of_methods`."""
     plugin = _known(plugins).losses.plugins.get(name)
+    return plugin.title if plugin else name, _named(plugin)
+
+
+def of_architecture(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper]]:
+    """Return what a paper calls an architecture, and the papers that it names."""
+    plugin = _known(plugins).architectures.plugins.get(name)
     return plugin.title if plugin else name, _named(plugin)
 
 

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipbench import machine
+from lipbench.outcome import Outcome
+from lipbench.plugins import Registry
 from lipbench.protocols import Protocol
 from lipbench.reporting import fresh
+from lipbench.reporting.exhibit import Exhibit, exhibits
 from lipbench.reporting.page import render
 from lipbench.results.compare import joined, names
 from lipbench.results.results import Results, read
 from lipbench.results.select import selected
 
-_LIVE = ("running", "queued")
+_LIVE = (Outcome.RUNNING, Outcome.QUEUED)
 _SECONDS = 10.0  # between looks at results that are watched
 
 
@@ -43,6 +46,7 @@ class Asked:
     methods: tuple[str, ...] = ()
     metric: str = ""
     out: Path | None = None
+    plugins: tuple[Path, ...] = ()  # a user's own exhibits
 
     @property
     def folder(self) -> Path:
@@ -76,11 +80,16 @@ def make(asked: Asked, refresh: int = 0) -> Report:
     """Write a report where nothing is current, and return it.
 
     `refresh` are the seconds after which the page loads itself again; 0 for never. Raises
-    UserError where there are no results, or the report cannot be written.
+    UserError where there are no results, a user's exhibit has a mistake, or the report cannot be
+    written.
     """
+    own = Registry("reports", asked.plugins).own()
+    for plugin in own:  # a mistake in one is told of, also where the report is current
+        plugin.load(Exhibit)
+    code = [f"{plugin.path} {plugin.source_hash}" for plugin in own]
     made_of = fresh.fingerprint(
         asked.folders,
-        [repr(asked.protocol), asked.where, *asked.methods, asked.metric, str(refresh)],
+        [repr(asked.protocol), asked.where, *asked.methods, asked.metric, str(refresh), *code],
     )
     if fresh.is_current(asked.folder, made_of):
         return Report(asked.folder / "index.html", True, 0)
@@ -88,10 +97,11 @@ def make(asked: Asked, refresh: int = 0) -> Report:
     study = results.tuning is not None
     outcomes = [*results.runs["outcome"], *(results.trials["outcome"] if study else ())]
     live = sum(outcome in _LIVE for outcome in outcomes)
-    if "running" in outcomes:  # until its process ends, which no file tells
+    if Outcome.RUNNING in outcomes:  # until its process ends, which no file tells
         made_of = ""
     again = refresh if live or study else 0
-    page = render(results, asked.folder, None, made_of, again, machine.cores())
+    shown = exhibits(asked.plugins) if own else None
+    page = render(results, asked.folder, shown, made_of, again, machine.cores())
     return Report(page, False, live, study)
 
 

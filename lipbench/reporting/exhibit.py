@@ -21,6 +21,14 @@ Part = Literal["answer", "evidence", "lipschitz and cost", "everything"]
 PARTS: tuple[Part, ...] = ("answer", "evidence", "lipschitz and cost", "everything")
 
 
+_ABOUT = {
+    "title": "the heading of its section, a text",
+    "order": "its place within its part, a number",
+    "part": f"one of {', '.join(PARTS)}",
+    "reads": "runs or trials",
+}
+
+
 @dataclass(frozen=True)
 class Sentences:
     """Plain sentences, the caveats first."""
@@ -87,9 +95,25 @@ class Exhibit(ABC):
     part: ClassVar[Part] = "evidence"
     reads: ClassVar[Literal["runs", "trials"]] = "runs"  # no section where a study has no run yet
 
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for a class that is no section yet, as when its file is loaded."""
+        told = {
+            "title": isinstance(getattr(cls, "title", None), str),
+            "order": isinstance(getattr(cls, "order", None), (int, float)),
+            "part": cls.part in PARTS,
+            "reads": cls.reads in ("runs", "trials"),
+        }
+        for name, good in told.items():
+            if not good:
+                given = f", not {getattr(cls, name)!r}" if hasattr(cls, name) else ""
+                raise TypeError(f"{cls.__name__} needs {name}: {_ABOUT[name]}{given}")
+        if cls.show is Exhibit.show:
+            raise TypeError(f"{cls.__name__} does not define show")
+
     @abstractmethod
     def show(self, results: Results) -> Iterable[Sentences | Table | Figure | Omitted]:
-        """Yield what the study shows; it may be unfinished, or have no completed run at all."""
+        """Yield what the results show; they may be unfinished, or have no completed run at all."""
 
 
 def exhibits(files: Iterable[Path] = ()) -> list[Exhibit]:

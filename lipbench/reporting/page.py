@@ -11,13 +11,15 @@ from typing import Any
 import pandas as pd
 
 import lipbench
+from lipbench.data import described
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Tuning
 from lipbench.reporting import datatables, details, fresh, paper
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS, Exhibit, exhibits
 from lipbench.reporting.sections import Section, drawn
-from lipbench.results.results import OUTCOMES, Results
+from lipbench.results.results import Results
 from lipbench.results.robustness import robustness
 from lipbench.words import counted
 
@@ -30,7 +32,7 @@ def render(
     refresh: int = 0,
     processes: int = 1,
 ) -> Path:
-    """Write the report of a study to `folder`, replacing an earlier one; return its index.html.
+    """Write the report of some results to `folder`, in place of an earlier one; return its page.
 
     `made_of` is what `fresh.fingerprint` says of its results, by which the report can be known to
     be current; `refresh` are the seconds after which the page loads itself again, 0 for never.
@@ -150,7 +152,7 @@ def _progress(results: Results) -> str:
 
 def _counted(runs: pd.DataFrame, noun: str) -> str:
     counts = runs["outcome"].value_counts()
-    names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
+    names = [*Outcome, *sorted(set(counts.index) - set(Outcome))]
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if name in counts]
     return f"{counted(len(runs), noun)}: {', '.join(parts)}"
 
@@ -172,7 +174,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         *searched,
         ("Settings", ", ".join(results.settings)),
         ("Seeds", values("seed")),
-        ("Data", f"{values('dataset')} at {values('image_size')} pixels"),
+        ("Data", f"{values('dataset')}{_size(results, values('image_size'))}"),
         (
             "Networks",
             f"{values('architecture')}, width {values('width', '{:g}')}, "
@@ -205,6 +207,14 @@ def _made_by(results: Results) -> list[tuple[str, str]]:
         "Commands": "; ".join(made.commands[:_COMMANDS]) + (f"; {more} more" if more > 0 else ""),
     }
     return [(term, text) for term, text in facts.items() if text]
+
+
+def _size(results: Results, pixels: str) -> str:
+    """Return how large samples are, to follow the dataset's name."""
+    info = results.provenance.dataset
+    if info and not info.is_of_images:
+        return f", {described(info.shape)}"
+    return f" at {pixels} pixels"
 
 
 def _search(tuning: Tuning) -> list[tuple[str, str]]:

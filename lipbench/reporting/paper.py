@@ -26,7 +26,7 @@ PACKAGES = ("array", "booktabs", "graphicx", "longtable")
 
 
 @dataclass(frozen=True)
-class Picture:
+class PaperFigure:
     """A figure as a paper takes it: a PDF of this width and height, in inches."""
 
     name: str
@@ -38,16 +38,16 @@ class Picture:
 
 
 @dataclass
-class Section:
+class PaperSection:
     """A report's section: its title, its sentences, its tables as LaTeX by name, its figures."""
 
     title: str
     texts: list[str] = field(default_factory=list)
     tables: list[tuple[str, str]] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[PaperFigure] = field(default_factory=list)
 
 
-def compose(results: Results, sections: Sequence[Section]) -> dict[str, bytes]:
+def compose(results: Results, sections: Sequence[PaperSection]) -> dict[str, bytes]:
     """Return the files of `paper/` by their names in it."""
     cite = Citations(citations.library())
     methods = {name for names in results.runs["methods"].dropna() for name in names.split(" + ")}
@@ -97,7 +97,7 @@ def _stem(name: str) -> str:
     return re.sub("[^A-Za-z0-9._-]+", "-", name)
 
 
-def _figure(figure: Picture, stem: str) -> str:
+def _figure(figure: PaperFigure, stem: str) -> str:
     """Return a figure's float: in a column where it fits there, else across the page."""
     star = "" if figure.inches <= booktabs.COLUMN else "*"
     size = f"[width={booktabs.TEXT}in]" if figure.inches > booktabs.TEXT else ""

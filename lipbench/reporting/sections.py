@@ -29,7 +29,7 @@ class Section:
     entries: list[dict[str, Any]] = field(default_factory=list)  # of the page, in order
     omitted: list[str] = field(default_factory=list)  # reasons
     files: dict[str, bytes] = field(default_factory=dict)  # by their path in the report's folder
-    chapter: paper.Section = field(default_factory=lambda: paper.Section(""))
+    chapter: paper.PaperSection = field(default_factory=lambda: paper.PaperSection(""))
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def section(exhibit: Exhibit, results: Results) -> Section:
     """Return an exhibit's section; raise ValueError where two of its results share a file name."""
     import matplotlib
 
-    made = Section(exhibit.title, exhibit.part, chapter=paper.Section(exhibit.title))
+    made = Section(exhibit.title, exhibit.part, chapter=paper.PaperSection(exhibit.title))
     with matplotlib.rc_context(RC):
         for result in exhibit.show(results):
             match result:
@@ -116,7 +116,7 @@ def _table(table: Table) -> tuple[dict[str, Any], dict[str, bytes]]:
     }
 
 
-def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Picture]:
+def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.PaperFigure]:
     drawing = figure.drawing
     pixels = files.png(drawing)
     engine = drawing.get_layout_engine()
@@ -136,7 +136,7 @@ def _figure(figure: Figure) -> tuple[dict[str, Any], dict[str, bytes], paper.Pic
     if figure.raw is not None:
         written[f"{stem}.csv"] = figure.raw.to_csv(index=False).encode()
     size = map(float, drawing.get_size_inches())
-    return entry, written, paper.Picture(figure.name, figure.caption, figure.notes, pdf, *size)
+    return entry, written, paper.PaperFigure(figure.name, figure.caption, figure.notes, pdf, *size)
 
 
 @contextmanager

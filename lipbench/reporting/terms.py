@@ -23,9 +23,6 @@ class Term:
 ADAM = ("kingma2015",)
 OPTUNA = ("akiba2019",)
 
-ARCHITECTURES = {
-    "standard_cnn": Term("the standard CNN of Miyato et al., Table 3", ("miyato2018",)),
-}
 INITIALISATIONS = {
     "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
     "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),

@@ -5,6 +5,6 @@ Nothing here draws or prints, and nothing imports torch.
 
 from __future__ import annotations
 
-from lipbench.results.results import OUTCOMES, Results, published, read
+from lipbench.results.results import Results, published, read
 
-__all__ = ["OUTCOMES", "Results", "published", "read"]
+__all__ = ["Results", "published", "read"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def cells(results: Results, score: str) -> dict[tuple[str, str], Cell]:
     empty = Cell(higher_is_better=higher_is_better)
     found = {(m, s): empty for m in results.methods for s in results.settings}
     for place, runs in _places(results, score).items():
-        completed = [run for run in runs if run.outcome == "completed"]
+        completed = [run for run in runs if run.outcome == Outcome.COMPLETED]
         known = [run for run in completed if not math.isnan(run.score)]
-        diverged = sum(run.outcome == "diverged" for run in runs)
+        diverged = sum(run.outcome == Outcome.DIVERGED for run in runs)
         undefined = sum(run.scored and math.isnan(run.score) for run in completed)
         # Infinity in the good direction is no good score: it is none that can be computed.
         found[place] = Cell(

@@ -12,6 +12,7 @@ import pandas as pd
 from lipbench.errors import UserError
 from lipbench.results.provenance import Provenance
 from lipbench.results.results import Results
+from lipbench.results.settings import COLUMNS
 from lipbench.words import listed
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ _SAME = {  # what folders should share, and what it is called
     "precision": "precision",
     "ema_decay": "moving average of G",
 }
-_SETTING = ["lr", "beta1", "beta2", "n_dis"]
+_SETTING = list(COLUMNS)
 
 
 def names(folders: Sequence[Path]) -> list[str]:

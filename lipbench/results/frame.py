@@ -13,6 +13,7 @@ import pandas as pd
 
 from lipbench import protocols, records
 from lipbench.errors import UserError, unknown
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.tuning import Objective, Tuning
@@ -26,8 +27,10 @@ from lipbench.tuning import objectives
 _FIRST = {"run_id": "str", "method": "str", "setting": "str", "seed": None, "outcome": "str"}
 _ABOUT = {
     "suite": "str", "planned": "bool", "methods": "str", "params": "str", "lr": "float",
-    "beta1": "float", "beta2": "float", "n_dis": None, "dataset": "str", "image_size": None,
-    "architecture": "str", "width": "float", "initialisation": "str", "loss": "str",
+    "beta1": "float", "beta2": "float", "n_dis": None, "optimizer": "str", "lr_g": "float",
+    "alpha": "float", "momentum": "float", "dataset": "str", "image_size": None,
+    "architecture": "str", "width": "float", "latent_dim": None, "initialisation": "str",
+    "loss": "str",
     "batch_size": None, "generator_batch_size": None, "precision": "str", "ema_decay": "float",
     "protocol": "str", "cause": "str", "generator_updates": None, "planned_updates": None,
 }  # fmt: skip
@@ -51,7 +54,9 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
 
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
     `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
-    `n_dis`, `seed`, `dataset`, `image_size`, `architecture`, `width`, `initialisation`, `loss`,
+    `n_dis`, `optimizer`, `lr_g` (of G; `lr` is D's), `alpha`, `momentum` (NaN where the optimizer
+    has none), `seed`, `dataset`, `image_size`, `architecture`, `width`, `latent_dim`,
+    `initialisation`, `loss`,
     `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
     `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
     the end of training with `<score>_floor` (what real images score), `<score>_std` (over sets of
@@ -76,20 +81,19 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
 def runs(suite: SuiteFolder, plan: Plan, protocol: str | Protocol | None = None) -> pd.DataFrame:
     """Return the frame of `load_runs` from an open folder and its plan."""
     folders, statuses = suite.folders(), suite.statuses()
-    used = _protocol(protocol, plan, folders.values())
-    by = used.id if protocol else None
+    used = _protocol(protocol, plan, suite)
     planned = {run.spec.hash for run in plan.runs}
     others = _unplanned([folder for hash_, folder in folders.items() if hash_ not in planned])
     rows = []
     for run in (*plan.runs, *others):
         made = folders.get(run.spec.hash)
-        status, scores = _read(run, made, statuses, by)
+        status, scores = _read(run, made, statuses)
         rows.append(
             {
                 "suite": plan.name,
                 "planned": run.spec.hash in planned,
                 **_judged(run, made, status, plan.tuning),
-                **_row(run, made, status, scores, by),
+                **_row(run, made, status, scores, used.id),
             }
         )
     return _typed(rows, _columns(used, plan.tuning))
@@ -142,15 +146,16 @@ def load_curves(folder: str | Path) -> pd.DataFrame:
     scores that choose the best checkpoint: of other latents and real images than those reported.
     Rows that cannot be read are left out, with a warning that names the file.
     """
-    return curves(SuiteFolder(Path(folder)).folders().values())
+    suite = SuiteFolder(Path(folder))
+    return curves(suite.folders().values(), suite.plan().protocol.id)
 
 
-def curves(folders: Iterable[RunFolder]) -> pd.DataFrame:
-    """Return the frame of `load_curves` from run folders."""
+def curves(folders: Iterable[RunFolder], protocol: str) -> pd.DataFrame:
+    """Return the frame of `load_curves` from run folders; scores are those of a protocol's id."""
     rows = [
         (run.path.name, update, name, float(value))  # 'nan' and 'inf' are stored as text
         for run in folders
-        for measured in (_metrics(run), _selections(run))
+        for measured in (_metrics(run), _selections(run, protocol))
         for update, values in measured.items()
         for name, value in values.items()
     ]
@@ -164,12 +169,12 @@ def _metrics(run: RunFolder) -> dict[int, dict[str, Any]]:
     return dict(sorted(by_update.items()))
 
 
-def _selections(run: RunFolder) -> dict[int, dict[str, Any]]:
+def _selections(run: RunFolder, protocol: str) -> dict[int, dict[str, Any]]:
     """Return a run's selection scores by update, as their columns are called."""
     by_update = {
         row["update"]: {f"{name}_selection": value for name, value in row["scores"].items()}
         for row in _readable(run, "scores")
-        if row["checkpoint"] == "selection"
+        if row["checkpoint"] == "selection" and row.get("protocol") == protocol
     }
     return dict(sorted(by_update.items()))
 
@@ -194,21 +199,19 @@ def _read(
     run: PlannedRun,
     folder: RunFolder | None,
     statuses: Mapping[str, Status],
-    protocol: str | None = None,
 ) -> tuple[Status, list[dict[str, Any]]]:
     """Return a run's status and the rows with its scores, none where it is damaged."""
     status = statuses.get(run.spec.hash, Status())
-    found = folder.readable("evals" if protocol else "scores") if folder else Rows([], [])
-    updates = None if protocol else run.spec.budget.generator_updates
-    status = checked(status, found, updates)
-    return status, [] if status.outcome == "damaged" else found.rows
+    found = folder.readable("scores") if folder else Rows([], [])
+    status = checked(status, found, run.spec.budget.generator_updates)
+    return status, [] if status.outcome == Outcome.DAMAGED else found.rows
 
 
 def _judged(
     run: PlannedRun, folder: RunFolder | None, status: Status, tuning: Tuning | None
 ) -> dict[str, float]:
     """Return a completed run's objectives: its audit's bounds are no columns otherwise."""
-    if tuning is None or folder is None or status.outcome != "completed":
+    if tuning is None or folder is None or status.outcome != Outcome.COMPLETED:
         return {}
     updates = run.spec.budget.generator_updates
     return objectives.known(tuning.objectives, folder, status, updates)
@@ -225,11 +228,11 @@ def _trial(
     told: dict[str, float] = {}
     during = objectives.intermediate(wanted[0], scores)
     starts = [s["started"] for s in sessions(folder) if "started" in s] if folder else []
-    if folder and status.outcome in ("completed", "diverged"):
+    if folder and status.outcome in (Outcome.COMPLETED, Outcome.DIVERGED):
         updates = run.spec.budget.generator_updates
         told = objectives.known(wanted, folder, status, updates)
     return {
-        "outcome": status.outcome,
+        "outcome": status.outcome.value,
         "cause": status.cause,
         **{objective.name: math.nan for objective in wanted},
         "intermediate": during[max(during)] if during else math.nan,
@@ -246,7 +249,7 @@ def _row(
     folder: RunFolder | None,
     status: Status,
     scores: Sequence[Mapping[str, Any]],
-    protocol: str | None,
+    protocol: str,
 ) -> dict[str, Any]:
     spec = run.spec
     return {
@@ -258,20 +261,25 @@ def _row(
         "lr": spec.setting.lr,
         "beta1": spec.setting.beta1,
         "beta2": spec.setting.beta2,
+        "optimizer": spec.setting.optimizer,
+        "lr_g": spec.setting.lr_g or spec.setting.lr,
+        "alpha": spec.setting.alpha,
+        "momentum": spec.setting.momentum,
         "n_dis": spec.setting.n_dis,
         "seed": spec.seed,
         "dataset": spec.dataset.name,
-        "image_size": spec.dataset.image_size,
-        "architecture": spec.architecture,
-        "width": spec.width,
+        "image_size": spec.dataset.shape[-1],
+        "architecture": spec.architecture.name,
+        "width": spec.architecture.params["width"],
+        "latent_dim": spec.architecture.params["latent_dim"],
         "initialisation": spec.initialisation,
         "loss": str(spec.loss),
         "batch_size": spec.budget.batch_size,
         "generator_batch_size": spec.budget.generator_batch_size,
         "precision": spec.precision,
         "ema_decay": spec.ema_decay,
-        "protocol": protocol or spec.protocol,
-        "outcome": status.outcome,
+        "protocol": protocol,
+        "outcome": status.outcome.value,
         "cause": status.cause,
         "generator_updates": status.update,
         "planned_updates": spec.budget.generator_updates,
@@ -293,7 +301,7 @@ def _place(run: PlannedRun) -> dict[str, Any]:
 
 
 def final_scores(
-    spec: RunSpec, rows: Sequence[Mapping[str, Any]], protocol: str | None
+    spec: RunSpec, rows: Sequence[Mapping[str, Any]], protocol: str
 ) -> dict[str, Any]:
     """Return the scores that are reported; those that choose a checkpoint are curves.
 
@@ -302,7 +310,7 @@ def final_scores(
     found = {
         row["checkpoint"]: row
         for row in rows
-        if row.get("protocol") == (protocol or spec.protocol)
+        if row.get("protocol") == protocol and row["checkpoint"] != "selection"
     }
     last, best = found.get("last"), found.get("best")
     if last and best and best.get("reached", last["update"]) != last["update"]:
@@ -339,25 +347,26 @@ def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:
     for folder in folders:
         with contextlib.suppress(UserError):
             spec = folder.spec()
-            s = spec.setting
-            written = f"lr={s.lr:g} b1={s.beta1:g} b2={s.beta2:g} n_dis={s.n_dis}"
             methods = " + ".join(method.name for method in spec.methods)
-            found.append(PlannedRun(spec, methods, written))
+            found.append(PlannedRun(spec, methods, str(spec.setting)))
     return found
 
 
-def _protocol(wanted: str | Protocol | None, plan: Plan, folders: Iterable[RunFolder]) -> Protocol:
+def _protocol(wanted: str | Protocol | None, plan: Plan, suite: SuiteFolder) -> Protocol:
     """Return the protocol that is asked for; raise UserError for an id that nothing has."""
     if not isinstance(wanted, str):
         return wanted or plan.protocol
     known = {protocol.id: protocol for protocol in (*PROTOCOLS.values(), plan.protocol)}
     if wanted in known:
         return known[wanted]
-    rows = [row for folder in folders for row in folder.rows("evals")]
-    records = {row["protocol"]: row["record"] for row in rows}
-    if wanted not in records:
-        raise UserError(unknown("protocol", wanted, {*known, *records}))
-    return protocols.from_json(records[wanted])
+    known |= suite.protocols()
+    if wanted not in known:  # older versions kept records beside the scores
+        rows = [row for folder in suite.folders().values() for row in folder.rows("scores")]
+        stored = {row["protocol"]: row["record"] for row in rows if row.get("record")}
+        known |= {id_: protocols.from_json(record) for id_, record in stored.items()}
+    if wanted not in known:
+        raise UserError(unknown("protocol", wanted, known))
+    return known[wanted]
 
 
 def _columns(protocol: Protocol, tuning: Tuning | None) -> dict[str, str | None]:

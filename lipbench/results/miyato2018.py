@@ -24,10 +24,10 @@ from lipbench.stats.holm import holm
 from lipbench.stats.summaries import quantile
 from lipbench.words import counted, listed
 
-SUPPORTED: Verdict = "supported"
-CONTRADICTED: Verdict = "contradicted"
-OPEN: Verdict = "not enough evidence"
-Verdict = Literal["supported", "contradicted", "not enough evidence"]
+SUPPORTED: Support = "supported"
+CONTRADICTED: Support = "contradicted"
+OPEN: Support = "not enough evidence"
+Support = Literal["supported", "contradicted", "not enough evidence"]
 
 _AGGRESSIVE = 1e-3  # learning rate of settings D, E and F (Table 1)
 _ALPHA = 0.05
@@ -37,12 +37,12 @@ _ALPHA = 0.05
 class Finding:
     """What results say of a claim, with the numbers and the labels of the methods it is about."""
 
-    verdict: Verdict
+    verdict: Support
     numbers: str
 
 
 @dataclass(frozen=True)
-class Claim:
+class PublishedClaim:
     """A claim, where it stands, how it is tested, and the test.
 
     `check` returns why the results cannot speak to it, where they cannot.
@@ -255,86 +255,86 @@ def overfitting_gap(results: Results) -> Finding | str:
 
 _BY_PAIRS = "Wilcoxon's test over settings and seeds, Holm's correction"
 _BY_RUNS = "Mann-Whitney's test of runs"
-CLAIMS: tuple[Claim, ...] = (
-    Claim(
+CLAIMS: tuple[PublishedClaim, ...] = (
+    PublishedClaim(
         "SN is relatively robust with aggressive learning rates and momentum.",
         "Figures 1 and 2",
         "at settings with a learning rate of 1e-3 or more, SN is called better than most other "
         f"methods and worse than none ({_BY_PAIRS})",
         robust,
     ),
-    Claim(
+    PublishedClaim(
         "WGAN-GP fails at high learning rates and high momentum.",
         "Figure 6",
         f"its runs there are called worse than at the other settings ({_BY_RUNS})",
         gradient_penalty_fails,
     ),
-    Claim(
+    PublishedClaim(
         "Orthonormal regularization performs poorly at setting E on STL-10.",
         "Figures 1 and 2",
         f"its runs there are called worse than at the other settings ({_BY_RUNS})",
         orthonormal_at_e,
     ),
-    Claim(
+    PublishedClaim(
         "The best setting of WN is inferior to those of SN and WGAN-GP on STL-10.",
         "Table 2",
         "WN is called worse than both, each at its best setting (Welch's test over seeds, Holm's "
         "correction)",
         weight_norm_is_inferior,
     ),
-    Claim(
+    PublishedClaim(
         "The best scores of SN are better than those of almost all other methods.",
         "Table 2",
         "SN is called better than all others but one, each at its best setting (Welch's test over "
         "seeds, Holm's correction)",
         best_scores,
     ),
-    Claim(
+    PublishedClaim(
         "Layers 1 to 5 of WC and WN have few large singular values, those of SN many.",
         "Figure 3",
         "SN's effective rank, of the full one, is called larger than theirs (Mann-Whitney's test "
         "of audited runs)",
         rank_deficit,
     ),
-    Claim(
+    PublishedClaim(
         "The spectral norms of the weights of SN stay between 1 and 1.05 during training.",
         "Figure 9",
         "in each run 90% or more of the norms at audits are between 0.95 and 1.05; contradicted "
         "where it is less than half in each",
         sigma_stays_near_one,
     ),
-    Claim(
+    PublishedClaim(
         "SN takes 110 to 120% of the time of WN, and much less than WGAN-GP.",
         "Figure 10",
         "side by side, SN takes at most 1.2 times as long as WN, and less than WGAN-GP, in every "
         "round",
         time,
     ),
-    Claim(
+    PublishedClaim(
         "WN gets worse with more updates of D for one of G, SN does not.",
         "Figure 11",
         "Spearman's correlation of D updates with a worse score is called for WN and not for SN",
         more_d_updates,
     ),
-    Claim(
+    PublishedClaim(
         "Orthonormal regularization gets worse where the last layer is wider, SN does not.",
         "Figure 4",
         "",
         wider_last_layer,
     ),
-    Claim(
+    PublishedClaim(
         "On ImageNet, SN keeps improving where other methods collapse or stop.",
         "Figures 5 and 13",
         "",
         imagenet,
     ),
-    Claim(
+    PublishedClaim(
         "The best setting on STL-10 is B for SN, and C for orthonormal regularization.",
         "footnote 4, Figure 4",
         f"it is called better than each other setting ({_BY_RUNS})",
         optimal_settings,
     ),
-    Claim(
+    PublishedClaim(
         "The critic's loss on training and held-out images differs less with SN.",
         "Figure 15",
         "the gap is called smaller with SN beside WGAN-GP than without (Mann-Whitney's test of "

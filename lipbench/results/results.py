@@ -22,18 +22,6 @@ from lipbench.results.provenance import Provenance
 from lipbench.runs.store import SuiteFolder
 from lipbench.words import counted
 
-OUTCOMES = (  # in the order in which reports name them
-    "completed",
-    "pruned",  # trials of a study only
-    "diverged",
-    "failed",
-    "out_of_memory",
-    "running",
-    "interrupted",
-    "damaged",
-    "queued",
-)
-
 
 @dataclass(frozen=True)
 class Results:
@@ -109,7 +97,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         description=plan.description,
         runs=runs,
         left_out=int((~every["planned"]).sum()),
-        curves=frame.curves(folders.values()),
+        curves=frame.curves(folders.values(), protocol.id),
         samples={run_id: found[-1] for run_id, found in grids.items()},
         methods=tuple(plan.tuning.search if plan.tuning else {run.method: 0 for run in plan.runs}),
         settings=settings,

@@ -29,11 +29,11 @@ _SEAL = b"lipbench sha256 "
 _DIGITS = 64
 
 
-class Damaged(Exception):  # noqa: N818 - it names what is so
+class DamagedCheckpoint(Exception):  # noqa: N818 - it names what is so
     """A checkpoint that cannot be trusted; the message says why, and follows the file's name."""
 
 
-class Foreign(Damaged):
+class Foreign(DamagedCheckpoint):
     """Something that may be intact, and is no checkpoint of this run."""
 
 
@@ -72,7 +72,7 @@ def load(folder: Path, run: RunSpec) -> dict[str, Any] | None:
         return None
     try:
         return _read(newest, run)
-    except Damaged as damage:
+    except DamagedCheckpoint as damage:
         if newest.name == CURRENT and (folder / PREVIOUS).exists():
             advice = f"`lipbench run` goes on from {PREVIOUS}"
         else:
@@ -90,7 +90,7 @@ def resume(folder: Path, run: RunSpec) -> Resumed:
     for path in _present(folder):
         try:
             state = _read(path, run)
-        except Damaged as damage:
+        except DamagedCheckpoint as damage:
             remarks.append(f"{path.name} {damage}")
             if isinstance(damage, Foreign):
                 path.rename(path.with_name(f"{path.name}.{time.time_ns()}"))
@@ -115,7 +115,7 @@ def settle(folder: Path) -> None:
     current = folder / CURRENT
     try:
         _check(_bytes(current))
-    except Damaged as damage:
+    except DamagedCheckpoint as damage:
         raise UserError(
             f"{current} {damage}, though it was just written: the disk, or the memory, is at fault"
         ) from damage
@@ -146,7 +146,10 @@ def _write_sealed(content: io.BytesIO, file: BinaryIO) -> None:
 
 
 def _read(path: Path, run: RunSpec) -> dict[str, Any]:
-    """Return a checkpoint's state; raise Damaged where it is not a sound one of this run."""
+    """Return a checkpoint's state.
+
+    Raises DamagedCheckpoint where it is not a sound one of this run.
+    """
     import torch
 
     content = _bytes(path)
@@ -172,24 +175,24 @@ def _bytes(path: Path) -> bytes:
             raise Foreign("is a pipe")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise Damaged("is gone") from error
+        raise DamagedCheckpoint("is gone") from error
     except IsADirectoryError as error:
         raise Foreign("is a folder") from error
     except OSError as error:
         if error.errno != errno.EIO:  # no right to read it, for example, is no damage
             raise
-        raise Damaged(f"is damaged ({error.strerror})") from error
+        raise DamagedCheckpoint(f"is damaged ({error.strerror})") from error
 
 
 def _check(content: bytes) -> None:
-    """Raise Damaged where the content is not what was written.
+    """Raise DamagedCheckpoint where the content is not what was written.
 
     One without a seal is of an older lipbench: then the zip file's own checksums decide.
     """
     if content[-_DIGITS - len(_SEAL) : -_DIGITS] == _SEAL:
         digest = hashlib.sha256(memoryview(content)[:-_DIGITS]).hexdigest()
         if digest.encode() != content[-_DIGITS:]:
-            raise Damaged("is damaged (its sha256 is not the one that was written)")
+            raise DamagedCheckpoint("is damaged (its sha256 is not the one that was written)")
         return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -197,9 +200,9 @@ def _check(content: bytes) -> None:
     except Exception as error:  # zipfile raises struct.error, NotImplementedError and others too
         if _is_of_memory(error):
             raise
-        raise Damaged("is damaged (cut short, or overwritten)") from error
+        raise DamagedCheckpoint("is damaged (cut short, or overwritten)") from error
     if member is not None:
-        raise Damaged(f"is damaged (the checksum of {member} differs)")
+        raise DamagedCheckpoint(f"is damaged (the checksum of {member} differs)")
 
 
 def _is_of_memory(error: Exception) -> bool:

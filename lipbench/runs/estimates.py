@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple, TypeVar
 
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.records import Damaged
@@ -98,7 +99,12 @@ def _timing(folder: RunFolder) -> Iterator[tuple[str, Timing]]:
     costs = [status.cost.get(name) for name in ("seconds_per_update", "seconds_scoring")]
     sessions = folder.sessions()
     here = sessions and sessions[-1].get("host") == socket.gethostname()
-    if status.outcome == "completed" and here and costs[0] is not None and costs[1] is not None:
+    if (
+        status.outcome == Outcome.COMPLETED
+        and here
+        and costs[0] is not None
+        and costs[1] is not None
+    ):
         spec = folder.spec()
         per_image = costs[0] * spec.budget.generator_updates / images(spec)
         yield timing_key(spec), Timing(per_image, costs[1])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import PlannedRun
 from lipbench.runs.estimates import Timing, timing_key, work
 
@@ -116,20 +117,20 @@ class Forecast:
         one.apart += self._clock() - one.heard
         self.progress(run, update)
 
-    def ended(self, run: PlannedRun, outcome: str, cost: Mapping[str, float]) -> None:
+    def ended(self, run: PlannedRun, outcome: Outcome, cost: Mapping[str, float]) -> None:
         """Take in that a run has ended, and what its status says that it took."""
         one, now = self._running.pop(run.spec.hash), self._clock()
         whole = now - (one.started if one.began is None else one.began)
         self._whole.add(whole, 1)
         training, images = one.trained()
-        if outcome == "completed" and "seconds_training" in cost and not one.first:
+        if outcome == Outcome.COMPLETED and "seconds_training" in cost and not one.first:
             training, images = min(cost["seconds_training"], whole), work(run)
             for key in self._keys(run):
                 self._rest[key].add(whole - training, 1)
         for key in self._keys(run):
             self._training[key].add(training, images)
 
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Return the seconds that the rest takes; None where nothing tells yet."""
         training = self._training_so_far()
         expected = {key: self._whole_run(run, training) for key, run in self._kinds().items()}

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from lipbench import process_state, streams
+from lipbench import process_state
 from lipbench.dataset import Source
 from lipbench.errors import UserError
-from lipbench.networks import LATENT_DIM
 from lipbench.planning import parts
 from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol
-from lipbench.runs import restore
+from lipbench.runs import restore, scores
 from lipbench.runs.restore import Found, Trained
 from lipbench.runs.run import Workplace
+from lipbench.runs.store import SuiteFolder
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
 
 
@@ -37,26 +36,23 @@ def evaluate(
     that the protocol cannot score, a checkpoint that is not there, and images that are not finite.
     """
     used, plan = protocol or run.plan.protocol, run.plan
-    restored = reopen(run, workplace, cache)
-    generators = [(name, *restored.sampler(name)) for name in checkpoints]
+    trained = reopen(run, workplace, cache)
+    if "best" in checkpoints:
+        trained.sampler("best")  # before minutes of scoring
     scorer = workplace.scorer(used, plan.dataset, _source(run), cache, weights)
-    records = []
-    for checkpoint, generator, update in generators:
-        try:
-            record = scorer.score(
-                generator.to(workplace.device),
-                latent_dim=LATENT_DIM,
-                seed=restored.spec.seed,
-                update=update,
-                checkpoint="best" if checkpoint == "best" else "last",
-            )
-        except (NonFiniteImages, NonFiniteFeatures) as error:
-            raise UserError(f"update {update:,} cannot be scored: {error}") from error
-        # With what the run had reached: a best one is that of so much training.
-        row = record.to_json() | {"record": asdict(used), "reached": restored.state.update}
-        run.folder.put("evals", row, ("protocol", "checkpoint"))
-        records.append((used, record))
-    return records
+    try:
+        if "best" in checkpoints:
+            for record in scores.chosen(trained, run.folder, scorer):
+                scores.keep(run.folder, record, trained)
+        records = scores.measure(trained, scorer, checkpoints)
+    except (NonFiniteImages, NonFiniteFeatures) as error:
+        raise UserError(f"it cannot be scored: {error}") from error
+    SuiteFolder(run.folder.path.parent.parent).note_protocol(used)
+    for record in records:
+        scores.keep(run.folder, record, trained)
+    order = list(checkpoints)
+    records.sort(key=lambda record: order.index(record.checkpoint))
+    return [(used, record) for record in records]
 
 
 @process_state.kept()
@@ -76,14 +72,21 @@ def audit(run: Found, images: int, workplace: Workplace, cache: Path) -> dict[st
 def sample(
     run: Found, checkpoint: str, count: int, seed: int, workplace: Workplace, cache: Path
 ) -> tuple[Tensor, int]:
-    """Return images that a run's generator draws, uint8 (N, C, H, W), and of which update.
+    """Return samples that a run's generator draws, and of which update.
 
-    The latents are those of the run's own sample grids where the seed is the run's.
+    Images are uint8 (N, C, H, W), points float32 (N, D). The latents are those of the run's own
+    pictures of samples where the seed is the run's.
     """
-    generator, update = reopen(run, workplace, cache).sampler(checkpoint)
-    latents = streams.latents(count, LATENT_DIM, seed, "samples")
+    restored = reopen(run, workplace, cache)
+    generator, update = restored.sampler(checkpoint)
+    latents = restored.state.latents.draw(count, seed, "samples")
     frozen = sampling.frozen(generator).to(workplace.device)
     return sampling.sample(frozen, latents, workplace.device).cpu(), update
+
+
+def real(run: Found, workplace: Workplace, cache: Path) -> Tensor:
+    """Return the training samples of a run, as its dataset has them."""
+    return workplace.dataset(run.plan.dataset, _source(run), cache).train.samples
 
 
 def reopen(run: Found, workplace: Workplace, cache: Path) -> Trained:

@@ -1,4 +1,7 @@
-"""Tell which run folder is which run: the spec inside decides, and its hash ends the name."""
+"""Tell which run folder is which run: the spec inside decides, and its hash ends the name.
+
+A folder of an older version, whose spec had another hash, is the run that its spec is by now.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Inventory:
         renamed folders and left the spec as it was.
         """
         self._folder, self._planned = folder, planned
-        self._judged: dict[str, tuple[tuple[int, int, int], str | None]] = {}
+        self._judged: dict[str, tuple[tuple[int, int, int], _Judgement]] = {}
 
     def list(self) -> Listing:
         """Return the folders as they are now."""
@@ -52,51 +55,54 @@ class Inventory:
         for entry in entries:
             if entry.name.startswith(".") or not entry.is_dir():
                 continue
-            path, hash_ = Path(entry.path), entry.name.rpartition("-")[2]
-            reason = self._reason(path, hash_, planned)
-            if reason is None and hash_ in runs:
+            path, named = Path(entry.path), entry.name.rpartition("-")[2]
+            hash_, reason = self._judgement(path, named, planned)
+            if hash_ is None and reason:
+                others[path] = f"{path}: {reason}"
+            elif hash_ in runs:
                 runs[hash_], copy = sorted((runs[hash_], path), key=_oddness)
                 others[copy] = f"{copy}: the same run as {runs[hash_].name}, which counts"
-            elif reason is None:
+            elif hash_ is not None:
                 runs[hash_] = path
-            elif reason:
-                others[path] = f"{path}: {reason}"
         return Listing(runs, others)
 
-    def _reason(
-        self, path: Path, hash_: str, planned: Callable[[], Mapping[str, RunSpec]]
-    ) -> str | None:
-        """Return None for a folder that is the run of its name, else why not, '' for no run."""
+    def _judgement(
+        self, path: Path, named: str, planned: Callable[[], Mapping[str, RunSpec]]
+    ) -> _Judgement:
         try:
             stat = os.stat(path / "spec.json")
         except OSError:  # of a run that has not begun, or of something else
-            return None if _HASH.fullmatch(hash_) else ""
+            return (named if _HASH.fullmatch(named) else None), ""
         mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if self._judged.get(path.name, (None,))[0] != mark:
-            self._judged[path.name] = (mark, _difference(path, hash_, planned))
+            self._judged[path.name] = (mark, _judged(path, named, planned))
         return self._judged[path.name][1]
 
 
-def _difference(
-    path: Path, hash_: str, planned: Callable[[], Mapping[str, RunSpec]]
-) -> str | None:
-    """Return how the spec in a folder differs from the folder's name, or None.
+# The hash of the run that a folder is, or None, and then why it is none; empty: it is no run's.
+_Judgement = tuple[str | None, str]
+
+
+def _judged(path: Path, named: str, planned: Callable[[], Mapping[str, RunSpec]]) -> _Judgement:
+    """Hold the spec in a folder against the hash in the folder's name.
 
     A spec that cannot be read says nothing: then the name counts.
     """
     plain = _plain(path)
     if plain is None:
-        return None
+        return named, ""
     inside = spec.digest(plain)
-    if inside == hash_:
-        return None
+    if inside == named and plain.get("schema") == spec.SCHEMA:
+        return named, ""
     try:
-        upgraded = spec.from_json(plain).hash
+        current = spec.from_json(plain).hash
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    if upgraded == hash_ or (hash_ in planned() and spec.fits(plain, planned()[hash_])):
-        return None
-    return f"its spec.json is of the run {_text(plain)}-{upgraded}; it does not count"
+        return named, ""
+    if inside == named or current == named:
+        return current, ""
+    if named in planned() and spec.fits(plain, planned()[named]):
+        return named, ""
+    return None, f"its spec.json is of the run {_text(plain)}-{current}; it does not count"
 
 
 def _plain(path: Path) -> dict[str, Any] | None:

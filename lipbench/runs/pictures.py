@@ -1,4 +1,4 @@
-"""Write images as files: one picture of many, or a file each."""
+"""Write samples as files: one picture of many, or a file for each image."""
 
 from __future__ import annotations
 
@@ -6,11 +6,45 @@ import math
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lipbench import atomic
 from lipbench.errors import UserError
+
+_SIDE = 512  # pixels of a picture of points, and the rest of it: our choice
+_MARGIN = 0.25  # of the real points' extent, on each side
+_BEHIND = 2000  # real points at most
+_REAL, _DRAWN = (200, 200, 200), (0, 90, 180)
+
+
+def of_samples(samples: Tensor, real: Tensor) -> Image.Image:
+    """Return one picture of samples: a grid of images, or a plot of points over real ones."""
+    return grid(samples) if samples.dim() == 4 else plot(samples, real)
+
+
+def plot(points: Tensor, real: Tensor) -> Image.Image:
+    """Return points (N, D) over the first of the real ones, by their first two values.
+
+    The extent is that of all real points, with a margin, so that pictures of one dataset can be
+    laid beside each other; generated points beyond it stand at its edge.
+    """
+    drawn, known = _in_the_plane(points), _in_the_plane(real)
+    low, high = known.amin(0), known.amax(0)
+    half = (1 + 2 * _MARGIN) * max((high - low).max().item() / 2, 1e-6)
+    picture = Image.new("RGB", (_SIDE, _SIDE), "white")
+    draw = ImageDraw.Draw(picture)
+    for shown, colour in ((known[:_BEHIND], _REAL), (drawn, _DRAWN)):
+        places = ((shown - (low + high) / 2) / half).clamp(-1, 1) * shown.new_tensor([1, -1])
+        for x, y in (2 + (places + 1) / 2 * (_SIDE - 5)).tolist():
+            draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=colour)
+    return picture
+
+
+def _in_the_plane(points: Tensor) -> Tensor:
+    """Return the first two values of points, in float64 on the CPU; a single one with 0."""
+    flat = points.double().cpu().flatten(1)
+    return flat[:, :2] if flat.shape[1] > 1 else torch.cat([flat, 0 * flat], dim=1)
 
 
 def grid(images: Tensor) -> Image.Image:

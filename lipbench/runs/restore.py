@@ -16,7 +16,6 @@ from lipbench import streams
 from lipbench.audit import audit
 from lipbench.data import Dataset, Split
 from lipbench.errors import UserError
-from lipbench.networks import LATENT_DIM
 from lipbench.planning import parts
 from lipbench.planning.plan import Plan
 from lipbench.planning.spec import RunSpec
@@ -42,15 +41,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Best:
-    """The generator that the selection scores chose so far, and its primary one."""
+    """The generator that a protocol's selection scores chose so far, and its primary one."""
 
     update: int
     score: float
     generator: dict[str, Any]
+    protocol: str = ""  # its id; an older checkpoint does not say it
 
     def to_state(self) -> dict[str, Any]:
         """Return it as tensors and numbers, for a checkpoint."""
-        return {"update": self.update, "score": self.score, "generator": self.generator}
+        return dict(vars(self))
 
 
 @dataclass
@@ -126,7 +126,7 @@ def _restored(
         detail = lines[1] if len(lines) > 1 else lines[0]  # torch's first line names the class
         raise UserError(
             f"{folder.path / checkpoints.CURRENT} does not fit the run's networks "
-            f"({spec.architecture}, width {spec.width:g}): {detail}"
+            f"({spec.architecture}): {detail}"
         ) from error
 
 
@@ -178,8 +178,8 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
     the one that is scored. It changes nothing: training goes on as if it had not been.
     """
     start = time.perf_counter()
-    device = data.train.images.device
-    latents = streams.latents(images, LATENT_DIM, spec.seed, "audit latents")
+    device = data.train.samples.device
+    latents = state.latents.draw(images, spec.seed, "audit latents")
     generator = sampling.frozen(state.sampler)
     with torch.no_grad():
         fake = torch.cat([generator(part.to(device)) for part in latents.split(64)])
@@ -198,4 +198,4 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
 def _drawn(split: Split, count: int, seed: int, stream: str) -> Tensor:
     """Return distinct images of a split, all of them where it has no more."""
     order = torch.randperm(len(split), generator=streams.generator(seed, stream))
-    return loop.to_unit_range(split.images[order[:count].to(split.images.device)])
+    return loop.network_inputs(split.samples[order[:count].to(split.samples.device)])

@@ -17,22 +17,22 @@ from PIL import Image
 from lipbench import dataset, streams
 from lipbench.cost import parameters
 from lipbench.cost.timing import WARM_UP_UPDATES, Clock
-from lipbench.data import Dataset, DatasetInfo
+from lipbench.data import Dataset, DatasetInfo, Split
 from lipbench.dataset import Source
 from lipbench.errors import STORAGE_ERRORS, UserError
-from lipbench.networks import LATENT_DIM
+from lipbench.outcome import Outcome
 from lipbench.planning import parts
 from lipbench.planning.plan import PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
-from lipbench.runs import checkpoints, estimates, pictures, restore
-from lipbench.runs.store import HEARTBEAT_SECONDS, RESULTS, RunFolder, Status
+from lipbench.runs import checkpoints, estimates, pictures, restore, scores
+from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
     NonFiniteImages,
-    Report,
+    Progress,
     Scorer,
     ScoreRecord,
     sampling,
@@ -41,7 +41,8 @@ from lipbench.scoring import (
 from lipbench.training import loop
 from lipbench.training.loop import TrainState
 
-SAMPLES = 100  # in a grid
+SAMPLES = 100  # images in a grid
+POINTS = 1000  # in a picture of points: our choice
 _CPU_OOM = "DefaultCPUAllocator"  # what torch calls the culprit in a plain RuntimeError
 
 
@@ -65,7 +66,7 @@ class Task:
 class Workplace:
     """What a process keeps from one run to the next: data on the device, feature extractors."""
 
-    def __init__(self, device: torch.device, report: Report = silent) -> None:
+    def __init__(self, device: torch.device, report: Progress = silent) -> None:
         """Keep what runs need on a device; `report` hears of features that are extracted."""
         self.device, self._report = device, report
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
@@ -111,11 +112,18 @@ def run(task: Task, workplace: Workplace, notify: Notify, stop: Callable[[], boo
     returns False at the scores of a selection, the run ends as pruned. `stop` is asked after each
     update, and when it says so the run is checkpointed and left as interrupted. Raises UserError
     where the disk refuses: that stops a sweep, any other failure is this run's outcome.
+
+    A completed run is scored by the task's protocol, and not trained; where that fails, the run
+    stays completed, and the status returned says why.
     """
     folder = RunFolder(task.folder)
+    before = folder.status()
     try:
         status = _attempt(task, folder, workplace, notify, stop)
-        folder.set_status(status)
+        if status.outcome == Outcome.COMPLETED or before.outcome != Outcome.COMPLETED:
+            folder.set_status(status)
+        else:  # scoring by one more protocol failed: what was trained and scored stays
+            notify("remarked", {"remark": f"not scored by {task.protocol.id}: {status.cause}"})
     except OSError as error:
         raise UserError(
             f"cannot write {error.filename or folder.path}: {error.strerror}. "
@@ -128,24 +136,26 @@ def _attempt(
     task: Task, folder: RunFolder, workplace: Workplace, notify: Notify, stop: Callable[[], bool]
 ) -> Status:
     """Return the status that the work ends with; failures become one, with their cause."""
-    work = None
+    work, is_trained = None, folder.status().outcome == Outcome.COMPLETED
     streams.seed_globals(task.run.spec.seed)  # as in a process of its own: other runs drew
     try:
         registry = Plugins(task.plugins)
         SCORES.join(registry.measures.files())
         folder.open(task.run.spec, _session(task, registry, workplace.device))
         work = _Work(task, folder, workplace, registry, notify)
+        if is_trained:
+            return work.score_again()
         status = work.finish(stop)
-        if status.outcome in RESULTS:
+        if status.outcome.is_result:
             checkpoints.settle(task.folder)
         return status
     except UserError as error:
-        return replace(folder.status(), outcome="failed", cause=str(error))
+        return replace(folder.status(), outcome=Outcome.FAILED, cause=str(error))
     except BaseException as error:  # a hook's sys.exit() too: no signal is raised in a worker
         if _is_storage_error(error, task):
             raise
         outcome, cause = _diagnose(error, work.state if work else None)
-        if outcome == "failed":
+        if outcome == Outcome.FAILED:
             folder.write_error(traceback.format_exc())
             cause = f"{cause} (traceback in error.txt)"
         status = work.status(outcome) if work else folder.status()
@@ -162,20 +172,20 @@ def _is_storage_error(error: BaseException, task: Task) -> bool:
     return any(path.is_relative_to(root.absolute()) for root in (task.folder, task.cache))
 
 
-def _diagnose(error: BaseException, state: TrainState | None) -> tuple[str, str]:
+def _diagnose(error: BaseException, state: TrainState | None) -> tuple[Outcome, str]:
     """Return the outcome and the cause that an error stands for.
 
     Training that is not finite can also show as an error, of a decomposition for example.
     """
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OOM in cause:
-        return "out_of_memory", str(error).splitlines()[0]
+        return Outcome.OUT_OF_MEMORY, str(error).splitlines()[0]
     if state and isinstance(error, (NonFiniteImages, NonFiniteFeatures)):
-        return "diverged", f"{error} after update {state.update}"
+        return Outcome.DIVERGED, f"{error} after update {state.update}"
     no_decomposition = isinstance(error, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
     if state and (no_decomposition or not state.is_finite()):
-        return "diverged", f"{cause} at update {state.update + 1}"
-    return "failed", cause
+        return Outcome.DIVERGED, f"{cause} at update {state.update + 1}"
+    return Outcome.FAILED, cause
 
 
 class _Work:
@@ -193,15 +203,30 @@ class _Work:
         self.spec: RunSpec = task.run.spec
         self.source = parts.dataset(task.dataset.name, task.dataset_params, registry)
         self.dataset = workplace.dataset(task.dataset, self.source, task.cache)
-        restored, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
+        self.trained, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
         self._remark(remarks)
-        self.state: TrainState = restored.state
-        self.best = restored.best
+        self.state: TrainState = self.trained.state
+        if not self.is_trained:
+            self._forget_foreign_best()
         images = estimates.work(task.run) / self.spec.budget.generator_updates
-        self.clock = Clock(restored.cost, workplace.device, images)
+        self.clock = Clock(self.trained.cost, workplace.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
 
-    def status(self, outcome: str, cause: str | None = None) -> Status:
+    @property
+    def is_trained(self) -> bool:
+        """Return whether no update is left to do."""
+        return self.state.update == self.spec.budget.generator_updates
+
+    def _forget_foreign_best(self) -> None:
+        """Begin the selection anew where another protocol chose so far: scores differ."""
+        best, now = self.trained.best, self.task.protocol.id
+        if best and best.protocol not in ("", now):
+            self.trained.best = None
+            self._remark(
+                [f"{best.protocol} chose the best generator so far; from here on {now} does"]
+            )
+
+    def status(self, outcome: Outcome, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
         cost = {**self.clock.cost(), "extra_parameters": self.extra_parameters}
         return Status(outcome, cause, self.state.update, cost=cost)
@@ -211,7 +236,7 @@ class _Work:
         total, intervals = self.spec.budget.generator_updates, self.task.intervals
         lap_start = self.state.update
         heartbeat = 0.0
-        self.folder.set_status(self.status("running"))
+        self.folder.set_status(self.status(Outcome.RUNNING))
         if intervals.audit and self.state.update == 0:
             self._audit()
         self.notify("began", {"update": self.state.update})
@@ -219,15 +244,15 @@ class _Work:
         for snapshot in loop.train(self.spec, self.dataset.train, self.state):
             update, stopped = snapshot.update, stop()
             due = functools.partial(_due, update, total)
-            wanted = {name: due(getattr(intervals, name)) for name in Intervals.model_fields}
+            wanted = {name: due(every) for name, every in intervals.every().items()}
             warmed_up = not self.clock.is_warm and update - lap_start == WARM_UP_UPDATES
             if any(wanted.values()) or stopped or warmed_up:
                 self.clock.lap(update - lap_start)
                 lap_start = update
                 if wanted["metrics"] and (cause := self._record_metrics()):
-                    return self.status("diverged", cause)
+                    return self.status(Outcome.DIVERGED, cause)
                 if wanted["score"] and intervals.score and not self._select():
-                    return self.status("pruned", f"unpromising at update {update:,}")
+                    return self.status(Outcome.PRUNED, f"unpromising at update {update:,}")
                 if wanted["audit"] and intervals.audit:
                     self._audit()
                 if wanted["samples"] and update < total:
@@ -235,18 +260,31 @@ class _Work:
                 if wanted["checkpoint"] or stopped:
                     self._checkpoint()
                 if stopped and update < total:
-                    return self.status("interrupted")
+                    return self.status(Outcome.INTERRUPTED)
                 self.clock.restart()
             if time.monotonic() - heartbeat > HEARTBEAT_SECONDS:
                 heartbeat = time.monotonic()
-                self.folder.set_status(self.status("running"))
+                self.folder.set_status(self.status(Outcome.RUNNING))
             self.notify("progress", {"update": update, "total": total})
         if stop():  # scoring can take longer than training, and the checkpoint is there
-            return self.status("interrupted")
+            return self.status(Outcome.INTERRUPTED)
         self._draw_samples()
-        if not any(row["checkpoint"] == "last" for row in self.folder.rows("scores")):
+        if not self.folder.is_scored(self.task.protocol.id, total):
             self._score()
-        return self.status("completed")
+        return self.status(Outcome.COMPLETED)
+
+    def score_again(self) -> Status:
+        """Score what was trained before, by the task's protocol. Raises UserError if it cannot."""
+        if not self.is_trained:
+            raise UserError(
+                f"it cannot be scored by {self.task.protocol.id}: its checkpoint is gone"
+            )
+        self.notify("began", {"update": self.state.update})
+        with self.clock.scoring():
+            for record in scores.chosen(self.trained, self.folder, self._scorer()):
+                self._keep(record)
+        self._score()
+        return self.status(Outcome.COMPLETED)
 
     def _record_metrics(self) -> str | None:
         """Append the means since the last row; return why training has diverged, if it has."""
@@ -263,38 +301,23 @@ class _Work:
 
         Returns whether the run shall go on.
         """
-        state = self.state
+        state, kept = self.state, self.task.intervals.keep
+        generator = state.sampler
         with self.clock.scoring():
             scorer = self._scorer()
-            record = scorer.select(
-                state.sampler, latent_dim=LATENT_DIM, seed=self.spec.seed, update=state.update
-            )
-        primary = scorer.protocol.primary
-        score = record.scores[primary]
-        sign = 1 if SCORES[primary].higher_is_better else -1
-        better = self.best is None or sign * score > sign * self.best.score
-        if better and math.isfinite(score):
-            weights = {name: value.clone() for name, value in state.sampler.state_dict().items()}
-            self.best = restore.Best(state.update, score, weights)
+            record = scores.select(generator, state, state.update, self.spec.seed, scorer)
+        if kept != "last" and math.isfinite(record.scores[scorer.protocol.primary]):
+            self.trained.best = scores.better(record, self.trained.best, scorer, generator)
+        if kept == "all":
+            self.folder.save_generator(state.update, generator.state_dict())
         return self._keep(record)
 
     def _score(self) -> None:
         """Measure what is reported: the last generator, and the best where one was chosen."""
-        last = self.state.update
         with self.clock.scoring():
-            scorer = self._scorer()
-            score = functools.partial(scorer.score, latent_dim=LATENT_DIM, seed=self.spec.seed)
-            record = score(self.state.sampler, update=last)
-            best = None
-            if self.best and self.best.update == last:
-                best = replace(record, checkpoint="best", seconds=0.0)
-            elif self.best:
-                generator = restore.with_weights(self.state.sampler, self.best.generator)
-                best = score(generator, update=self.best.update, checkpoint="best")
-        # The last one's row is written last: where it is, all are.
-        if best:
-            self.folder.put("scores", best.to_json(), ("checkpoint",))
-        self._keep(record)
+            records = scores.measure(self.trained, self._scorer())
+        for record in records:  # the last one's come last: where they are, all are
+            self._keep(record)
 
     def _scorer(self) -> Scorer:
         task = self.task
@@ -303,7 +326,7 @@ class _Work:
         )
 
     def _keep(self, record: ScoreRecord) -> bool:
-        self.folder.append("scores", record.to_json())
+        scores.keep(self.folder, record, self.trained)
         facts = {"update": record.update, "checkpoint": record.checkpoint}
         return self.notify("scored", {**facts, "scores": record.scores})
 
@@ -316,11 +339,11 @@ class _Work:
         self.folder.put("audits", row, ("update",))
 
     def _draw_samples(self) -> None:
-        grid = sample_grid(self.state.sampler, self.spec.seed, self.workplace.device)
-        self.folder.save_sample(self.state.update, grid)
+        picture = sample_picture(self.state, self.spec.seed, self.dataset.train)
+        self.folder.save_sample(self.state.update, picture)
 
     def _checkpoint(self) -> None:
-        best = self.best.to_state() if self.best else None
+        best = self.trained.best.to_state() if self.trained.best else None
         state = {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
         self._remark(self.folder.save_checkpoint(state, self.spec))
 
@@ -335,10 +358,12 @@ def _due(update: int, total: int, interval: int | None) -> bool:
     return update == total or bool(interval and update % interval == 0)
 
 
-def sample_grid(generator: torch.nn.Module, seed: int, device: torch.device) -> Image.Image:
-    """Return images of fixed latents of the seed, the same for every method, as one picture."""
-    latents = streams.latents(SAMPLES, LATENT_DIM, seed, "samples")
-    return pictures.grid(sampling.sample(sampling.frozen(generator), latents, device).cpu())
+def sample_picture(state: TrainState, seed: int, data: Split) -> Image.Image:
+    """Return samples of fixed latents of the seed, the same for every method, as one picture."""
+    count = SAMPLES if data.samples.dim() == 4 else POINTS
+    latents = state.latents.draw(count, seed, "samples")
+    generator, device = sampling.frozen(state.sampler), data.samples.device
+    return pictures.of_samples(sampling.sample(generator, latents, device).cpu(), data.samples)
 
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:

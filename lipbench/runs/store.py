@@ -1,11 +1,12 @@
 """The run folder, which is the source of truth: everything else is made from it.
 
 <runs>/<suite>/plan.json  report/  runs/<run id>/  spec.json  manifest.json  status.json
+               protocols.json                      generators/*.pt (with intervals.keep: all)
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
-               trials.jsonl (of a study)           evals.jsonl
-               optuna.journal                      checkpoint.pt  checkpoint.previous.pt
-                                                   samples/*.png
+               trials.jsonl (of a study)           checkpoint.pt  checkpoint.previous.pt
+               optuna.journal                      samples/*.png
 
+Scores are rows by protocol: training with another protocol's scores is the same run.
 Files that begin with a dot, and claims/, are locks.
 """
 
@@ -22,11 +23,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipbench import atomic, records
+from lipbench import atomic, protocols, records
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import plan, spec
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
+from lipbench.protocols import Protocol
 from lipbench.records import Damaged, Rows
 from lipbench.runs import checkpoints, holds, locks
 from lipbench.runs.holds import Hold
@@ -39,10 +42,6 @@ from lipbench.words import counted
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Outcomes; resumed only if asked.
-ENDED = ("completed", "diverged", "pruned", "failed", "out_of_memory")
-RESULTS = ("completed", "diverged", "pruned")  # those that tell of the method, not of the machine
-_OUTCOMES = (*ENDED, "queued", "running", "interrupted", "damaged")
 HEARTBEAT_SECONDS = 5.0
 _LOCK_ATTEMPTS = 10
 _LOCK_PAUSE = 0.1  # seconds
@@ -53,12 +52,9 @@ _LATER = ("scores", "audits")  # of which rows can follow the checkpoint of thei
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands: an outcome of ENDED, or queued, running, interrupted, damaged.
+    """How a run stands, and why; of a damaged run the cause names the file."""
 
-    A run is damaged where its files do not say how it stands; the cause names the file.
-    """
-
-    outcome: str = "queued"
+    outcome: Outcome = Outcome.QUEUED
     cause: str | None = None
     update: int = 0
     heartbeat: float = 0.0
@@ -67,7 +63,7 @@ class Status:
     @property
     def ended(self) -> bool:
         """Return whether nothing is left to do, unless somebody asks for a retry."""
-        return self.outcome in ENDED
+        return self.outcome.ended
 
 
 _STATUS = tuple(entry.name for entry in fields(Status))
@@ -103,6 +99,12 @@ class RunFolder:
         sessions = [*self.sessions(), {**session, **noted}]
         self._write_json("manifest.json", {"sessions": sessions})
 
+    def take_in_evals(self) -> None:
+        """Move an older version's evals.jsonl, scores of other protocols, into scores.jsonl."""
+        for row in self._read("evals").rows:
+            self.put("scores", row, ("protocol", "checkpoint"))
+        (self.path / "evals.jsonl").unlink(missing_ok=True)
+
     def set_spec(self, run: RunSpec) -> None:
         """Replace the run's spec."""
         self._write_json("spec.json", run.to_json())
@@ -125,16 +127,19 @@ class RunFolder:
         try:
             return self._stored_status()
         except Damaged as damage:
-            return Status("damaged", damage.brief)
+            return Status(Outcome.DAMAGED, damage.brief)
 
     def _stored_status(self) -> Status:
         path = self.path / "status.json"
         stored = records.read(path, records.Status)
         if stored is None:
             return Status()
-        if stored["outcome"] not in _OUTCOMES:
-            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}")
-        return Status(**{name: stored[name] for name in _STATUS if name in stored})
+        try:
+            outcome = Outcome(stored["outcome"])
+        except ValueError:
+            raise Damaged(path, f"no outcome is called {stored['outcome'][:20]!r}") from None
+        known = {name: stored[name] for name in _STATUS if name in stored}
+        return Status(**{**known, "outcome": outcome})
 
     def write_error(self, text: str) -> None:
         """Write a failed run's traceback to error.txt."""
@@ -144,7 +149,7 @@ class RunFolder:
         """Replace the status, stamping it with the time."""
         self.path.mkdir(parents=True, exist_ok=True)
         fields = {**asdict(status), "heartbeat": time.time()}
-        if status.outcome in RESULTS:  # what has ended loses no row unnoticed
+        if status.outcome.is_result:  # what has ended loses no row unnoticed
             fields["rows"] = {name: _count(self.path / f"{name}.jsonl") for name in SERIES}
         self._write_json("status.json", fields)
 
@@ -159,7 +164,10 @@ class RunFolder:
         Rows stay in the order of their updates.
         """
         row = json.loads(json.dumps(_finite(row)))
-        others = [r for r in self.rows(name) if any(r.get(key) != row[key] for key in keys)]
+        found = self._read(name)
+        for damage in found.damage:
+            raise damage
+        others = [r for r in found.rows if any(r.get(key) != row[key] for key in keys)]
         rows = sorted([*others, row], key=lambda r: r["update"])
         text = _lines(rows)
         atomic.replace_text(self.path / f"{name}.jsonl", text)
@@ -176,7 +184,23 @@ class RunFolder:
 
     def readable(self, name: str) -> Rows:
         """Return the rows of `<name>.jsonl` that can be read, and the damage there is."""
+        found = self._read(name)
+        if name != "scores" or not (self.path / "evals.jsonl").exists():
+            return found
+        older = self._read("evals")
+        return Rows([*found.rows, *older.rows], [*found.damage, *older.damage])
+
+    def _read(self, name: str) -> Rows:
         return records.rows(self.path / f"{name}.jsonl", records.SERIES[name])
+
+    def is_scored(self, protocol: str, updates: int) -> bool:
+        """Return whether a protocol of this id has scored the generator of the last update."""
+        return any(
+            row["checkpoint"] == "last"
+            and row["update"] == updates
+            and row.get("protocol") == protocol
+            for row in self.readable("scores").rows
+        )
 
     def mend(self, run: RunSpec) -> list[str]:
         """Put what cannot be read out of the run's way; return a line on each file.
@@ -213,14 +237,16 @@ class RunFolder:
         Of a run that has ended, metrics are passed over: they are long, and no result rests on
         them. `updates` are those of its budget: a completed run has scores of them.
         """
-        ended = self.status().outcome in RESULTS
+        ended = self.status().outcome.is_result
         names = [name for name in records.SERIES if not (ended and name == "metrics")]
         lines = [line for name in names for line in self._mend_series(name)]
         status = self.status()
         now = checked(status, self.readable("scores"), updates)
         if now.outcome != status.outcome:
-            self.set_status(replace(status, outcome="interrupted"))
+            self.set_status(replace(status, outcome=Outcome.INTERRUPTED))
             lines.append(f"{self.path / 'status.json'} says {status.outcome}, but {now.cause}")
+        if (self.path / "evals.jsonl").is_file():
+            self.take_in_evals()
         return lines + self._restore_lost()
 
     def _restore_lost(self) -> list[str]:
@@ -231,7 +257,7 @@ class RunFolder:
         status = self.status()
         stored = records.read(self.path / "status.json", records.Record) or {}
         stated = stored.get("rows")
-        if status.outcome not in RESULTS or not isinstance(stated, dict):
+        if not status.outcome.is_result or not isinstance(stated, dict):
             return []
         paths = {name: self.path / f"{name}.jsonl" for name in SERIES}
         lost = {
@@ -258,15 +284,15 @@ class RunFolder:
         return lines
 
     def _mend_series(self, name: str) -> list[str]:
-        found = self.readable(name)
+        found = self._read(name)
         if not found.damage:
             return []
         path = self.path / f"{name}.jsonl"
         aside = records.put_aside(path)
         atomic.replace_text(path, _lines(found.rows))
         status = self.status()
-        if name in SERIES and status.outcome in RESULTS:
-            self.set_status(replace(status, outcome="interrupted", cause=None))
+        if name in SERIES and status.outcome.is_result:
+            self.set_status(replace(status, outcome=Outcome.INTERRUPTED, cause=None))
         others = len(found.damage) - 1
         more = f", and {counted(others, 'more line')}" if others else ""
         return [f"{found.damage[0]}{more}; the file is kept as {aside.name}, its other rows stay"]
@@ -343,6 +369,28 @@ class RunFolder:
         path = self.path / "samples" / f"{update:08d}.png"
         atomic.replace(path, lambda file: image.save(file, format="PNG"))
 
+    def save_generator(self, update: int, weights: Mapping[str, Any]) -> None:
+        """Write a generator's weights as generators/<update>.pt."""
+        import torch
+
+        (self.path / "generators").mkdir(exist_ok=True)
+        path = self.path / "generators" / f"{update:08d}.pt"
+        atomic.replace(path, lambda file: torch.save(dict(weights), file))
+
+    def generators(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the update and the weights of each generator that was kept, oldest first.
+
+        Raises UserError for one that cannot be read.
+        """
+        import torch
+
+        for path in sorted((self.path / "generators").glob("*.pt")):
+            try:
+                weights = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # torch raises half a dozen kinds
+                raise UserError(f"{path} is damaged ({type(error).__name__})") from error
+            yield int(path.stem), weights
+
     def samples(self) -> list[Path]:
         """Return the sample grids, oldest first."""
         return sorted(path for path in (self.path / "samples").glob("*.png") if path.is_file())
@@ -399,6 +447,7 @@ class SuiteFolder:
         self.check_kind(given)
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.replace_text(self.path / "plan.json", json.dumps(given.to_json(), indent=1) + "\n")
+        self.note_protocol(given.protocol)
         tracking = json.dumps({"uri": without_password(tracking_uri)}) + "\n"
         atomic.replace_text(self.path / "tracking.json", tracking)
 
@@ -434,6 +483,7 @@ class SuiteFolder:
             "plan.json": self.plan,
             "tracking.json": self.tracking_uri,
             "cost.json": self.cost,
+            "protocols.json": self.protocols,
         }
         for name, read in readers.items():
             try:
@@ -444,6 +494,22 @@ class SuiteFolder:
             except UserError:  # there is none yet
                 continue
         return [*lines, *self.ledger().mend()]
+
+    def note_protocol(self, protocol: Protocol) -> None:
+        """Keep the record of a protocol that scored runs here, by its id."""
+        known = self.protocols()
+        if known.get(protocol.id) != protocol:
+            stored = {id_: asdict(each) for id_, each in known.items()}
+            text = json.dumps({**stored, protocol.id: asdict(protocol)}, indent=1) + "\n"
+            atomic.replace_text(self.path / "protocols.json", text)
+
+    def protocols(self) -> dict[str, Protocol]:
+        """Return the protocols that scored runs here, by id. Raises Damaged."""
+        path = self.path / "protocols.json"
+        stored = records.read(path, records.Record) or {}
+        return records.interpreted(
+            path, stored, lambda each: {id_: protocols.from_json(r) for id_, r in each.items()}
+        )
 
     def tracking_uri(self) -> str:
         """Return where `lipbench run` mirrored these results, or would by default.
@@ -486,8 +552,8 @@ class SuiteFolder:
         if self.is_locked() is not False:
             return statuses
         return {
-            hash_: replace(status, outcome="interrupted")
-            if status.outcome == "running" and not holds.is_held(self._hold_file(hash_))
+            hash_: replace(status, outcome=Outcome.INTERRUPTED)
+            if status.outcome == Outcome.RUNNING and not holds.is_held(self._hold_file(hash_))
             else status
             for hash_, status in statuses.items()
         }
@@ -589,8 +655,8 @@ class SuiteFolder:
         """Call interrupted what says that it runs: nothing does when the lock was just got."""
         for folder in self.folders().values():
             status = folder.status()
-            if status.outcome == "running":
-                folder.set_status(replace(status, outcome="interrupted"))
+            if status.outcome == Outcome.RUNNING:
+                folder.set_status(replace(status, outcome=Outcome.INTERRUPTED))
 
     def is_locked(self) -> bool | None:
         """Return whether a process works on this folder now; None where there are no locks."""
@@ -603,10 +669,14 @@ def checked(status: Status, found: Rows, updates: int | None = None) -> Status:
     With the `updates` of the budget, a completed run without scores of them is damaged too.
     """
     if found.damage:
-        return replace(status, outcome="damaged", cause=found.damage[0].brief)
-    if updates is not None and status.outcome == "completed" and not _is_scored(found, updates):
+        return replace(status, outcome=Outcome.DAMAGED, cause=found.damage[0].brief)
+    if (
+        updates is not None
+        and status.outcome == Outcome.COMPLETED
+        and not _is_scored(found, updates)
+    ):
         cause = f"scores.jsonl has no scores of update {updates:,}"
-        return replace(status, outcome="damaged", cause=cause)
+        return replace(status, outcome=Outcome.DAMAGED, cause=cause)
     return status
 
 
@@ -653,6 +723,6 @@ def _joined(then: str, present: str, update: int) -> str:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             row = json.loads(line)
             if (of := int(row["update"])) <= update:
-                rows.setdefault((of, str(row.get("checkpoint"))), line)
+                rows.setdefault((of, f"{row.get('checkpoint')} {row.get('protocol')}"), line)
     ordered = sorted(rows.items(), key=lambda item: item[0][0])
     return "".join(f"{line}\n" for _, line in ordered)

@@ -11,13 +11,14 @@ import torch
 
 from lipbench import atomic, dataset, scoring
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import parts
 from lipbench.planning.plan import Plan, PlannedRun, unique
 from lipbench.plugins import Plugins
 from lipbench.runs.estimates import in_order
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
-from lipbench.runs.store import ENDED, RESULTS, RunFolder, SuiteFolder
+from lipbench.runs.store import RunFolder, SuiteFolder
 from lipbench.training import arithmetic
 from lipbench.words import were
 
@@ -35,17 +36,25 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
     """Rename run folders to the ids that their runs have now; return those.
 
     An upgraded spec, or one whose method gained a field since, is the same run; and a folder that
-    somebody renamed is still the run of the spec in it.
+    somebody renamed is still the run of the spec in it. Of two folders of one training, which
+    older versions scored by two protocols, one takes the scores of the other.
     """
     planned = {run.spec.hash: run for run in plan.runs}
     folders, uncounted = suite.folders(), suite.uncounted()
     adopted = []
+    older = {h: f for h, f in folders.items() if h in planned and not f.path.name.endswith(h)}
+    for hash_, folder in older.items():
+        suite.take_over(folder, planned[hash_])
+        folders[hash_] = suite.new_folder(planned[hash_])
+        adopted.append(planned[hash_].id)
     unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
     for folder in [*unplanned, *map(RunFolder, uncounted)]:
         try:
             spec = parts.complete(folder.spec(), registry)
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
+        if spec.hash in folders and spec.hash in planned:
+            _merge(folders[spec.hash], folder, suite)
         if spec.hash not in planned or spec.hash in folders:
             continue
         place = suite.new_folder(planned[spec.hash])
@@ -54,6 +63,18 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
             folders[spec.hash] = place
             adopted.append(planned[spec.hash].id)
     return adopted
+
+
+def _merge(kept: RunFolder, copy: RunFolder, suite: SuiteFolder) -> None:
+    """Give a completed run the scores that a copy of its folder has by other protocols."""
+    if {kept.status().outcome, copy.status().outcome} != {Outcome.COMPLETED}:
+        return
+    have = {row.get("protocol") for row in kept.readable("scores").rows}
+    others = [row for row in copy.readable("scores").rows if row.get("protocol") not in have]
+    for row in others:
+        kept.put("scores", row, ("protocol", "checkpoint", "update"))
+    if others:
+        suite.set_aside(copy)
 
 
 def clear(runs: Sequence[PlannedRun], suite: SuiteFolder) -> list[str]:
@@ -99,7 +120,8 @@ def changed(
 ) -> list[tuple[RunFolder, str]]:
     """Return the runs made, or begun, by other code of their plugins than there is now.
 
-    Manifests of older versions have that of methods alone.
+    Manifests of older versions have that of methods alone. A dataset's code is passed over: its
+    fingerprint, of the content, is part of the run.
     """
     folders = suite.folders()
     found = []
@@ -111,6 +133,7 @@ def changed(
         sources = (
             (kind[name], source)
             for kind in registry.kinds
+            if kind.kind != "datasets"
             for name, source in sessions[-1].get(kind.sources, {}).items()
         )
         for plugin, source in sources:
@@ -141,8 +164,11 @@ def tasks(
     for run in runs:
         folder = folders.get(run.spec.hash) or suite.new_folder(run)
         outcome = folder.status().outcome
-        retried = choices.retry_failed and outcome not in RESULTS
-        if outcome in ENDED and not retried:
+        retried = choices.retry_failed and outcome.is_failure
+        unscored = outcome == Outcome.COMPLETED and not folder.is_scored(
+            plan.protocol.id, run.spec.budget.generator_updates
+        )
+        if outcome.ended and not retried and not unscored:
             continue
         left.append(task(plan, run, folder, made_with, cache, weights))
     by_hash = {task.run.spec.hash: task for task in left}
@@ -177,7 +203,7 @@ def prepare(
     cache: Path,
     weights: Path | None,
     device: str,
-    report: scoring.Report = scoring.silent,
+    report: scoring.Progress = scoring.silent,
 ) -> tuple[str, ...]:
     """Make once, before any worker needs them: weights, dataset and real images' features.
 

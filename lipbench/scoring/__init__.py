@@ -2,14 +2,14 @@
 
 from lipbench.measure import NonFiniteFeatures
 from lipbench.scoring.extractors import prepare
-from lipbench.scoring.features import Report, silent
+from lipbench.scoring.features import Progress, silent
 from lipbench.scoring.sampling import NonFiniteImages
 from lipbench.scoring.scorer import Scorer, ScoreRecord
 
 __all__ = [
     "NonFiniteFeatures",
     "NonFiniteImages",
-    "Report",
+    "Progress",
     "ScoreRecord",
     "Scorer",
     "prepare",

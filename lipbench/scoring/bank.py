@@ -15,7 +15,7 @@ from lipbench import atomic, cached
 from lipbench.data import Dataset, Split
 from lipbench.measure import Features
 from lipbench.protocols import Protocol
-from lipbench.scoring.features import Extractor, Report, extract, silent
+from lipbench.scoring.features import Extractor, Progress, extract, silent
 
 BANK_VERSION = 1  # of the extractors' code; a change of what they compute makes older files void
 _PARTS = ("index", "pooled", "logits")
@@ -37,7 +37,7 @@ class Bank:
         dataset: Dataset,
         extractor: Extractor,
         cache: Path,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         self._dataset = dataset
         self._report = report
@@ -47,11 +47,11 @@ class Bank:
             "version": BANK_VERSION,
             "dataset": dataset.fingerprint,
             # One folder of images can be decoded to several sizes.
-            "shape": list(dataset.test.images.shape[1:]),
+            "shape": list(dataset.test.samples.shape[1:]),
             "extractor": protocol.extractor,
             "weights": protocol.weights_sha256,
             "preprocessing": protocol.preprocessing,
-            "device": dataset.test.images.device.type,
+            "device": dataset.test.samples.device.type,
         }
 
     def features(self, split: str, index: Tensor) -> Features:
@@ -84,10 +84,10 @@ class Bank:
 
 
 def features_of(
-    split: Split, index: Tensor, extractor: Extractor, report: Report = silent, what: str = ""
+    split: Split, index: Tensor, extractor: Extractor, report: Progress = silent, what: str = ""
 ) -> Features:
     """Return the features of some of a split's images; `report` gets `what` as `extract` says."""
-    images = split.images[index.to(split.images.device)]
+    images = split.samples[index.to(split.samples.device)]
     return extract(extractor, images.permute(0, 3, 1, 2), report, what)
 
 

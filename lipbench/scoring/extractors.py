@@ -12,7 +12,7 @@ from lipbench.scoring.features import Extractor
 
 
 @dataclass(frozen=True)
-class Source:
+class Loader:
     """How an extractor comes to be."""
 
     locate: Callable[[str, Path, Path | None], Path]  # (sha256, cache, explicit path) to a file
@@ -20,10 +20,10 @@ class Source:
 
 
 EXTRACTORS = {
-    "inception": Source(inception.locate, inception.build),
-    "inception_clean": Source(inception.locate, inception.build_clean),
-    "effnetlite0": Source(effnetlite.locate, effnetlite.build),
-    "digits": Source(digits.locate, digits.build),
+    "inception": Loader(inception.locate, inception.build),
+    "inception_clean": Loader(inception.locate, inception.build_clean),
+    "effnetlite0": Loader(effnetlite.locate, effnetlite.build),
+    "digits": Loader(digits.locate, digits.build),
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lipbench.measure import Features
 
 # Gets what is done, how many of it by now, and of how many: a long preparation that is told of.
-Report = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -56,7 +56,7 @@ def exact_float32(device: torch.device) -> Iterator[None]:
 
 
 def extract(
-    extractor: Extractor, images: Tensor, report: Report = silent, what: str = ""
+    extractor: Extractor, images: Tensor, report: Progress = silent, what: str = ""
 ) -> Features:
     """Return the features of images, uint8 (N, C, H, W) on the extractor's device.
 

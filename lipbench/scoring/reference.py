@@ -17,7 +17,7 @@ from lipbench.data import Dataset, Split
 from lipbench.measure import Features, Real
 from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring.bank import BANK_VERSION, Bank
-from lipbench.scoring.features import RAW, Extractor, Report, silent
+from lipbench.scoring.features import RAW, Extractor, Progress, silent
 
 _VERSION = 2  # of the measures' code; a change of what they compute makes older floors void
 _INDEX_SEED = 0  # one draw for all runs, so that their real images are the same
@@ -47,7 +47,7 @@ class Reference:
         dataset: Dataset,
         extractor: Extractor | None,
         cache: Path,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
         self._protocol = protocol
         self._dataset = dataset
@@ -74,11 +74,12 @@ class Reference:
         key = (space, draw, count, compares)
         if key not in self._made:
             index: Tensor = getattr(self.draws, draw)
+            labels = getattr(self._dataset, split).labels.cpu()
             if count < len(index):
-                labels = getattr(self._dataset, split).labels
-                index = index[stratified_index(labels[index.to(labels.device)], count, draw)]
+                index = index[stratified_index(labels[index], count, draw)]
             training = self._features(space, "train", self.draws.training) if compares else None
-            self._made[key] = Real(self._features(space, split, index), training)
+            features = self._features(space, split, index)
+            self._made[key] = Real(features, training, labels[index])
         return self._made[key]
 
     def _features(self, space: str, split: str, index: Tensor) -> Features:
@@ -86,7 +87,8 @@ class Reference:
             assert self._bank is not None, space
             return self._bank.features(split, index)
         images: Split = getattr(self._dataset, split)
-        return RAW[space](images.images[index.to(images.images.device)].permute(0, 3, 1, 2))
+        samples = images.samples[index.to(images.samples.device)]
+        return RAW[space](samples.permute(0, 3, 1, 2) if samples.dim() == 4 else samples)
 
     def _floors(self, cache: Path) -> dict[str, float]:
         """Return the scores of real images in the generated ones' place, computed once."""
@@ -94,7 +96,7 @@ class Reference:
             "version": [_VERSION, BANK_VERSION],
             "protocol": dataclasses.asdict(self._protocol),
             "dataset": self._dataset.fingerprint,
-            "shape": list(self._dataset.test.images.shape[1:]),
+            "shape": list(self._dataset.test.samples.shape[1:]),
             "draws": self.draws.digests(),
         }
         own = SCORES.own(self._protocol.scores)
@@ -132,7 +134,7 @@ class Reference:
             apart = self.draws.training[~torch.isin(self.draws.training, index)]
             if len(apart) < 2:
                 return None
-            real = Real(real.features, self._features(about.space, "train", apart))
+            real = Real(real.features, self._features(about.space, "train", apart), real.labels)
         value = measure.value(fake, real)
         return None if math.isnan(value) else value
 

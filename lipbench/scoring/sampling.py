@@ -1,4 +1,4 @@
-"""Draw images from a live generator without disturbing it."""
+"""Draw samples from a live generator without disturbing it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BATCH_SIZE = 250
 
 
 class NonFiniteImages(ArithmeticError):  # noqa: N818 - it names what happened
-    """A generator made images that hold inf or nan, so it cannot be scored."""
+    """A generator made images, or points, that hold inf or nan, so it cannot be scored."""
 
 
 def frozen(generator: nn.Module) -> nn.Module:
@@ -24,18 +24,20 @@ def frozen(generator: nn.Module) -> nn.Module:
 def sample(
     generator: nn.Module, latents: Tensor, device: torch.device, batch_size: int = _BATCH_SIZE
 ) -> Tensor:
-    """Return the images of a frozen generator for latents (N, dimension), uint8 (N, C, H, W).
+    """Return the samples of a frozen generator for latents (N, dimension).
 
-    Raises NonFiniteImages if a value is inf or nan, which rounding would hide.
+    Images are uint8 (N, C, H, W), points float32 (N, D) as they are. Raises NonFiniteImages
+    if a value is inf or nan, which rounding would hide.
     """
-    images = []
+    samples = []
     with exact_float32(device):
         for batch in latents.split(batch_size):
             outputs = generator(batch.to(device))
             if not torch.isfinite(outputs).all():
-                raise NonFiniteImages("the generator's images hold inf or nan")
-            images.append(to_uint8(outputs))
-    return torch.cat(images)
+                what = "images" if outputs.dim() == 4 else "points"
+                raise NonFiniteImages(f"the generator's {what} hold inf or nan")
+            samples.append(to_uint8(outputs) if outputs.dim() == 4 else outputs)
+    return torch.cat(samples)
 
 
 def to_uint8(images: Tensor) -> Tensor:

@@ -19,9 +19,10 @@ from lipbench.protocols import SCORES, Protocol
 from lipbench.scoring import extractors
 from lipbench.scoring.bootstrap import standard_error
 from lipbench.scoring.collapse import collapsed
-from lipbench.scoring.features import RAW, Report, extract, silent
+from lipbench.scoring.features import RAW, Progress, extract, silent
 from lipbench.scoring.reference import Reference
 from lipbench.scoring.sampling import frozen, sample
+from lipbench.streams import Latents
 
 SELECTION_LATENTS = "selection latents"
 
@@ -65,9 +66,10 @@ class Scorer:
         device: torch.device,
         cache: Path,
         weights: Path | None = None,
-        report: Report = silent,
+        report: Progress = silent,
     ) -> None:
-        protocols.check(protocol, len(dataset.train), len(dataset.test), dataset.name)
+        train, test = dataset.train, dataset.test
+        protocols.check(protocol, len(train), len(test), dataset.name, train.shape)
         self.protocol = protocol
         self.device = device
         self._extractor = (
@@ -82,12 +84,12 @@ class Scorer:
         self,
         generator: nn.Module,
         *,
-        latent_dim: int,
+        latents: Latents,
         seed: int,
         update: int,
         checkpoint: Kind = "last",
     ) -> ScoreRecord:
-        """Return the scores of a generator from latents (B, latent_dim) to images in [-1, 1].
+        """Return the scores of a generator from such latents to images in [-1, 1].
 
         The generator may be in training: a copy of it is scored. Latents are a function of seed
         and update. Raises NonFiniteImages if an image holds inf or nan.
@@ -97,7 +99,7 @@ class Scorer:
         values: dict[str, list[float]] = {name: [] for name in protocol.scores}
         errors: dict[str, float] = {}
         low_variance = False
-        drawn = self._sets(generator, latent_dim, seed, update)
+        drawn = self._sets(generator, latents, seed, update)
         for number, views in enumerate(drawn):
             for name, use in protocol.scores.items():
                 if number >= use.sets:
@@ -139,14 +141,14 @@ class Scorer:
             self._reference.selection(name)
 
     def select(
-        self, generator: nn.Module, *, latent_dim: int, seed: int, update: int
+        self, generator: nn.Module, *, latents: Latents, seed: int, update: int
     ) -> ScoreRecord:
         """Return the scores by which checkpoints are chosen: one set, latents and real images
         apart from those of the scores that are reported. Raises as `score` does."""
         start = time.perf_counter()
         chosen = self.protocol.selection
         views = self._generated(
-            frozen(generator), latent_dim, seed, SELECTION_LATENTS, update, 0, chosen.n_fake
+            frozen(generator), latents, seed, SELECTION_LATENTS, update, 0, chosen.n_fake
         )
         scores = {
             name: self._value(
@@ -166,17 +168,17 @@ class Scorer:
         )
 
     def _sets(
-        self, generator: nn.Module, latent_dim: int, seed: int, update: int
+        self, generator: nn.Module, latents: Latents, seed: int, update: int
     ) -> Iterator[_Views]:
         fixed, stream = frozen(generator), self.protocol.latents_stream
         for number in range(self.protocol.sets):
             count = self.protocol.n_fake_in(number)
-            yield self._generated(fixed, latent_dim, seed, stream, update, number, count)
+            yield self._generated(fixed, latents, seed, stream, update, number, count)
 
     def _generated(
         self,
         generator: nn.Module,
-        latent_dim: int,
+        latents: Latents,
         seed: int,
         stream: str,
         update: int,
@@ -184,8 +186,8 @@ class Scorer:
         count: int,
     ) -> _Views:
         """Return what is to be known of one set of generated images."""
-        latents = streams.latents(count, latent_dim, seed, stream, update, number)
-        images = sample(generator, latents, self.device)
+        drawn = latents.draw(count, seed, stream, update, number)
+        images = sample(generator, drawn, self.device)
         wanted = {SCORES[name].space for name in self._names()}
         found = {space: RAW[space](images) for space in wanted & RAW.keys()}
         if self._extractor:

@@ -53,7 +53,7 @@ def main() -> None:
 
 def train(split: data.Split, epochs: int, seed: int) -> DigitsNetwork:
     """Return a network fitted to a split by AdamW, with shifted, turned and scaled images."""
-    images, labels = split.images.permute(0, 3, 1, 2), split.labels
+    images, labels = split.samples.permute(0, 3, 1, 2), split.labels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(streams.derive(seed, "digits classifier"))
         network = DigitsNetwork()
@@ -84,7 +84,7 @@ def augmented(images: Tensor) -> Tensor:
 def accuracy(network: DigitsNetwork, split: data.Split) -> float:
     """Return the share of a split that the network classifies correctly."""
     with torch.inference_mode():
-        predicted = network(split.images.permute(0, 3, 1, 2))[1].argmax(dim=1)
+        predicted = network(split.samples.permute(0, 3, 1, 2))[1].argmax(dim=1)
     return round((predicted == split.labels).float().mean().item(), 4)
 
 

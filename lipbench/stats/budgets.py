@@ -9,6 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from lipbench.outcome import Outcome
+
 BUDGETS: Mapping[str, str] = MappingProxyType(
     {
         "updates": "generator updates",
@@ -50,7 +52,7 @@ def at_equal(
     where it has none so early. The budget is NaN where a completed run has no point, or no rate.
     """
     rate = rates(runs)[budget]
-    completed = runs.loc[runs["outcome"].eq("completed"), "run_id"].unique()
+    completed = runs.loc[runs["outcome"].eq(Outcome.COMPLETED), "run_id"].unique()
     points = points[points["run_id"].isin(completed)].sort_values("update")
     spent = points["update"] * points["run_id"].map(rate)
     last = spent.groupby(points["run_id"]).max().reindex(completed)

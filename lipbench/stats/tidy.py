@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
+from lipbench.outcome import Outcome
+
 FEWEST_SEEDS = 3  # for an interval, or for a winner: our choice
 
 
@@ -23,8 +25,8 @@ def tidy(runs: pd.DataFrame, score: str, higher_is_better: bool) -> pd.DataFrame
     """
     value = pd.to_numeric(runs[score]).astype(float) if score in runs else np.nan
     table = runs[["run_id", "method", "setting", "seed"]].assign(value=value)
-    completed = runs["outcome"].eq("completed")
-    table["diverged"] = runs["outcome"].eq("diverged")
+    completed = runs["outcome"].eq(Outcome.COMPLETED)
+    table["diverged"] = runs["outcome"].eq(Outcome.DIVERGED)
     collapsed = runs["collapsed"] if "collapsed" in runs else pd.Series(False, runs.index)
     table["collapsed"] = collapsed.fillna(False).astype(bool) & completed
     table["ended"] = table["diverged"] | (completed & table["value"].notna())

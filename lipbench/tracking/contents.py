@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lipbench.data import named, stored
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
-from lipbench.runs.store import RESULTS, RunFolder, Status
+from lipbench.runs.store import RunFolder, Status
 
 _AUDITED = ("lower_bound", "upper_bound", "upper_bound_kernel", "tightness", "overfitting_gap")
 _NO_METRICS = ("collapsed", "best_update")  # of the final scores: a flag, and where a score is of
@@ -28,7 +29,7 @@ Point = tuple[str, float, int, int]  # name, value, time in ms, step; two that a
 
 
 @dataclass(frozen=True)
-class Facts:
+class LoggedRun:
     """A run as MLflow is told of it: parameters, metrics and tags."""
 
     params: dict[str, str]
@@ -37,24 +38,31 @@ class Facts:
 
 
 def facts(
-    run: PlannedRun, folder: RunFolder, status: Status, sessions: Sequence[Mapping[str, Any]]
-) -> Facts:
-    """Return what a run's folder holds now. Raises Damaged where a file of it cannot be read."""
-    scored = _final(run, folder)
+    run: PlannedRun,
+    folder: RunFolder,
+    status: Status,
+    sessions: Sequence[Mapping[str, Any]],
+    protocol: str,
+) -> LoggedRun:
+    """Return what a run's folder holds now; `protocol` is the id of its suite's.
+
+    Raises Damaged where a file of it cannot be read.
+    """
+    scored = _final(run, folder, protocol)
     started, ended = milliseconds(sessions[0]["started"]), milliseconds(status.heartbeat)
-    during = [*_training(folder), *_audits(folder)]
-    once = [*_scores(scored), *(_cost(status) if status.outcome in RESULTS else ())]
+    during = [*_training(folder, protocol), *_audits(folder)]
+    once = [*_scores(scored), *(_cost(status) if status.outcome.is_result else ())]
     points: list[Point] = [(name, value, started, update) for update, name, value in during]
     points += [(name, value, ended, 0) for name, value in once]
     params = {**flatten(run), **_constants(scored, status)}
-    tags = {**_tags(run, status, sessions[-1]), "lipbench.folder": folder.path.name}
+    tags = {**_tags(run, status, sessions[-1], protocol), "lipbench.folder": folder.path.name}
     tags |= {name: str(scored[""][name]) for name in _NO_METRICS if name in scored.get("", {})}
     finite = [point for point in points if math.isfinite(point[1])]
     bad = [(name, step) for name, value, _, step in points if not math.isfinite(value)]
     if bad:
         named = [f"{name} at update {step}" if step else name for name, step in bad[:_MOST]]
         tags["not finite"] = ", ".join(named)
-    return Facts(params, finite, tags)
+    return LoggedRun(params, finite, tags)
 
 
 def run_name(run: PlannedRun) -> str:
@@ -85,9 +93,10 @@ def dataset(run: PlannedRun, plan: Plan) -> dict[str, str]:
     The digest is the beginning of the fingerprint, which is a parameter as a whole.
     """
     of = run.spec.dataset
-    channels = {"dtype": "uint8", "shape": [-1, of.image_size, of.image_size, of.channels]}
+    sample, dtype = stored(of.shape)
+    values = {"dtype": dtype, "shape": [-1, *sample]}
     fields = {"name": of.name, "digest": of.fingerprint[:_LONGEST_DIGEST]}
-    columns = [{"name": "images", "type": "tensor", "tensor-spec": channels}]
+    columns = [{"name": named(of.shape), "type": "tensor", "tensor-spec": values}]
     fields["schema"] = json.dumps({"mlflow_tensorspec": {"features": json.dumps(columns)}})
     if of.fingerprint == plan.dataset.fingerprint:
         sizes = {"num_train": plan.dataset.n_train, "num_test": plan.dataset.n_test}
@@ -107,24 +116,25 @@ def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
         yield prefix, str(value)
 
 
-def _final(run: PlannedRun, folder: RunFolder) -> dict[str, dict[str, Any]]:
+def _final(run: PlannedRun, folder: RunFolder, own: str) -> dict[str, dict[str, Any]]:
     """Return the scores at the end of training, by protocol; the suite's own is ''."""
-    own = frame.final_scores(run.spec, folder.rows("scores"), None)
-    evals = folder.rows("evals")
-    protocols = dict.fromkeys(row["protocol"] for row in evals if row.get("protocol"))
-    others = {name: frame.final_scores(run.spec, evals, name) for name in protocols}
-    scored = {"": own, **{name.replace("@", "_v"): scores for name, scores in others.items()}}
+    rows = folder.rows("scores")
+    protocols = dict.fromkeys(row["protocol"] for row in rows if row.get("protocol"))
+    scored = {
+        "" if name == own else name.replace("@", "_v"): frame.final_scores(run.spec, rows, name)
+        for name in protocols
+    }
     return {name: scores for name, scores in scored.items() if len(scores) > 1}  # else not scored
 
 
-def _training(folder: RunFolder) -> Iterator[tuple[int, str, float]]:
+def _training(folder: RunFolder, protocol: str) -> Iterator[tuple[int, str, float]]:
     """Yield (update, name, value) of the losses and of the scores that choose a checkpoint."""
     for row in folder.rows("metrics"):
         for name, value in row.items():
             if name != "update":
                 yield row["update"], f"train/{name}", float(value)
     for row in folder.rows("scores"):
-        if row["checkpoint"] == "selection":
+        if row["checkpoint"] == "selection" and row["protocol"] == protocol:
             for name, value in row["scores"].items():
                 yield row["update"], f"score/{name}_selection", float(value)
 
@@ -160,18 +170,20 @@ def _constants(scored: Mapping[str, Mapping[str, Any]], status: Status) -> dict[
         if name.endswith(_FLOOR)
     }
     extra = status.cost.get("extra_parameters")
-    if status.outcome in RESULTS and extra is not None:
+    if status.outcome.is_result and extra is not None:
         constants["extra_parameters"] = f"{extra:.0f}"
     return constants
 
 
-def _tags(run: PlannedRun, status: Status, session: Mapping[str, Any]) -> dict[str, str]:
+def _tags(
+    run: PlannedRun, status: Status, session: Mapping[str, Any], protocol: str
+) -> dict[str, str]:
     tags = {
         "method": run.method,
         "setting": run.setting,
         "seed": str(run.spec.seed),
         "outcome": status.outcome,
-        "protocol": run.spec.protocol,
+        "protocol": protocol,
         "lipbench.version": session.get("versions", {}).get("lipbench", "unknown"),
         **_source(session.get("revision")),
     }

@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.runs import checkpoints, locks
-from lipbench.runs.store import RESULTS, RunFolder, Status, SuiteFolder
+from lipbench.runs.store import RunFolder, Status, SuiteFolder
 from lipbench.tracking import connection, contents, parents
 from lipbench.tracking.connection import HASH_TAG
 from lipbench.tracking.contents import Point, milliseconds
@@ -31,10 +32,10 @@ _REPLACED = (
 )
 _PASSING = ("cause", "not finite")  # tags that a run may lose again
 _STATES = {
-    **dict.fromkeys(RESULTS, "FINISHED"),
-    "running": "RUNNING",
-    "interrupted": "KILLED",
-    "queued": "SCHEDULED",
+    **{outcome: "FINISHED" for outcome in Outcome if outcome.is_result},
+    Outcome.RUNNING: "RUNNING",
+    Outcome.INTERRUPTED: "KILLED",
+    Outcome.QUEUED: "SCHEDULED",
 }
 
 
@@ -71,7 +72,7 @@ class Mirror:
         if run is None:
             return
         status = folder.status()
-        facts = contents.facts(run, folder, status, sessions)
+        facts = contents.facts(run, folder, status, sessions, self._plan.protocol.id)
         started = milliseconds(sessions[0]["started"])
         parent_id = self._parent(run, started)
         id_ = self._run(hash_, contents.run_name(run), started)
@@ -81,7 +82,7 @@ class Mirror:
         self._send_points(id_, facts.points)
         self._send_tags(stored, {**facts.tags, _PARENT_TAG: parent_id})
         self._send_files(id_, folder, status)
-        if self._log_checkpoints and status.outcome in RESULTS:
+        if self._log_checkpoints and status.outcome.is_result:
             self._send_checkpoint(stored, folder)
         self._end(id_, _STATES.get(status.outcome, "FAILED"), status.heartbeat, status.ended)
         if status.ended:
@@ -94,7 +95,7 @@ class Mirror:
         known = {run.data.tags[HASH_TAG]: run for run in self._every() if not _is_old(run)}
         active = {run.info.run_id for run in known.values()}
         for hash_, status in self._suite.statuses().items():
-            if status.outcome in ("queued", "running", "damaged"):
+            if status.outcome in (Outcome.QUEUED, Outcome.RUNNING, Outcome.DAMAGED):
                 continue
             if hash_ not in known or not self._is_whole(known[hash_], status, active):
                 self.send(hash_)
@@ -102,7 +103,7 @@ class Mirror:
     def _is_whole(self, run: Run, status: Status, active: set[str]) -> bool:
         """Return whether the store has all of a run that has ended, and its parent."""
         tags = run.data.tags
-        wants = self._log_checkpoints and status.outcome in RESULTS
+        wants = self._log_checkpoints and status.outcome.is_result
         return (
             run.info.status == _STATES.get(status.outcome, "FAILED")
             and tags.get("outcome") == status.outcome
@@ -205,7 +206,8 @@ class Mirror:
                 self._read_plan()
                 self._folders = self._suite.folders()
             tuning = self._plan.tuning
-            children = parents.standing(parents.siblings(run, self._plan), self._folders, tuning)
+            siblings = parents.siblings(run, self._plan)
+            children = parents.standing(siblings, self._folders, self._plan)
             self._send_points(id_, parents.points(children, self._plan))
             self._send_tags(self._client.get_run(id_), parents.tags(children, tuning))
             state = parents.state(children)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import digest
 from lipbench.planning.tuning import Objective, Tuning
@@ -58,7 +59,7 @@ def siblings(run: PlannedRun, plan: Plan) -> list[PlannedRun]:
 
 
 def standing(
-    runs: Iterable[PlannedRun], folders: Mapping[str, RunFolder], tuning: Tuning | None
+    runs: Iterable[PlannedRun], folders: Mapping[str, RunFolder], plan: Plan
 ) -> list[Standing]:
     """Return how each of some runs stands, with the scores of those that have completed.
 
@@ -69,19 +70,17 @@ def standing(
         folder = folders.get(run.spec.hash)
         status = folder.status() if folder else Status()
         values = {}
-        if folder and status.outcome == "completed":
-            values = _values(run, folder, status, tuning)
+        if folder and status.outcome == Outcome.COMPLETED:
+            values = _values(run, folder, status, plan)
         children.append((run, status, values))
     return children
 
 
-def _values(
-    run: PlannedRun, folder: RunFolder, status: Status, tuning: Tuning | None
-) -> dict[str, Any]:
-    if tuning:
+def _values(run: PlannedRun, folder: RunFolder, status: Status, plan: Plan) -> dict[str, Any]:
+    if plan.tuning:
         updates = run.spec.budget.generator_updates
-        return objectives.known(tuning.objectives, folder, status, updates)
-    return frame.final_scores(run.spec, folder.readable("scores").rows, None)
+        return objectives.known(plan.tuning.objectives, folder, status, updates)
+    return frame.final_scores(run.spec, folder.readable("scores").rows, plan.protocol.id)
 
 
 def tags(children: Sequence[Standing], tuning: Tuning | None) -> dict[str, str]:
@@ -98,8 +97,9 @@ def state(children: Sequence[Standing]) -> str:
     """Return a parent's state in MLflow: running while any child is, or may come."""
     outcomes = {status.outcome for _, status, _ in children}
     if children and all(status.ended for _, status, _ in children):
-        return "FAILED" if outcomes <= {"failed", "out_of_memory"} else "FINISHED"
-    return "KILLED" if "interrupted" in outcomes and "running" not in outcomes else "RUNNING"
+        return "FAILED" if all(outcome.is_failure for outcome in outcomes) else "FINISHED"
+    stands = Outcome.INTERRUPTED in outcomes and Outcome.RUNNING not in outcomes
+    return "KILLED" if stands else "RUNNING"
 
 
 def points(children: Sequence[Standing], plan: Plan) -> Iterator[Point]:
@@ -120,8 +120,8 @@ def _over_seeds(
     A median without the seeds that diverged or failed would flatter a method, so there is none.
     """
     outcomes = [status.outcome for _, status, _ in children]
-    yield "completed", float(outcomes.count("completed"))
-    yield "diverged", float(outcomes.count("diverged"))
+    yield "completed", float(outcomes.count(Outcome.COMPLETED))
+    yield "diverged", float(outcomes.count(Outcome.DIVERGED))
     yield "collapsed", float(sum(values.get("collapsed") is True for _, _, values in children))
     for name in scores:
         values = [values.get(name, math.nan) for _, _, values in children]

@@ -18,10 +18,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lipbench import streams
 from lipbench.data import Split
 from lipbench.method import Batch, Method, Trait, hidden_layers
-from lipbench.networks import ARCHITECTURES, LATENT_DIM, Discriminator, Generator, initialise
+from lipbench.networks import Discriminator, Generator, initialise
 from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import undisturbed
+from lipbench.streams import Latents
+from lipbench.training import optimizers
+from lipbench.training.optimizers import rate_of_g
 
 Kind = TypeVar("Kind")
 Module = TypeVar("Module", bound=nn.Module)
@@ -85,6 +88,11 @@ class TrainState:
     update: int = 0
 
     @property
+    def latents(self) -> Latents:
+        """Return what G maps to samples."""
+        return self.parts.architecture.latents
+
+    @property
     def sampler(self) -> nn.Module:
         """Return the generator to score: the moving average where a suite asks for one.
 
@@ -138,13 +146,12 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
 
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
-    device, methods = data.images.device, parts.methods
-    architecture = ARCHITECTURES[spec.architecture]
-    shape = (spec.dataset.image_size, spec.dataset.channels, spec.width)
+    device, methods = data.samples.device, parts.methods
+    shape = spec.dataset.shape
 
-    torch.manual_seed(streams.derive(spec.seed, "method", "build"))
-    generator = architecture.generator(*shape)
-    discriminator = architecture.discriminator(*shape, **hidden_layers(methods))
+    streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
+    generator = parts.architecture.generator(shape)
+    discriminator = parts.architecture.discriminator(shape, **hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
@@ -162,13 +169,8 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
         for method in preparing:
             with torch.no_grad(), computed(discriminator):  # anew: the last one may have moved D
                 method.prepare(discriminator, reference)
-    setting = spec.setting
-    optimizer_g, optimizer_d = (
-        torch.optim.Adam(
-            network.parameters(), setting.lr, (setting.beta1, setting.beta2), fused=True
-        )
-        for network in (generator, discriminator)
-    )
+    optimizer_g = optimizers.make(spec.setting, generator.parameters(), rate_of_g(spec.setting))
+    optimizer_d = optimizers.make(spec.setting, discriminator.parameters(), spec.setting.lr)
     average = None
     if spec.ema_decay is not None:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
@@ -188,15 +190,21 @@ def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kin
 
 
 def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:
-    """Return `count` real images (B, C, H, W) in [-1, 1], drawn with replacement."""
+    """Return `count` real samples as networks take them, drawn with replacement."""
     draw = streams.generator(seed, stream, *index)
     chosen = torch.randint(len(data), (count,), generator=draw)
-    return to_unit_range(data.images[chosen.to(data.images.device, non_blocking=True)])
+    return network_inputs(data.samples[chosen.to(data.samples.device, non_blocking=True)])
 
 
-def to_unit_range(images: Tensor) -> Tensor:
-    """Return uint8 images (B, H, W, C) as floats (B, C, H, W) in [-1, 1], channels last."""
-    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def network_inputs(samples: Tensor) -> Tensor:
+    """Return samples as networks take them.
+
+    Of images, uint8 (B, H, W, C), floats (B, C, H, W) in [-1, 1], channels last; others, such as
+    points, float32 (B, D), as they are.
+    """
+    if samples.dtype != torch.uint8:
+        return samples
+    return samples.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
@@ -207,31 +215,35 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     apart from each other. Reparametrized weights are computed once for each update of D or G, in
     float32. Only G's batch statistics move in D's updates, none of its weights.
     """
-    budget, seed, device = spec.budget, spec.seed, data.images.device
+    budget, seed, device = spec.budget, spec.seed, data.samples.device
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
-    groups = [*state.optimizer_g.param_groups, *state.optimizer_d.param_groups]
+    of_g, of_d = reparametrized(generator), reparametrized(discriminator)
+    rates = (
+        (state.optimizer_g.param_groups, rate_of_g(spec.setting)),
+        (state.optimizer_d.param_groups, spec.setting.lr),
+    )
 
     def latents(count: int, *index: int | str) -> Tensor:
-        drawn = streams.latents(count, LATENT_DIM, seed, "latents", *index)
-        return drawn.to(device, non_blocking=True)
+        return state.latents.draw(count, seed, "latents", *index).to(device, non_blocking=True)
 
     generator.train()
     discriminator.train()
     for update in range(state.update, budget.generator_updates):
         progress = update / budget.generator_updates
-        for group in groups:
-            group["lr"] = spec.setting.lr * SCHEDULES[budget.schedule](progress)
+        for groups, rate in rates:
+            for group in groups:
+                group["lr"] = rate * SCHEDULES[budget.schedule](progress)
 
         measured = []
         for inner in range(spec.setting.n_dis):
             step = update * spec.setting.n_dis + inner
-            torch.manual_seed(streams.derive(seed, "method", update, inner))
-            with torch.no_grad(), computed(generator):
+            streams.seed_torch(streams.derive(seed, "method", update, inner), device)
+            with torch.no_grad(), cached(of_g):
                 fake = generator(latents(budget.batch_size, update, inner))
             real = real_batch(data, budget.batch_size, seed, "data", update, inner)
-            with computed(discriminator):
+            with cached(of_d):
                 batch = Batch.of(discriminator, real, fake, step, progress)
                 loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
                 penalties = [method.penalty(discriminator, batch) for method in methods]
@@ -245,9 +257,9 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             means = (loss_d, penalty, batch.real_logits.mean(), batch.fake_logits.mean())
             measured.append(torch.stack([mean.detach() for mean in means]))
 
-        torch.manual_seed(streams.derive(seed, "method", update, "generator"))
+        streams.seed_torch(streams.derive(seed, "method", update, "generator"), device)
         set_requires_grad(trainable, False)
-        with computed(generator, discriminator):
+        with cached([*of_g, *of_d]):
             fake = generator(latents(budget.generator_batch_size, update, "generator"))
             fake_logits = discriminator(fake)
             fresh = functools.partial(_without_graph, discriminator, real)
@@ -269,18 +281,30 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         yield Snapshot(state.update, state)
 
 
-@contextlib.contextmanager
-def computed(*networks: nn.Module) -> Iterator[None]:
+def computed(*networks: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Compute the networks' reparametrized weights once, now, and outside of autocast.
 
     Autocast would round a power iteration to bfloat16; every access within takes this result.
     """
+    return cached([weight for network in networks for weight in reparametrized(network)])
+
+
+def reparametrized(network: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Return the modules of a network whose tensors are computed, with the tensors' names."""
+    return [
+        (module, name)
+        for module in network.modules()
+        if parametrize.is_parametrized(module)
+        for name in module.parametrizations  # type: ignore[union-attr]
+    ]
+
+
+@contextlib.contextmanager
+def cached(weights: Sequence[tuple[nn.Module, str]]) -> Iterator[None]:
+    """Compute reparametrized weights once, for all accesses within; see `computed`."""
     with parametrize.cached():
-        for network in networks:
-            for module in network.modules():
-                if parametrize.is_parametrized(module):
-                    for name in module.parametrizations:  # type: ignore[union-attr]
-                        getattr(module, name)
+        for module, name in weights:
+            getattr(module, name)
         yield
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.planning.tuning import Objective, Parameter, Value
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-VALUED = ("completed", "diverged")
-COUNTED = (*VALUED, "pruned")
+VALUED = (Outcome.COMPLETED, Outcome.DIVERGED)
+COUNTED = (*VALUED, Outcome.PRUNED)
 BUDGETS = (1, 5, 25, 100)  # of trials, at which methods are ranked
 FEWEST = 10  # valued trials of a method whose parameters' importance is estimated; our choice
 _TREES = 64  # of fANOVA's forest, Optuna's default
@@ -35,7 +36,7 @@ SHUFFLES = 10  # of the values, for what chance alone would give
 _SHUFFLED_TREES = 16
 
 
-def counted(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def counted_trials(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Return the counted trials by method, seed and number, with a column `value`.
 
     That is the objective's column where a trial is valued, and NaN where it was pruned, or where
@@ -55,8 +56,8 @@ def best_trials(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
     A diverged trial is never among the best: its value is the ceiling and not a measurement.
     """
-    found = counted(trials, objective)
-    found = found[(found["outcome"] == "completed") & found["value"].notna()]
+    found = counted_trials(trials, objective)
+    found = found[(found["outcome"] == Outcome.COMPLETED) & found["value"].notna()]
     by = ["value", "seed", "trial"]
     found = found.sort_values(by, ascending=[not objective.higher_is_better, True, True])
     return found.reset_index(drop=True)
@@ -76,8 +77,8 @@ def confirmations(runs: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     runs = runs.assign(value=value)
     keys = ["method", "repeat", "trial", "setting"]
     for key, of_it in runs.groupby(keys, sort=False) if len(runs) else ():
-        own = of_it["value"][of_it["outcome"] == "completed"].astype(float).dropna()
-        diverged = int((of_it["outcome"] == "diverged").sum())
+        own = of_it["value"][of_it["outcome"] == Outcome.COMPLETED].astype(float).dropna()
+        diverged = int((of_it["outcome"] == Outcome.DIVERGED).sum())
         values = [*own, *[objective.if_diverged] * diverged]
         rows.append(
             {
@@ -119,7 +120,7 @@ def best_so_far(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     ones too), `generator_updates` and `hours` (what they took together) and `best`, NaN before
     the first trial with a value. Each (method, seed) is a search of its own.
     """
-    found = counted(trials, objective)
+    found = counted_trials(trials, objective)
     of_search = [found["method"], found["seed"]]
     signed = _sign(objective) * found["value"]
     best = signed.groupby(of_search).cummin().groupby(of_search).ffill()
@@ -171,8 +172,10 @@ def pools(trials: pd.DataFrame, objective: Objective) -> dict[str, Floats]:
     Methods without any valued trial are left out.
     """
     found = {}
-    every = counted(trials, objective)
-    completed = _sign(objective) * every.loc[every["outcome"] == "completed", "value"].dropna()
+    every = counted_trials(trials, objective)
+    completed = (
+        _sign(objective) * every.loc[every["outcome"] == Outcome.COMPLETED, "value"].dropna()
+    )
     ceiling = _sign(objective) * objective.if_diverged
     worst = ceiling if completed.empty else float(completed.max())
     for method, of_method in every.groupby("method", sort=False):
@@ -251,7 +254,7 @@ def ranking(
     budgets below n, and n. Columns: `method`, `trials` (counted), `n`, `k`, `median` and `chance`,
     which equals share.
     """
-    found = counted(trials, objective)
+    found = counted_trials(trials, objective)
     sizes = found.groupby("method", sort=False).size()
     n = int(sizes[2 * sizes >= sizes.max()].min()) if len(sizes) else 0
     same = found[found["method"].map(sizes) >= n].sort_values(["trial", "seed"], kind="stable")
@@ -356,7 +359,7 @@ def importance(
     that not all of these trials have are left out. `by_chance` is the mean over shuffled values:
     a share that is not above it is no finding.
     """
-    valued = counted(trials, objective).dropna(subset="value")
+    valued = counted_trials(trials, objective).dropna(subset="value")
     if log:
         valued = valued[valued["value"] > 0]
     rows = [configuration(row, search) for row in valued.to_dict("records")]

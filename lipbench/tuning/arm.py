@@ -14,13 +14,14 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import plan
 from lipbench.planning.plan import PlannedRun
 from lipbench.tuning import samplers
 from lipbench.tuning.distributions import suggest
-from lipbench.tuning.space import Candidate, walk
+from lipbench.tuning.space import SearchedMethod, walk
 from lipbench.tuning.storage import Broken
-from lipbench.tuning.study import Study, differences
+from lipbench.tuning.study import Study, differences, upgraded
 
 OVER = (TrialState.COMPLETE, TrialState.PRUNED)
 _PRUNED_AT = "pruned_at"  # the attribute of a trial that the pruner has ended
@@ -33,14 +34,14 @@ class Arm:
     """One method in one repeat of a study."""
 
     def __init__(
-        self, study: Study, candidate: Candidate, repeat: int, opened: BaseStorage, folder: str
+        self, study: Study, searched: SearchedMethod, repeat: int, opened: BaseStorage, folder: str
     ) -> None:
         """Open it, or make it.
 
         Raises UserError where it was made by another definition, or for another folder.
         """
-        self.tuning, self.candidate, self.repeat = study.tuning, candidate, repeat
-        self.name = f"{study.plan.name}/{candidate.label}/seed {repeat}"
+        self.tuning, self.searched, self.repeat = study.tuning, searched, repeat
+        self.name = f"{study.plan.name}/{searched.label}/seed {repeat}"
         self._storage = opened
         self._optuna = optuna.create_study(
             storage=opened,
@@ -54,12 +55,12 @@ class Arm:
             warnings.simplefilter("ignore")
             self._optuna.set_metric_names([objective.name for objective in self.tuning.objectives])
         self._settle_folder(folder)
-        self._settle_definition(json.loads(json.dumps(study.definition(candidate, repeat))))
+        self._settle_definition(json.loads(json.dumps(study.definition(searched, repeat))))
 
     @property
     def key(self) -> tuple[str, int]:
         """Return the method's label and the repeat."""
-        return self.candidate.label, self.repeat
+        return self.searched.label, self.repeat
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return its trials, by default all of them."""
@@ -75,7 +76,7 @@ class Arm:
         self._optuna.sampler = self._sampler(len(self.trials(*OVER, TrialState.RUNNING)))
         trial = self._optuna.ask()
         _ = trial.relative_params  # also where all values are given: some samplers count draws
-        walk(self.candidate.search, lambda parameter: suggest(trial, parameter))
+        walk(self.searched.search, lambda parameter: suggest(trial, parameter))
         return self._storage.get_trial(trial._trial_id)
 
     def restore(self, run: PlannedRun) -> FrozenTrial:
@@ -93,23 +94,23 @@ class Arm:
         assert run.trial is not None
         if trial.state == TrialState.FAIL or not self.is_whole(trial):
             return False
-        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+        params = walk(self.searched.search, lambda parameter: trial.params[parameter.name])
         return bool(json.loads(json.dumps(params)) == json.loads(json.dumps(run.trial.params)))
 
     def is_whole(self, trial: FrozenTrial) -> bool:
         """Return whether a trial has all of its values; a killed process may have left some."""
         try:
-            walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
+            walk(self.searched.search, lambda parameter: trial.params[parameter.name])
         except KeyError:
             return False
         return True
 
     def run(self, trial: FrozenTrial) -> PlannedRun:
         """Return the run that a trial is."""
-        params = walk(self.candidate.search, lambda parameter: trial.params[parameter.name])
-        spec = self.candidate.spec(params, self.repeat)
+        params = walk(self.searched.search, lambda parameter: trial.params[parameter.name])
+        spec = self.searched.spec(params, self.repeat)
         of = plan.Trial(self.repeat, trial.number, params)
-        return PlannedRun(spec, self.candidate.label, f"trial {trial.number}", of)
+        return PlannedRun(spec, self.searched.label, f"trial {trial.number}", of)
 
     def confirmations(self) -> Iterator[PlannedRun]:
         """Yield the runs that confirm the best configurations, with fresh seeds."""
@@ -130,7 +131,7 @@ class Arm:
             return len(over) + running
         done = sum(trial.user_attrs.get(self.tuning.budget, 0.0) for trial in over)
         if self.tuning.budget == "generator_updates":
-            return done + running * self.candidate.base.budget.generator_updates
+            return done + running * self.searched.base.budget.generator_updates
         return done
 
     def affords(self, promised: float = 0.0) -> bool:
@@ -143,7 +144,7 @@ class Arm:
             return self.spent() + promised < self.tuning.amount
         one = 1.0
         if self.tuning.budget == "generator_updates":
-            one = self.candidate.base.budget.generator_updates
+            one = self.searched.base.budget.generator_updates
         return self.spent() + one <= self.tuning.amount
 
     def report(self, trial: FrozenTrial, values: Mapping[int, float]) -> None:
@@ -169,12 +170,12 @@ class Arm:
         return prunes
 
     def tell(
-        self, trial: FrozenTrial, outcome: str, told: Sequence[float], facts: Mapping[str, Any]
+        self, trial: FrozenTrial, outcome: Outcome, told: Sequence[float], facts: Mapping[str, Any]
     ) -> None:
         """Say how a trial's run ended: with values, or pruned without any."""
         self.note(trial, outcome=outcome, **facts)
-        state = TrialState.PRUNED if outcome == "pruned" else TrialState.COMPLETE
-        values = None if outcome == "pruned" else list(told)
+        state = TrialState.PRUNED if outcome == Outcome.PRUNED else TrialState.COMPLETE
+        values = None if outcome == Outcome.PRUNED else list(told)
         self._optuna.sampler = self._sampler(trial.number)
         self._optuna.tell(trial.number, values, state, skip_if_finished=True)
 
@@ -192,7 +193,7 @@ class Arm:
         complete = [
             trial
             for trial in self.trials(TrialState.COMPLETE)
-            if trial.user_attrs.get("outcome") == "completed"
+            if trial.user_attrs.get("outcome") == Outcome.COMPLETED
         ]
         signs = [-1 if objective.higher_is_better else 1 for objective in self.tuning.objectives]
         losses = {
@@ -232,7 +233,7 @@ class Arm:
         if stored is None:
             self._optuna.set_user_attr(_DEFINITION, json.dumps(definition))
             return
-        changes = list(differences(json.loads(stored), definition))
+        changes = list(differences(upgraded(json.loads(stored)), definition))
         if changes:
             more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
             raise UserError(

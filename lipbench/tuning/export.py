@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.tuning import Tuning
 from lipbench.tuning.study import Study, differences
@@ -45,11 +46,13 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
     """Return the repeat and number of the trial that fresh seeds confirm as the best."""
     runs = runs[runs["confirms"].eq(True)]
     objective = tuning.objectives[0]
-    ended = runs["outcome"].isin(["completed", "diverged"]).all()
+    ended = runs["outcome"].isin([Outcome.COMPLETED, Outcome.DIVERGED]).all()
     if runs.empty or not ended or objective.name not in runs:
         return None
     runs = runs[runs["planned"]]
-    values = runs[objective.name].where(runs["outcome"].eq("completed"), objective.if_diverged)
+    values = runs[objective.name].where(
+        runs["outcome"].eq(Outcome.COMPLETED), objective.if_diverged
+    )
     means = (
         pd.DataFrame(
             {
@@ -67,7 +70,7 @@ def _confirmed(tuning: Tuning, runs: pd.DataFrame) -> tuple[int, int] | None:
 
 def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
     objective = tuning.objectives[0]
-    done = trials[trials["outcome"].eq("completed") & trials[objective.name].notna()]
+    done = trials[trials["outcome"].eq(Outcome.COMPLETED) & trials[objective.name].notna()]
     if done.empty:
         return None
     values = done[objective.name]
@@ -77,10 +80,10 @@ def _tried(tuning: Tuning, trials: pd.DataFrame) -> tuple[int, int] | None:
 
 def check(made: Study, chosen: Mapping[str, PlannedRun]) -> None:
     """Raise UserError where a study's file says otherwise now than its trials were run."""
-    candidates = {candidate.label: candidate for candidate in made.candidates}
+    searched_methods = {searched.label: searched for searched in made.methods}
     for label, run in chosen.items():
         assert run.trial is not None
-        here = candidates.get(label)
+        here = searched_methods.get(label)
         now = here.spec(run.trial.params, run.spec.seed) if here else None
         if now != run.spec:
             changes = differences(run.spec.to_json(), now.to_json()) if now else ["it is gone"]

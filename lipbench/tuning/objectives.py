@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.outcome import Outcome
 from lipbench.planning.tune_entries import ObjectiveEntry
 from lipbench.planning.tuning import Objective
 from lipbench.protocols import SCORES, Protocol
@@ -84,7 +85,9 @@ def _objective(entry: ObjectiveEntry, protocol: Protocol, mark: Mark) -> Objecti
             f"{{{name}: {{if_diverged: NUMBER}}}}",
             mark,
         )
-    return Objective(name, about.title, about.higher_is_better, float(worst), about.decimals)
+    return Objective(
+        name, about.title, about.higher_is_better, float(worst), about.decimals, protocol.id
+    )
 
 
 def values(
@@ -96,7 +99,7 @@ def values(
     so does what is worse than that: diverging never pays. Raises UserError for a cost that the
     machine did not measure.
     """
-    if status.outcome == "diverged":
+    if status.outcome == Outcome.DIVERGED:
         return [objective.if_diverged for objective in wanted]
     return [_bounded(o, _value(o, folder, status, updates)) for o in wanted]
 
@@ -125,12 +128,21 @@ def _value(objective: Objective, folder: RunFolder, status: Status, updates: int
         return _cost(name, status)
     rows = folder.rows("audits" if name in _BOUNDS else "scores")
     last = [
-        row for row in rows if row.get("checkpoint", "last") == "last" and row["update"] == updates
+        row
+        for row in rows
+        if row.get("checkpoint", "last") == "last"
+        and row["update"] == updates
+        and (name in _BOUNDS or _is_of(objective, row))
     ]
     if not last:  # no audit is kept of networks that are not finite
         return math.nan
     found = last[-1].get(name) if name in _BOUNDS else last[-1]["scores"].get(name)
     return math.nan if found is None else float(found)
+
+
+def _is_of(objective: Objective, row: Mapping[str, Any]) -> bool:
+    """Return whether a row of scores is of the objective's protocol."""
+    return objective.protocol in ("", row.get("protocol"))
 
 
 def _cost(name: str, status: Status) -> float:
@@ -154,7 +166,8 @@ def intermediate(objective: Objective, rows: Sequence[Mapping[str, Any]]) -> dic
     """
     found = {}
     for row in rows:
-        if row["checkpoint"] == "selection" and objective.name in row["scores"]:
+        chosen = row["checkpoint"] == "selection" and _is_of(objective, row)
+        if chosen and objective.name in row["scores"]:
             found[int(row["update"])] = proxy(objective, row["scores"])
     return found
 

@@ -13,13 +13,10 @@ from lipbench.errors import Mark, UserError, unknown
 from lipbench.loss import Loss
 from lipbench.method import Method
 from lipbench.planning import parts
-from lipbench.planning.resolve import (
-    Choice,
-    Resolved,
-    base_setting,
-    check_combination,
-    check_layers,
-)
+from lipbench.planning.choices import Choice
+from lipbench.planning.fits import check_combination, check_layers
+from lipbench.planning.resolve import Resolved
+from lipbench.planning.settings import unsearched
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec, Setting
 from lipbench.planning.suite import SettingEntry
 from lipbench.planning.tune_entries import ChoicesEntry, RangeEntry, SearchEntry
@@ -36,7 +33,7 @@ _SEARCH = ("tune", "search")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SearchedMethod:
     """One method of a study: what of it is fixed, and what is searched."""
 
     choice: Choice
@@ -101,7 +98,7 @@ def walk(search: tuple[Parameter, ...], choose: Callable[[Parameter], Value]) ->
     return point
 
 
-def candidates(resolved: Resolved) -> tuple[Candidate, ...]:
+def searched_methods(resolved: Resolved) -> tuple[SearchedMethod, ...]:
     """Return a study's methods with what is searched of each.
 
     Raises UserError for a parameter that no method has, a range without values, a value that a
@@ -111,13 +108,13 @@ def candidates(resolved: Resolved) -> tuple[Candidate, ...]:
     assert tune is not None
     entries = _entries(tune.search, resolved)
     found = [_candidate(choice, loss, entries, resolved) for choice, loss in resolved.choices]
-    used = {parameter.name for candidate in found for parameter in candidate.search}
+    used = {parameter.name for searched in found for parameter in searched.search}
     for name in tune.search.parameters:
         if name in entries and name not in used:
             raise UserError(_unused(name, resolved), _mark(resolved, name))
-    for candidate in found:
-        _check(candidate, resolved)
-        _check_setting_is_whole(candidate, resolved)
+    for searched in found:
+        _check(searched, resolved)
+        _check_setting_is_whole(searched, resolved)
     return tuple(found)
 
 
@@ -154,7 +151,7 @@ def _entries(search: SearchEntry, resolved: Resolved) -> dict[str, Entry]:
 
 def _candidate(
     choice: Choice, loss: LossSpec, entries: Mapping[str, Entry], resolved: Resolved
-) -> Candidate:
+) -> SearchedMethod:
     own = choice.loss or any(method.requires.loss for method in choice.methods.values())
     fixed = loss.name if own or _LOSS not in entries else None
     found: dict[str, Parameter] = {}
@@ -172,15 +169,17 @@ def _candidate(
                 found[name] = parameter
             del waiting[name]
     # One that no setting gives is searched always: `_check_setting_is_whole`.
-    setting = base_setting(resolved, choice) or Setting(lr=1.0, beta1=0.0, beta2=0.0, n_dis=1)
+    setting = unsearched(resolved.suite, resolved.document, choice) or Setting(
+        lr=1.0, beta1=0.0, beta2=0.0, n_dis=1
+    )
     base = resolved.spec(choice, loss, setting, resolved.suite.seeds[0])
-    return Candidate(choice, base, tuple(found.values()), resolved.registry)
+    return SearchedMethod(choice, base, tuple(found.values()), resolved.registry)
 
 
-def _check_setting_is_whole(candidate: Candidate, resolved: Resolved) -> None:
-    always = {parameter.name for parameter in candidate.search if not parameter.when}
+def _check_setting_is_whole(searched: SearchedMethod, resolved: Resolved) -> None:
+    always = {parameter.name for parameter in searched.search if not parameter.when}
     left = [name for name in _SETTING if name not in always]
-    if left and resolved.suite.settings is None and candidate.choice.setting is None:
+    if left and resolved.suite.settings is None and searched.choice.setting is None:
         raise UserError(
             f"{', '.join(left)}: neither always searched nor in a setting; name one, e.g. "
             "settings: C",
@@ -317,15 +316,15 @@ def _unused(name: str, resolved: Resolved) -> str:
     return unknown("parameter", name, known)
 
 
-def _check(candidate: Candidate, resolved: Resolved) -> None:
+def _check(searched: SearchedMethod, resolved: Resolved) -> None:
     """Refuse ends of ranges and choices that the method or loss does not take."""
-    for parameter in candidate.search:
+    for parameter in searched.search:
         for value in _extremes(parameter):
             mark = _mark(resolved, parameter.name)
-            params = {**_least(candidate.search), parameter.name: value}
-            choice = replace(candidate.choice, mark=mark)
+            params = {**_least(searched.search), parameter.name: value}
+            choice = replace(searched.choice, mark=mark)
             try:
-                _try(replace(candidate, choice=choice), parameter, params, resolved)
+                _try(replace(searched, choice=choice), parameter, params, resolved)
             except UserError as error:
                 marked = str(error).startswith(f"{mark}: ")
                 raise UserError(str(error), None if marked else mark) from error
@@ -346,31 +345,30 @@ def _extremes(parameter: Parameter) -> Iterator[Value]:
 
 
 def _try(
-    candidate: Candidate, parameter: Parameter, params: dict[str, Value], resolved: Resolved
+    searched: SearchedMethod, parameter: Parameter, params: dict[str, Value], resolved: Resolved
 ) -> None:
     name, value = parameter.name, params[parameter.name]
     if name in _SETTING:
-        _check_setting(name, value)
+        _check_setting(name, value, searched.base.setting)
         return
     if name == _LOSS:
         _ = resolved.registry.losses[str(value)]
-        check_combination(resolved.suite, candidate.choice, str(value))
+        check_combination(resolved.suite, searched.choice, str(value))
         return
     if name.startswith(f"{_LOSS}."):
-        for loss in parameter.when.get(_LOSS, (candidate.base.loss.name,)):
-            candidate.loss({_LOSS: loss, name: value})
+        for loss in parameter.when.get(_LOSS, (searched.base.loss.name,)):
+            searched.loss({_LOSS: loss, name: value})
         return
-    methods = candidate.methods({name: value})
-    check_layers(resolved.suite, resolved.info, replace(candidate.choice, methods=methods))
+    choice = replace(searched.choice, methods=searched.methods({name: value}))
+    named = resolved.suite.architecture.name
+    check_layers(named, resolved.architecture, resolved.info.shape, choice)
 
 
-def _check_setting(name: str, value: Value) -> None:
+def _check_setting(name: str, value: Value, base: Setting) -> None:
     from pydantic import ValidationError
 
     try:
-        SettingEntry.model_validate(
-            {"lr": 1.0, "beta1": 0.0, "beta2": 0.0, "n_dis": 1, name: value}
-        )
+        SettingEntry.model_validate({**base.to_json(), name: value})
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"{name}: got {value!r}; {message[0].lower()}{message[1:]}") from error

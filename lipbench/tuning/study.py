@@ -10,14 +10,14 @@ from typing import Any
 from lipbench import yamlmarks
 from lipbench.cost.timing import WARM_UP_UPDATES
 from lipbench.errors import UserError
-from lipbench.planning import resolve
+from lipbench.planning import resolve, spec
 from lipbench.planning.plan import Plan
 from lipbench.planning.suite import Suite
 from lipbench.planning.tuning import Tuning
 from lipbench.plugins import Plugins
 from lipbench.tuning import samplers
 from lipbench.tuning.objectives import objectives
-from lipbench.tuning.space import Candidate, candidates
+from lipbench.tuning.space import SearchedMethod, searched_methods
 from lipbench.words import counted
 
 
@@ -27,7 +27,7 @@ class Study:
 
     plan: Plan
     tuning: Tuning
-    candidates: tuple[Candidate, ...]
+    methods: tuple[SearchedMethod, ...]
     storage: str  # as the file has it
 
     def recorded(self, storage: str) -> Plan:
@@ -40,21 +40,22 @@ class Study:
             if device == "cpu" and objective.name in ("peak_device_bytes", "energy_joules"):
                 raise UserError(f"the objective {objective.name} is measured on a GPU only")
 
-    def definition(self, candidate: Candidate, repeat: int) -> dict[str, Any]:
+    def definition(self, searched: SearchedMethod, repeat: int) -> dict[str, Any]:
         """Return all that decides the trials of one method in one repeat, as plain values.
 
         A budget is not in it: a study can go on with a larger one.
         """
         tuning = self.tuning.to_json()
-        run = candidate.base.to_json()
-        for searched in ("setting", "seed", "schema"):
-            del run[searched]
-        always = {p.name for p in candidate.search if not p.when}
-        setting = vars(candidate.base.setting).items()
+        run = searched.base.to_json()
+        del run["seed"]
+        always = {p.name for p in searched.search if not p.when}
+        setting = searched.base.setting.to_json().items()
         return {
             "run": {**run, "setting": {k: v for k, v in setting if k not in always}},
+            "protocol": self.plan.protocol.id,
+            "score_every": self.plan.intervals.score,
             "search": {
-                parameter["name"]: parameter for parameter in tuning["search"][candidate.label]
+                parameter["name"]: parameter for parameter in tuning["search"][searched.label]
             },
             "objectives": {
                 objective.name: {"if_diverged": objective.if_diverged}
@@ -79,9 +80,9 @@ def study(suite: Suite, document: yamlmarks.Document, registry: Plugins, cache: 
     wanted = objectives(resolved)
     samplers.check_sampler(resolved, wanted)
     samplers.check_pruner(resolved, wanted)
-    found = candidates(resolved)
+    found = searched_methods(resolved)
     _check_budget(suite, document)
-    search = {candidate.label: candidate.search for candidate in found}
+    search = {searched.label: searched.search for searched in found}
     tuning = Tuning(
         search=search,
         objectives=wanted,
@@ -123,6 +124,21 @@ def _check_budget(suite: Suite, document: yamlmarks.Document) -> None:
             f"seed {min(shared)} is one of the trials'; configurations are confirmed by others",
             document.mark(("tune", "confirm")),
         )
+
+
+def upgraded(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a definition that an older version stored, as this one would write it."""
+    if "protocol" in definition:
+        run = definition["run"]
+        return {**definition, "run": spec.upgraded(run)}
+    run = definition["run"]
+    schema = 1 if isinstance(run["loss"], str) else 2
+    return {
+        **definition,
+        "run": spec.upgraded({**run, "schema": schema}),
+        "protocol": run["protocol"],
+        "score_every": run["score_every"],
+    }
 
 
 def differences(stored: Any, now: Any, path: str = "") -> Iterator[str]:

@@ -16,11 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lipbench import records
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import PlannedRun
 from lipbench.records import Damaged
 from lipbench.runs.holds import Hold
 from lipbench.runs.run import Task
-from lipbench.runs.store import ENDED, RESULTS, RunFolder, Status, SuiteFolder
+from lipbench.runs.store import RunFolder, Status, SuiteFolder
 from lipbench.tuning import objectives, storage
 from lipbench.tuning.arm import OVER, Arm
 from lipbench.tuning.storage import Broken
@@ -82,7 +83,7 @@ class Tuner:
             return None
         with self.folder.deciding(), storage.reached(self._location):
             self._elsewhere = False
-            task = self._left() or self._done_again() or self._new() or self._confirming()
+            task = self._abandoned() or self._done_again() or self._new() or self._confirming()
         self._looked = time.monotonic()
         return task
 
@@ -115,10 +116,10 @@ class Tuner:
         with storage.reached(self._location):
             if held.arm and held.trial and held.arm.fresh(held.trial).state.is_finished():
                 pass  # the storage knows how it ended
-            elif status.outcome in RESULTS:
+            elif status.outcome.is_result:
                 if held.arm and held.trial:
                     self._settle(held.arm, held.arm.fresh(held.trial), task.run, folder, status)
-            elif status.outcome in ENDED:
+            elif status.outcome.is_failure:
                 self._attempts[hash_] = self._attempts.get(hash_, 0) + 1
                 if held.arm and held.trial:
                     owner = self._owner(task.run, held.arm, held.trial)
@@ -134,7 +135,7 @@ class Tuner:
             held.hold.release()
         self._held.clear()
 
-    def left(self) -> int | None:
+    def remaining(self) -> int | None:
         """Return how many runs are still to do, or None where the budget is none of trials."""
         if self.tuning.budget != "trials":
             return None
@@ -145,7 +146,7 @@ class Tuner:
                 left += max(0, int(self.tuning.amount) - len(arm.trials(*OVER)))
             if arm.key in planned:
                 statuses = [self._folder(run).status() for run in planned[arm.key]]
-                left += sum(status.outcome not in RESULTS for status in statuses)
+                left += sum(not status.outcome.is_result for status in statuses)
             else:
                 left += self.tuning.configurations * len(self.tuning.confirm_seeds)
         return left
@@ -174,9 +175,9 @@ class Tuner:
         with storage.reached(self._location):
             opened = storage.opened(self._location)
             arms = [
-                Arm(study, candidate, repeat, opened, identity)
+                Arm(study, searched, repeat, opened, identity)
                 for repeat in self.tuning.seeds
-                for candidate in study.candidates
+                for searched in study.methods
             ]
             for arm in arms:
                 self._agree(arm)
@@ -205,7 +206,7 @@ class Tuner:
     def _recall(self, arm: Arm, trial: FrozenTrial) -> None:
         """Put a trial that is over into the ledger, which has lost it."""
         run = arm.run(trial)
-        if self._folder(run).status().outcome not in RESULTS:
+        if not self._folder(run).status().outcome.is_result:
             found = f"has trial {trial.number} of {arm.name!r}, and its run is gone"
             raise self._contradiction(arm, found)
         self._ledger.add_trial(run)
@@ -241,7 +242,7 @@ class Tuner:
     def _settle_ended(self, arm: Arm, trial: FrozenTrial, run: PlannedRun) -> None:
         folder = self._folder(run)
         status = folder.status()
-        if status.outcome in RESULTS:
+        if status.outcome.is_result:
             self._settle(arm, trial, run, folder, status)
 
     def _damaged(self) -> list[tuple[PlannedRun, Arm, FrozenTrial]]:
@@ -252,7 +253,7 @@ class Tuner:
             for arm in self.arms
             for trial in arm.trials(*OVER)
             if (run := known.get((*arm.key, trial.number)))
-            and self._folder(run).status().outcome not in RESULTS
+            and not self._folder(run).status().outcome.is_result
         ]
 
     def _done_again(self) -> Task | None:
@@ -262,7 +263,7 @@ class Tuner:
                 return task
         return None
 
-    def _left(self) -> Task | None:
+    def _abandoned(self) -> Task | None:
         """Return a trial that some process left unfinished."""
         known = self._planned()
         for arm in self.arms:
@@ -355,8 +356,7 @@ class Tuner:
 
     def _failed(self, run: PlannedRun, arm: Arm, trial: FrozenTrial) -> bool:
         """Return whether a trial's run failed as often as it may."""
-        outcome = self._folder(run).status().outcome
-        failed = outcome in ENDED and outcome not in RESULTS
+        failed = self._folder(run).status().outcome.is_failure
         return failed and self._tried(run, arm, trial) > self.tuning.retries
 
     def _tried(self, run: PlannedRun, arm: Arm | None, trial: FrozenTrial | None) -> int:
@@ -404,12 +404,12 @@ class Tuner:
             return None
         folder = self._folder(run)
         status = folder.status()
-        if status.outcome in RESULTS:
+        if status.outcome.is_result:
             if arm and trial and not trial.state.is_finished():
                 self._settle(arm, trial, run, folder, status)
             hold.release()
             return None
-        if status.outcome in ENDED and self._tried(run, arm, trial) > self._patience(arm, hash_):
+        if status.outcome.is_failure and self._tried(run, arm, trial) > self._patience(arm, hash_):
             hold.release()
             return None
         self._held[hash_] = _Held(hold, arm, trial)
@@ -430,7 +430,7 @@ class Tuner:
         if len(wanted) == 1:
             arm.report(trial, objectives.intermediate(wanted[0], folder.rows("scores")))
         told: list[float] = []
-        if status.outcome != "pruned":
+        if status.outcome != Outcome.PRUNED:
             updates = run.spec.budget.generator_updates
             told = objectives.values(wanted, folder, status, updates)
         seconds = objectives.seconds(status)

@@ -23,6 +23,8 @@ CASES = [  # loss, parameters, r, f, D's loss, G's loss
     ("hinge", {}, 0.5, 0.2, 1.7, -0.2),
     ("relativistic", {}, 1.0, -1.0, 0.126928, 2.126928),  # softplus(-2), softplus(2)
     ("relativistic", {}, 0.5, 0.2, 0.554355, 0.854355),
+    ("relativistic_average", {}, 1.0, -1.0, 0.253856, 4.253856),
+    ("relativistic_average", {}, 0.5, 0.2, 1.108710, 1.708710),
     ("wasserstein", {}, 0.5, 0.2, -0.3, -0.2),
     ("least_squares", {}, 0.5, 0.2, 0.145, 0.32),
     ("wasserstein", {"drift": 0.1}, 2.0, 0.5, -1.5 + 0.1 * 4, -0.5),
@@ -47,7 +49,8 @@ def test_the_loss_has_the_value_of_its_formula(name, params, r, f, loss_d, loss_
     assert of_g(loss, fake, real).item() == pytest.approx(loss_g, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Its logits are held against a batch's mean, so it is no mean over single images.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "relativistic_average"])
 def test_losses_are_means_over_each_batch_of_scalars(name):
     """With r and f apart: the mean over one image a batch is the loss of the whole batch."""
     loss = LOSSES[name]()
@@ -74,6 +77,32 @@ def test_d_raises_real_logits_and_lowers_generated_ones_and_g_raises_its_own(nam
     fake.grad = None
     of_g(loss, fake, real.detach()).backward()
     assert fake.grad.item() < 0
+
+
+def test_the_relativistic_average_holds_each_logit_against_the_mean_of_the_other_batch():
+    """By hand: the mean of 1 and 3 is 2, that of the one generated logit 0.5 is itself."""
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.5])
+    loss = LOSSES["relativistic_average"]()
+
+    def log1p(x: float) -> float:
+        return math.log(1 + math.exp(x))
+
+    of_d = (log1p(-0.5) + log1p(-2.5)) / 2 + log1p(-1.5)
+    of_g = (log1p(0.5) + log1p(2.5)) / 2 + log1p(1.5)
+    assert loss.discriminator(real, fake).item() == pytest.approx(of_d, abs=1e-6)
+    assert loss.generator(fake, real).item() == pytest.approx(of_g, abs=1e-6)
+
+
+def test_the_means_of_the_relativistic_average_carry_gradients():
+    """At logits of 0 each of the two terms gives -1/2 to G's logits, and as much to D's pairs."""
+    real, fake = torch.zeros(3, requires_grad=True), torch.zeros(2, requires_grad=True)
+    loss = LOSSES["relativistic_average"]()
+    loss.generator(fake, real.detach()).backward()
+    torch.testing.assert_close(fake.grad, torch.full((2,), -0.5))
+    fake.grad = None
+    loss.discriminator(real, fake).backward()
+    torch.testing.assert_close(fake.grad, torch.full((2,), 0.5))
+    torch.testing.assert_close(real.grad, torch.full((3,), -1 / 3))
 
 
 def test_the_hinge_loss_has_its_margins_at_one_and_minus_one():

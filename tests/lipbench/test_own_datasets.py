@@ -29,7 +29,7 @@ class Rings(Source):
     def inspect(self, cache):
         fingerprint = hashlib.sha256(f"rings {self.count}".encode()).hexdigest()
         counts = (self.count, self.count)
-        return DatasetInfo("whatever", fingerprint, 16, 1, *counts, ("thin", "thick"))
+        return DatasetInfo("whatever", fingerprint, (1, 16, 16), *counts, ("thin", "thick"))
 
     def load(self, info, cache):
         x, y = np.meshgrid(np.arange(16), np.arange(16))
@@ -41,7 +41,7 @@ class Rings(Source):
             noise = draw.integers(0, 40, (self.count, 16, 16))
             return (near * 200 + noise).astype(np.uint8)[..., None], labels.astype(np.int64)
         (a, b), (c, d) = split(), split()
-        arrays = {"train_images": a, "train_labels": b, "test_images": c, "test_labels": d}
+        arrays = {"train_samples": a, "train_labels": b, "test_samples": c, "test_labels": d}
         return arrays, (f"rings: {self.count}",)
 '''
 

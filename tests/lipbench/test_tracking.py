@@ -19,6 +19,7 @@ from mlflow.entities import Run, RunData, RunInfo
 from mlflow.store.tracking.rest_store import RestStore
 
 import lipbench
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Trial
 from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.results.frame import load_runs
@@ -134,7 +135,7 @@ def test_a_run_that_no_plan_has_is_passed_over(mirrored):
     assert mirror._client.search_runs([mirror._experiment]) == []
 
 
-class Study:
+class MirroredSuite:
     """A study of two methods in one folder, whose trials end when a test says so."""
 
     def __init__(self, plan, folder):
@@ -179,7 +180,9 @@ def study(write, plan_of, tmp_path):
         dataclasses.replace(run, trial=Trial(0, i % 3, {"lr": run.spec.setting.lr}, i % 3 == 2))
         for i, run in enumerate(plan.runs)
     )
-    return Study(dataclasses.replace(plan, runs=runs), SuiteFolder(tmp_path / "runs" / "tiny"))
+    return MirroredSuite(
+        dataclasses.replace(plan, runs=runs), SuiteFolder(tmp_path / "runs" / "tiny")
+    )
 
 
 @pytest.fixture
@@ -199,14 +202,14 @@ def series(client, run, name):
     return [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, name)]
 
 
-COMPLETED = Status("completed", update=6, cost={"seconds_per_update": 0.5})
+COMPLETED = Status(Outcome.COMPLETED, update=6, cost={"seconds_per_update": 0.5})
 
 
 def test_a_studys_runs_are_children_of_their_methods_run(study, uri):
     study.ask(study.plan.runs)
     mirror = study.mirror(uri)
     mirror.send(study.run(study.hash("SN", 1), COMPLETED, fd_digits=7.0))
-    mirror.send(study.run(study.hash("none", 2), Status("running")))
+    mirror.send(study.run(study.hash("none", 2), Status(Outcome.RUNNING)))
     runs = by_name(mirror._client)
     assert len(runs) == 4
     parent, other = runs['the "SN"'], runs["it's none"]
@@ -235,7 +238,7 @@ def test_a_methods_run_tells_how_many_trials_ended_and_the_best_value_so_far(stu
     study.run(second, COMPLETED, fd_digits=7.0, classifier_score=2.0)
     study.mirror(uri).send(second)
     study.run(first, COMPLETED, fd_digits="nan", classifier_score=3.0)
-    study.run(confirmation, Status("running"))
+    study.run(confirmation, Status(Outcome.RUNNING))
     for hash_ in (first, second, confirmation):
         study.mirror(uri).send(hash_)
     client = MlflowClient(uri)
@@ -443,7 +446,7 @@ def test_a_run_that_is_not_over_has_no_final_checkpoint(mirrored, do, tmp_path):
 def seeds(write, plan_of, tmp_path):
     """Return two seeds of one method and setting, not run yet, as a study is."""
     plan = plan_of(write(("[none, spectral_norm]", "[none]")), "seeds=[3, 4]")
-    seeds = Study(plan, SuiteFolder(tmp_path / "runs" / "tiny"))
+    seeds = MirroredSuite(plan, SuiteFolder(tmp_path / "runs" / "tiny"))
     seeds.plan = plan
     (tmp_path / "runs" / "tiny" / "plan.json").unlink()
     seeds.folder.save_plan(plan, "sqlite://")
@@ -453,7 +456,7 @@ def seeds(write, plan_of, tmp_path):
 def test_seeds_are_nested_under_their_method_and_setting(seeds, uri):
     first, second = (seeds.hash("none", number) for number in range(2))
     mirror = seeds.mirror(uri)
-    mirror.send(seeds.run(first, Status("running")))
+    mirror.send(seeds.run(first, Status(Outcome.RUNNING)))
     parent = cell(mirror)
     assert (parent.info.run_name, parent.info.status) == ("none, C", "RUNNING")
     assert parent.data.tags["outcome"] == "1 running, 1 queued"
@@ -478,7 +481,7 @@ def test_a_diverged_seed_leaves_no_median_of_the_others(seeds, uri):
     first, second = (seeds.hash("none", number) for number in range(2))
     mirror = seeds.mirror(uri)
     seeds.run(first, COMPLETED, fd_digits=5.0)
-    mirror.send(seeds.run(second, Status("diverged", "a loss is nan")))
+    mirror.send(seeds.run(second, Status(Outcome.DIVERGED, "a loss is nan")))
     parent = cell(mirror)
     counts = {"seeds/completed": 1.0, "seeds/diverged": 1.0, "seeds/collapsed": 0.0}
     assert parent.data.metrics == counts
@@ -487,7 +490,7 @@ def test_a_diverged_seed_leaves_no_median_of_the_others(seeds, uri):
 
 def test_a_stopped_sweep_leaves_no_parent_running(seeds, uri):
     mirror = seeds.mirror(uri)
-    mirror.send(seeds.run(seeds.hash("none", 0), Status("interrupted")))
+    mirror.send(seeds.run(seeds.hash("none", 0), Status(Outcome.INTERRUPTED)))
     assert cell(mirror).info.status == "KILLED"
 
 

@@ -74,7 +74,7 @@ def batch() -> Callable[..., Batch]:
         progress: float = 0.0,
     ) -> Batch:
         draw = torch.Generator().manual_seed(0)
-        shape = (2, *discriminator.image_shape)
+        shape = (2, *discriminator.sample_shape)
         real = torch.randn(shape, generator=draw) if real is None else real
         fake = torch.randn(shape, generator=draw) if fake is None else fake
         return Batch.of(discriminator, real, fake, step, progress)
@@ -88,7 +88,7 @@ def prepared() -> Callable[[Method, Discriminator], Discriminator]:
 
     def prepared(method: Method, discriminator: Discriminator) -> Discriminator:
         discriminator = method.wrap(discriminator)
-        real = torch.randn(4, *discriminator.image_shape)
+        real = torch.randn(4, *discriminator.sample_shape)
         with torch.no_grad():
             method.prepare(discriminator, real)
         return discriminator

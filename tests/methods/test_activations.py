@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator, StandardGenerator
 from lipbench.discriminators import input_shapes
 from lipbench.errors import UserError
-from lipbench.networks import StandardDiscriminator, StandardGenerator
+from lipbench.streams import Latents
 
 NORMS = ["batch_norm", "layer_norm", "instance_norm", "group_norm", "virtual_batch_norm"]
 SHAPES = [(4, 8, 16, 16), (3, 16, 2, 2), (2, 24, 5, 3)]
@@ -97,7 +98,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused_with_both_numbers(ma
 
 @pytest.mark.parametrize("width", [0.125, 0.25, 1.0])
 def test_the_default_groups_divide_every_hidden_layer_of_the_standard_cnn(make, width):
-    StandardDiscriminator(16, 1, width, norm=make("group_norm").norm)
+    StandardDiscriminator((1, 16, 16), width, norm=make("group_norm").norm)
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -175,7 +176,7 @@ def virtual(make, prepared: bool = True) -> StandardDiscriminator:
     """A small D with virtual batch normalization, and perhaps a reference batch of 5 images."""
     torch.manual_seed(0)
     method = make("virtual_batch_norm")
-    discriminator = method.wrap(StandardDiscriminator(16, 3, 0.125, norm=method.norm))
+    discriminator = method.wrap(StandardDiscriminator((3, 16, 16), 0.125, norm=method.norm))
     if prepared:
         with torch.no_grad():
             method.prepare(discriminator, noise(5, 3, 16, 16, seed=2))
@@ -205,7 +206,7 @@ def test_virtual_batch_norms_logits_depend_on_the_reference_batch(make):
 def test_virtual_batch_norm_before_its_reference_batch_is_instance_norm(make):
     discriminator = virtual(make, prepared=False)
     assert len(input_shapes(discriminator)) == 8
-    twin = StandardDiscriminator(16, 3, 0.125, norm=make("instance_norm").norm)
+    twin = StandardDiscriminator((3, 16, 16), 0.125, norm=make("instance_norm").norm)
     twin.load_state_dict(
         {name.replace("body.body", "body"): value for name, value in
          discriminator.state_dict().items() if not name.endswith("reference")}
@@ -236,7 +237,9 @@ def test_virtual_batch_norm_back_propagates_through_the_reference_batch(make):
 
 def test_pixel_norm_divides_a_pixel_by_its_root_mean_square(make):
     """(3, 4) over its root mean square, 5 / sqrt(2)."""
-    generator = make("pixel_norm").wrap_generator(StandardGenerator(16, 1, 0.125))
+    generator = make("pixel_norm").wrap_generator(
+        StandardGenerator(Latents(128), (1, 16, 16), 0.125)
+    )
     layer = generator.body.norm0
     pixels = torch.tensor([[[[3.0, 0.0]], [[4.0, 0.0]]]])
     expected = torch.tensor([[[[0.848528, 0.0]], [[1.131371, 0.0]]]])
@@ -247,7 +250,7 @@ def test_pixel_norm_divides_a_pixel_by_its_root_mean_square(make):
 
 def test_pixel_norm_leaves_no_batch_normalization_in_g_and_all_else_as_it_was(make):
     torch.manual_seed(0)
-    plain = StandardGenerator(16, 1, 0.125)
+    plain = StandardGenerator(Latents(128), (1, 16, 16), 0.125)
     generator = make("pixel_norm").wrap_generator(copy.deepcopy(plain))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in generator.modules())
     pairs = list(zip(generator.layers(), plain.layers(), strict=True))
@@ -259,7 +262,7 @@ def test_pixel_norm_leaves_no_batch_normalization_in_g_and_all_else_as_it_was(ma
 def with_stddev(make, channels: int = 2, **fields: int) -> tuple[nn.Module, nn.Conv2d]:
     """D's last convolution with the deviation, and that convolution alone."""
     torch.manual_seed(0)
-    discriminator = StandardDiscriminator(16, 3, 0.125)
+    discriminator = StandardDiscriminator((3, 16, 16), 0.125)
     plain = copy.deepcopy(discriminator.body.conv6)
     make("minibatch_stddev", **fields).wrap(discriminator)
     return discriminator.body.conv6, plain
@@ -308,7 +311,7 @@ def test_minibatch_stddev_of_one_image_repeated_has_finite_gradients(make):
 @pytest.mark.parametrize("first", [True, False])
 def test_a_new_layer_of_d_is_normalized_by_the_methods_named_after_it(make, name, new, first):
     torch.manual_seed(0)
-    discriminator = StandardDiscriminator(16, 1, 0.125)
+    discriminator = StandardDiscriminator((1, 16, 16), 0.125)
     drawn = [layer.weight.clone() for layer in discriminator.layers()]
     methods = [make(name), make("spectral_norm", power_iterations=20)]
     for method in methods if first else methods[::-1]:
@@ -326,7 +329,7 @@ def test_a_new_layer_of_d_is_normalized_by_the_methods_named_after_it(make, name
 
 def with_closeness(make, points: torch.Tensor) -> nn.Module:
     """A head whose features are its points: T = 1, one kernel of one dimension."""
-    discriminator = StandardDiscriminator(16, 1, 0.125)
+    discriminator = StandardDiscriminator((1, 16, 16), 0.125)
     discriminator.head = nn.Linear(1, 1)
     make("minibatch_discrimination", kernels=1, dimensions=1).wrap(discriminator)
     head = discriminator.head
@@ -345,7 +348,7 @@ def test_minibatch_discrimination_leaves_an_image_itself_out(make):
 
 def test_minibatch_discrimination_sums_over_others_the_l1_distance_of_each_kernel(make):
     torch.manual_seed(0)
-    discriminator = StandardDiscriminator(16, 1, 0.125)
+    discriminator = StandardDiscriminator((1, 16, 16), 0.125)
     plain = discriminator.head
     make("minibatch_discrimination", kernels=7, dimensions=3).wrap(discriminator)
     head, features = discriminator.head, noise(5, plain.in_features)
@@ -361,7 +364,7 @@ def test_minibatch_discrimination_sums_over_others_the_l1_distance_of_each_kerne
 def test_minibatch_discriminations_tensor_starts_as_in_its_code(make):
     """N(0, 0.05^2); after a first batch, the nearest other image is at a mean distance of 2."""
     torch.manual_seed(0)
-    discriminator = StandardDiscriminator(16, 1, 0.125)
+    discriminator = StandardDiscriminator((1, 16, 16), 0.125)
     method = make("minibatch_discrimination")
     method.wrap(discriminator)
     head, images = discriminator.head, noise(9, 1, 16, 16)
@@ -377,7 +380,7 @@ def test_minibatch_discriminations_tensor_starts_as_in_its_code(make):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_minibatch_discriminations_tensor_stays_where_a_first_batch_has_no_distances(make, count):
-    discriminator = StandardDiscriminator(16, 1, 0.125)
+    discriminator = StandardDiscriminator((1, 16, 16), 0.125)
     method = make("minibatch_discrimination")
     method.wrap(discriminator)
     before = discriminator.head.tensor.clone()
@@ -392,7 +395,7 @@ def test_minibatch_discriminations_tensor_stays_where_a_first_batch_has_no_dista
 )  # fmt: skip
 def test_a_new_layers_weights_are_drawn_like_those_of_the_layer_beside_it(make, name, new, beside):
     torch.manual_seed(0)
-    discriminator = make(name).wrap(StandardDiscriminator(16, 1, 0.5))
+    discriminator = make(name).wrap(StandardDiscriminator((1, 16, 16), 0.5))
     drawn = discriminator.get_submodule(new).weight.std().item()
     assert math.isclose(
         drawn, discriminator.get_submodule(beside).weight.std().item(), rel_tol=0.2

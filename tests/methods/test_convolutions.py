@@ -13,10 +13,11 @@ from scipy import linalg
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.discriminators import input_shapes, matrix, original
 from lipbench.errors import UserError
 from lipbench.exam import bounds
-from lipbench.networks import Discriminator, StandardDiscriminator
+from lipbench.networks import Discriminator
 
 # Methods that bound each layer's norm by 1 whatever the weights are.
 CERTIFIED = (
@@ -114,7 +115,7 @@ def test_a_whole_discriminator_of_them_is_1_lipschitz(make, name):
     torch.manual_seed(0)
     method = make(name)
     hidden = {"activation": method.activation} if name == "sll" else {}
-    discriminator = method.wrap(StandardDiscriminator(16, 1, 0.125, **hidden)).eval()
+    discriminator = method.wrap(StandardDiscriminator((1, 16, 16), 0.125, **hidden)).eval()
     a, b = draw(2, 8, 1, 16, 16)
     change = (discriminator(a) - discriminator(b)).abs()
     assert (change <= (a - b).flatten(1).norm(dim=1) * (1 + 1e-5)).all()
@@ -466,6 +467,8 @@ def test_group_sort_refuses_channels_that_it_cannot_group(make):
 
 def test_group_sort_goes_with_orthonormal_weights(make):
     torch.manual_seed(0)
-    discriminator = StandardDiscriminator(16, 1, 0.125, activation=make("group_sort").activation)
+    discriminator = StandardDiscriminator(
+        (1, 16, 16), 0.125, activation=make("group_sort").activation
+    )
     wrapped = make("bjorck").wrap(discriminator)
     assert bounds.input_gradient(wrapped, draw(4, 1, 16, 16)) <= 1

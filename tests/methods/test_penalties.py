@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.discriminators import gradient, matrix
 from lipbench.exam import bounds
 from lipbench.method import Batch, Method
-from lipbench.networks import Discriminator, Generator, StandardDiscriminator
+from lipbench.networks import Discriminator, Generator
 
 BETWEEN = ["wgan_gp", "gan_gp", "wgan_lp", "zero_centered_gp", "max_gradient_penalty"]
 GRADIENT_PENALTIES = [*BETWEEN, "dragan", "r1", "r2", "js_regularizer", "jacobian_regularization"]
@@ -416,7 +417,7 @@ def weight_penalty(make, layers, name: str, kernel: Tensor, **fields: object) ->
     head = torch.zeros(1, len(kernel))
     head[0, 0] = 1
     discriminator = layers(kernel, head)
-    given = Batch.of(discriminator, *torch.zeros(2, 1, *discriminator.image_shape))
+    given = Batch.of(discriminator, *torch.zeros(2, 1, *discriminator.sample_shape))
     penalty = make(name, coefficient=1.0, **fields).penalty(discriminator, given)
     penalty.backward()
     return penalty.item(), discriminator.body.weight.grad

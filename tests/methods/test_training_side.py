@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.discriminators import gradient
 from lipbench.method import Batch
-from lipbench.networks import Generator, StandardDiscriminator
+from lipbench.networks import Generator
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -137,7 +138,7 @@ def test_historical_averagings_state_is_buffers_and_its_copies_follow_the_copy(
 def test_historical_averaging_follows_what_a_later_method_reparametrizes(make, batch, prepared):
     torch.manual_seed(0)
     method = make("historical_averaging", coefficient=1.0)
-    discriminator = prepared(method, StandardDiscriminator(16, 1, 0.125))
+    discriminator = prepared(method, StandardDiscriminator((1, 16, 16), 0.125))
     for layer in discriminator.layers():
         parametrizations.spectral_norm(layer)
     images = torch.zeros(2, 1, 16, 16)

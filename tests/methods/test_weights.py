@@ -10,15 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator, StandardGenerator
 from lipbench.discriminators import Around, convolutions, matrix, original
 from lipbench.exam.bounds import sigma_kernel
-from lipbench.networks import (
-    LATENT_DIM,
-    Discriminator,
-    StandardDiscriminator,
-    StandardGenerator,
-    initialise,
-)
+from lipbench.networks import Discriminator, initialise
+from lipbench.streams import Latents
 
 INCOMING = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 STRETCH = [[2.0, 0.0], [0.0, 1.0]]
@@ -32,7 +28,7 @@ def flat(kernel: list[list[float]]) -> Tensor:
 def standard(channels: int = 3, norm: bool = False) -> Discriminator:
     """Return a D with kernels wide and tall, of 3 x 3 and 4 x 4 pixels, and a dense head."""
     layers = {"norm": nn.BatchNorm2d} if norm else {}
-    discriminator = StandardDiscriminator(16, channels, 0.5, **layers)
+    discriminator = StandardDiscriminator((channels, 16, 16), 0.5, **layers)
     initialise(discriminator, "xavier_uniform", 0, "discriminator")
     return discriminator
 
@@ -217,7 +213,7 @@ def test_reparametrizations_have_the_gradients_of_finite_differences(make, name,
 def test_spectral_norm_generator_normalizes_each_layer_of_g_and_leaves_d_alone(make):
     torch.manual_seed(0)
     method = make("spectral_norm_generator", power_iterations=100)
-    generator = method.wrap_generator(StandardGenerator(16, 3, 0.25))
+    generator = method.wrap_generator(StandardGenerator(Latents(128), (3, 16, 16), 0.25))
     discriminator = standard()
     assert method.wrap(discriminator) is discriminator
     assert not any(map(parametrize.is_parametrized, discriminator.layers()))
@@ -227,7 +223,7 @@ def test_spectral_norm_generator_normalizes_each_layer_of_g_and_leaves_d_alone(m
             rows = rows.transpose(0, 1)
         assert len(rows) == (layer.bias.numel())
         assert math.isclose(singular_values(rows)[0], 1.0, rel_tol=1e-3)
-    assert generator(torch.randn(2, LATENT_DIM)).shape == (2, 3, 16, 16)
+    assert generator(torch.randn(2, 128)).shape == (2, 3, 16, 16)
 
 
 def test_singular_value_constraint_scales_the_spectrum_3_1_to_1_and_a_third(make, layers):
@@ -451,7 +447,7 @@ def test_weight_standardizations_epsilon_stands_beside_the_deviation(make):
 
 def test_equalized_learning_rate_scales_unit_weights_by_gain_and_fan_in(make):
     """A 3 x 3 kernel of 16 channels has the factor sqrt(2 / 144) = .117851."""
-    discriminator = StandardDiscriminator(16, 16, 0.125)
+    discriminator = StandardDiscriminator((16, 16, 16), 0.125)
     initialise(discriminator, "normal_0.02", 0, "discriminator")
     before = weights(discriminator)
     make("equalized_learning_rate").wrap(discriminator)

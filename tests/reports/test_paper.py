@@ -21,7 +21,7 @@ from lipbench.results.provenance import Provenance
 
 PDFLATEX = shutil.which("pdflatex")
 needs_pdflatex = pytest.mark.skipif(PDFLATEX is None, reason="pdflatex is not installed")
-DIGITS = DatasetInfo("digits", "ab" * 32, 16, 1, 1198, 599, tuple("0123456789"))
+DIGITS = DatasetInfo("digits", "ab" * 32, (1, 16, 16), 1198, 599, tuple("0123456789"))
 VERSIONS = {"python": ("3.11.7",), "lipbench": ("0.1.0",), "torch": ("2.9.0", "2.9.1")}
 SN = json.dumps({"spectral_norm": {"power_iterations": 1, "gamma": None}})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.protocols.scores import SPACES
 from lipbench.reporting import citations, terms
@@ -34,21 +35,26 @@ def runs(results: Results) -> Iterator[str]:
         )
     yield ended(unique, noun)
     outcomes = set(unique["outcome"])
-    if "diverged" in outcomes:
+    if Outcome.DIVERGED in outcomes:
         yield (
-            "A run diverged where a loss or a generated image was not finite; it counts as worse "
-            "than any score."
+            f"A run diverged where a loss or a generated {_kinds(results)[:-1]} was not finite; "
+            "it counts as worse than any score."
         )
-    if outcomes - {"completed", "diverged", "pruned"}:
+    if outcomes - {outcome for outcome in Outcome if outcome.is_result}:
         yield "A run without a result is missing: it counts neither for nor against its method."
     flags = unique["collapsed"] if "collapsed" in unique else pd.Series(False, unique.index)
     if collapsed := int(flags.fillna(False).astype(bool).sum()):
         some = "1 completed run" if collapsed == 1 else f"{collapsed:,} completed runs"
         yield (
-            f"{some} collapsed: the features of the generated images vary less than "
-            f"{_percent(results.protocol.collapse_ratio)} as much as those of real images. A "
+            f"{some} collapsed: the features of the generated {_kinds(results)} vary less than "
+            f"{_percent(results.protocol.collapse_ratio)} as much as those of real ones. A "
             "collapsed run is never called the best."
         )
+
+
+def _kinds(results: Results) -> str:
+    """Return what samples are called: images or points."""
+    return "points" if results.protocol.scores_points else "images"
 
 
 def _design(results: Results, count: str) -> str:
@@ -93,7 +99,7 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
     yield f"The protocol was {breakable(protocol.id)}{cite(*terms.of_protocol(protocol))} {record}"
     if (real := floor(results, results.primary)) is not None:
         yield (
-            "Real images in the place of the generated ones score "
+            f"Real {_kinds(results)} in the place of the generated ones score "
             f"{real:,.{max(primary.decimals, 1)}f}."
         )
     if results.audits:

@@ -8,23 +8,24 @@ from typing import Any
 
 import pandas as pd
 
+from lipbench.outcome import Outcome
 from lipbench.reporting.citations import Citations
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.terms import Term
-from lipbench.results.results import OUTCOMES, Results
+from lipbench.results.results import Results
 from lipbench.words import counted, listed
 
 INLINE = 8  # methods, or settings, that a sentence lists; a table has more
-_ENDED = {  # outcomes, of one run and of several
-    "completed": ("completed", "completed"),
-    "pruned": ("was pruned", "were pruned"),
-    "diverged": ("diverged", "diverged"),
-    "failed": ("failed", "failed"),
-    "out_of_memory": ("ran out of memory", "ran out of memory"),
-    "running": ("has not ended yet", "have not ended yet"),
-    "interrupted": ("was interrupted", "were interrupted"),
-    "damaged": ("left results that cannot be read", "left results that cannot be read"),
-    "queued": ("has not begun", "have not begun"),
+_ENDED: dict[str, tuple[str, str]] = {  # outcomes, of one run and of several
+    Outcome.COMPLETED: ("completed", "completed"),
+    Outcome.PRUNED: ("was pruned", "were pruned"),
+    Outcome.DIVERGED: ("diverged", "diverged"),
+    Outcome.FAILED: ("failed", "failed"),
+    Outcome.OUT_OF_MEMORY: ("ran out of memory", "ran out of memory"),
+    Outcome.RUNNING: ("has not ended yet", "have not ended yet"),
+    Outcome.INTERRUPTED: ("was interrupted", "were interrupted"),
+    Outcome.DAMAGED: ("left results that cannot be read", "left results that cannot be read"),
+    Outcome.QUEUED: ("has not begun", "have not begun"),
 }
 
 
@@ -63,7 +64,7 @@ def term(known: Mapping[str, Term], name: str, cite: Citations) -> str:
 def ended(table: pd.DataFrame, noun: str) -> str:
     """Return the sentence of how runs or trials ended."""
     counts = table["outcome"].value_counts()
-    names = [*OUTCOMES, *sorted(set(counts.index) - set(OUTCOMES))]
+    names = [*Outcome, *sorted(set(counts.index) - set(Outcome))]
     told = [(name, int(counts[name])) for name in names if name in counts]
     if len(told) == 1:
         name, count = told[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 
 from lipbench.bibliography import Paper
@@ -12,9 +13,9 @@ from lipbench.reporting.citations import Citations, Named
 from lipbench.reporting.latex import breakable
 from lipbench.reporting.prose.phrases import INLINE, plain, small, some, term, where
 from lipbench.results.results import Results
+from lipbench.results.settings import COLUMNS, optimizers, used
 from lipbench.words import counted, listed
 
-_SETTING = ("lr", "beta1", "beta2", "n_dis")
 _N_DIS = r"$n_\mathrm{dis}$"
 
 
@@ -65,25 +66,36 @@ def settings_table(results: Results) -> Sheet | None:
         for setting, found in known.items()
         for values, labels in found.items()
     ]
-    head = ("Setting", "Methods", "Learning rate", "β₁", "β₂", "D updates")
-    caption = "The settings of Adam. D updates: those of the discriminator for each one of the "
-    titles = tuple(map(booktabs.title, head))
-    return Sheet("paper-settings", f"{caption}generator.", "llrrrr", titles, tuple(rows))
+    columns = used(results.runs)
+    titles = tuple(map(booktabs.title, ("Setting", "Methods", *columns.values())))
+    caption = (
+        f"The settings of {listed(optimizers(results.runs))}. D updates: those of the "
+        "discriminator for each one of the generator."
+    )
+    layout = "ll" + "r" * len(columns)
+    return Sheet("paper-settings", caption, layout, titles, tuple(rows))
 
 
 def data(results: Results, cite: Citations) -> Iterator[str]:
     """Yield which images were used, how many, and how they were split."""
     told = where(results, "dataset", lambda name: _dataset(name, results, cite))
-    sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     info = results.provenance.dataset
+    if info is None or info.is_of_images:
+        sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     if info is None:
         yield f"The data were {told}, of {sizes}."
         return
-    colours = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
-    classes = f" in {len(info.classes)} classes" if len(info.classes) > 1 else ""
+    if info.is_of_images:
+        colours = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
+        form = f"{colours}, of {sizes}"
+    else:
+        form = f"of {counted(math.prod(info.shape), 'value')} each"
+    kind, classes = info.samples.removesuffix("s"), ""
+    if len(info.classes) > 1:
+        classes = f" in {len(info.classes)} classes"
     yield (
-        f"The data were {told}: {counted(info.n_train, 'training image')} and "
-        f"{counted(info.n_test, 'test image')}{classes}, {colours}, of {sizes}."
+        f"The data were {told}: {counted(info.n_train, f'training {kind}')} and "
+        f"{counted(info.n_test, f'test {kind}')}{classes}, {form}."
     )
     if splits := citations.of_dataset(info.name, results.provenance.plugins)[2]:
         yield breakable(splits)
@@ -95,7 +107,7 @@ def data(results: Results, cite: Citations) -> Iterator[str]:
 
 def networks(results: Results, cite: Citations) -> Iterator[str]:
     """Yield the architecture, its width and how its weights began."""
-    called = where(results, "architecture", lambda name: term(terms.ARCHITECTURES, name, cite))
+    called = where(results, "architecture", lambda name: _architecture(name, results, cite))
     width = where(results, "width", lambda width: f"{width:g}")
     scaled = "" if width == "1" else f", with its numbers of channels multiplied by {width}"
     yield f"Generator and discriminator were those of {called}{scaled}."
@@ -106,6 +118,11 @@ def networks(results: Results, cite: Citations) -> Iterator[str]:
     )
 
 
+def _architecture(name: str, results: Results, cite: Citations) -> str:
+    title, papers = citations.of_architecture(name, results.provenance.plugins)
+    return f"{breakable(title)}{cite(*papers)}"
+
+
 def training(results: Results, cite: Citations) -> Iterator[str]:
     """Yield the loss, the optimizer with its settings, and the budget."""
     loss = where(results, "loss", lambda written: _loss(written, results, cite))
@@ -113,15 +130,20 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
     updates = where(
         results, "planned_updates", lambda count: counted(count, "update") + " of the generator"
     )
-    yield f"The optimizer of both was Adam{cite(*terms.ADAM)}{_schedule(results)}, for {updates}."
+    told = [_cited(name, cite) for name in optimizers(results.runs)]
+    yield f"The optimizer of both was {listed(told, 'or')}{_schedule(results)}, for {updates}."
+    info = results.provenance.dataset
+    kinds = info.samples if info else "images"
     ours = where(
-        results, "batch_size", lambda count: f"{count:,g} real and as many generated images"
+        results, "batch_size", lambda count: f"{count:,g} real and as many generated {kinds}"
     )
     theirs = where(
-        results, "generator_batch_size", lambda count: counted(count, "generated image")
+        results,
+        "generator_batch_size",
+        lambda count: counted(count, f"generated {kinds.removesuffix('s')}"),
     )
     yield f"A batch of the discriminator had {ours}, one of the generator had {theirs}."
-    yield from _adam(results)
+    yield from _told_settings(results)
     if precision := where(results, "precision", breakable):
         yield f"The networks computed in {precision} during training."
     averaged = results.runs["ema_decay"].notna()
@@ -134,6 +156,10 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
         )
 
 
+def _cited(optimizer: str, cite: Citations) -> str:
+    return f"{optimizer}{cite(*terms.ADAM)}" if optimizer == "Adam" else optimizer
+
+
 def _schedule(results: Results) -> str:
     budgets = [spec.get("budget", {}) for spec in results.specs.values()]
     schedules = list(dict.fromkeys(str(b["schedule"]) for b in budgets if "schedule" in b))
@@ -144,17 +170,29 @@ def _schedule(results: Results) -> str:
     return f" with {article} {breakable(listed(schedules, 'or'))} learning rate{varied}"
 
 
-def _adam(results: Results) -> Iterator[str]:
+_SIGNS = {
+    "beta1": r"$\beta_1", "beta2": r"$\beta_2", "alpha": r"$\alpha", "n_dis": _N_DIS[:-1],
+}  # fmt: skip
+
+
+def _written(name: str, value: object) -> str:
+    """Return a value of a setting as it stands in a sentence."""
+    if name in _SIGNS:
+        return f"{_SIGNS[name]} = {value:g}$"
+    shown = small(float(value)) if name.startswith("lr") else breakable(str(value))  # type: ignore[arg-type]
+    return shown if name == "optimizer" else f"{COLUMNS[name].lower()} {shown}"
+
+
+def _told_settings(results: Results) -> Iterator[str]:
     known = _settings(results)
     if settings_table(results) is not None:
         count = counted(len(known), "setting")
-        yield f"Table~\\ref{{tab:paper-settings}} has the values of Adam's {count}."
+        yield f"Table~\\ref{{tab:paper-settings}} has the values of the {count}."
         return
     told = [
-        f"{breakable(setting)} (learning rate {small(lr)}, $\\beta_1 = {beta1:g}$, "
-        f"$\\beta_2 = {beta2:g}$, {_N_DIS[:-1]} = {n_dis:g}$)"
+        f"{breakable(setting)} ({', '.join(map(_written, used(results.runs), values))})"
         for setting, found in known.items()
-        for lr, beta1, beta2, n_dis in found
+        for values in found
     ]
     yield (
         f"The setting{' was' if len(told) == 1 else 's were'} {listed(told)}, where {_N_DIS} is "
@@ -165,7 +203,7 @@ def _adam(results: Results) -> Iterator[str]:
 def _settings(results: Results) -> dict[str, dict[tuple[float, ...], list[str]]]:
     """Return, of each setting, its values with the methods that have them."""
     found: dict[str, dict[tuple[float, ...], list[str]]] = {s: {} for s in results.settings}
-    rows = results.runs[["setting", "method", *_SETTING]].drop_duplicates()
+    rows = results.runs[["setting", "method", *used(results.runs)]].drop_duplicates()
     for setting, method, *values in rows.itertuples(index=False):
         found.setdefault(setting, {}).setdefault(tuple(values), []).append(method)
     return found

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.audit import Facts, NonFiniteDiscriminator, audit
 from lipbench.errors import UserError
 from lipbench.exam.candidate import Candidate
 from lipbench.losses.hinge import Hinge
 from lipbench.method import Method
-from lipbench.networks import StandardDiscriminator
 from lipbench.plugins import Registry
 from lipbench.rest import in_float64
 
@@ -64,7 +64,7 @@ def test_the_bounds_of_a_linear_network_enclose_its_norm(filled, dense, images):
 
 
 def test_the_lower_bounds_of_a_nonlinear_network_are_no_more_than_the_upper(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.125))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.125))
     facts = audit(network, images(8, 3, 16, 16), images(8, 3, 16, 16, seed=1))
     assert 0 < max(facts.lower_bounds.values()) == facts.lower_bound <= facts.upper_bound
     steepest = max(norms.quantiles[-1] for norms in facts.gradient_norms.values())
@@ -115,7 +115,7 @@ def test_the_attack_draws_together_ends_between_which_nothing_rises():
 
 
 def test_a_network_of_ours_computes_in_float64_to_its_end(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.0625))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     batch = images(2, 3, 16, 16)
     exact = in_float64(network)(batch.double())
     assert exact.dtype == torch.float64
@@ -205,7 +205,7 @@ def test_interpolates_lie_between_and_follow_the_seed(images):
 
 
 def test_the_record_is_plain_json_and_reads_back(filled, images):
-    network = filled(StandardDiscriminator(16, 3, 0.0625))
+    network = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     facts = audit(
         network, images(4, 3, 16, 16), images(4, 3, 16, 16), images(2, 3, 16, 16), Hinge()
     )
@@ -219,13 +219,16 @@ def test_the_record_is_plain_json_and_reads_back(filled, images):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"real": torch.zeros(2, 2)}, r"real should be images \(N, C, H, W\) of floats"),
+        (
+            {"real": torch.zeros(2)},
+            r"real should be images \(N, C, H, W\) of floats, .* points",
+        ),
         ({"real": torch.zeros(0, 1, 1, 2)}, "N at least 1"),
         ({"real": torch.zeros(2, 1, 1, 2, dtype=torch.uint8)}, "not torch.uint8"),
         ({"real": torch.full((2, 1, 1, 2), 255.0)}, r"not \[255, 255\]"),
         ({"real": torch.full((2, 1, 1, 2), torch.nan)}, "real .* hold inf or nan"),
         ({"fake": torch.full((2, 1, 1, 2), torch.inf)}, "fake .* hold inf or nan"),
-        ({"fake": torch.zeros(2, 1, 2, 1)}, r"fake has images of shape \(1, 2, 1\)"),
+        ({"fake": torch.zeros(2, 1, 2, 1)}, r"fake has samples of shape \(1, 2, 1\)"),
         ({"heldout": torch.zeros(2, 1, 1, 2, device="meta")}, "heldout is on meta"),
     ],
 )
@@ -402,7 +405,7 @@ def test_theorems_of_methods_are_part_of_the_bound():
 
 def test_a_method_that_differentiates_d_has_no_upper_bound_but_lower_ones():
     state = Candidate(REGISTRY["gradient_normalization"].load(Method)()).build()
-    facts = audit(state.discriminator, Candidate(state.methods[0]).images(4), attack_steps=2)
+    facts = audit(state.discriminator, Candidate(state.parts.methods[0]).images(4), attack_steps=2)
     assert facts.upper_bound is None
     (reason,) = facts.no_upper_bound
     assert "cannot be traced" in reason
@@ -413,7 +416,7 @@ def test_a_method_that_differentiates_d_has_no_upper_bound_but_lower_ones():
 def test_normalized_kernels_leave_the_paper_s_network_far_from_lipschitz_1():
     """torch's default initialisation, exact sigma of each kernel divided out, 32 x 32 pixels."""
     torch.manual_seed(0)
-    network = StandardDiscriminator(32, 3, 1.0)
+    network = StandardDiscriminator((3, 32, 32), 1.0)
     network = REGISTRY["spectral_norm_exact"].load(Method)().wrap(network)
     facts = audit(network, torch.zeros(1, 3, 32, 32), attack_steps=0)
     norms = [layer.sigma_operator for layer in facts.layers]

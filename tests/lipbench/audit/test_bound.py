@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.audit.bound import kernel_product, upper_bound
 from lipbench.audit.layers import measured
-from lipbench.audit.rules import RULES
+from lipbench.audit.rules import BOUND_RULES
 from lipbench.discriminators import Around
 from lipbench.errors import UserError
-from lipbench.networks import StandardDiscriminator
 from lipbench.rest import baked, in_float64
 
 
@@ -404,7 +404,7 @@ def test_a_rule_that_cannot_read_a_call_gives_no_bound_and_says_so(monkeypatch, 
     def broken(step):
         raise IndexError("tuple index out of range")
 
-    monkeypatch.setitem(RULES, nn.Flatten, broken)
+    monkeypatch.setitem(BOUND_RULES, nn.Flatten, broken)
     network = filled(nn.Sequential(nn.Flatten(), nn.Linear(8, 1)))
     said = "0 (Flatten): its rule fails: IndexError: tuple index out of range"
     assert reason_of(network, 2, 2, 2) == said
@@ -514,7 +514,7 @@ def test_a_discriminator_around_another_is_traced_through_both(filled):
         def compute(self, inputs):
             return self.inner(inputs) / 2
 
-    inner = filled(StandardDiscriminator(16, 3, 0.0625))
+    inner = filled(StandardDiscriminator((3, 16, 16), 0.0625))
     whole, half = bound_of(inner, 3, 16, 16), bound_of(Halved(inner), 3, 16, 16)
     assert half.constant == pytest.approx(whole.constant / 2)
     product = math.prod(f.lipschitz for f in whole.factors)
@@ -542,6 +542,6 @@ def test_a_layer_used_on_two_sizes_is_measured_on_each(filled, dense):
 
 
 def test_every_rule_is_of_something_that_exists():
-    methods = [key for key in RULES if isinstance(key, str)]
+    methods = [key for key in BOUND_RULES if isinstance(key, str)]
     assert all(hasattr(torch.Tensor, name) for name in methods)
-    assert not any(isinstance(key, type) and not issubclass(key, nn.Module) for key in RULES)
+    assert not any(isinstance(key, type) and not issubclass(key, nn.Module) for key in BOUND_RULES)

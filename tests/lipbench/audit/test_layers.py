@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
+from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.audit import layers
 from lipbench.errors import UserError
 from lipbench.method import Method
-from lipbench.networks import StandardDiscriminator
 from lipbench.operators import MatrixNorm
 from lipbench.plugins import Registry
 from lipbench.rest import in_float64
@@ -31,7 +31,7 @@ def wrapped():
 
     def wrapped(name):
         torch.manual_seed(0)
-        discriminator = StandardDiscriminator(16, 3, 0.125)
+        discriminator = StandardDiscriminator((3, 16, 16), 0.125)
         discriminator = registry[name].load(Method)().wrap(discriminator).train()
         with torch.no_grad():
             for weight in discriminator.parameters():

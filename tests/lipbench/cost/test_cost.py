@@ -18,11 +18,18 @@ import torch
 
 from lipbench.cli import main, printing
 from lipbench.cost import side_by_side
-from lipbench.cost.side_by_side import Case, Sample
+from lipbench.cost.side_by_side import Sample, TimedMethod
 from lipbench.cost.usage import Energy, PeakDevice
 from lipbench.errors import UserError
 from lipbench.planning.plan import Plan
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    MethodSpec,
+    RunSpec,
+)
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Plugins
 from lipbench.runs.store import SuiteFolder
@@ -56,23 +63,25 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(side_by_side._SAMPLE_SECONDS, "cpu", 0.0)
 
 
-def case(method: str = "none", image_size: int = 16, n_dis: int = 1, **params: object) -> Case:
-    return Case(
+def case(
+    method: str = "none", image_size: int = 16, n_dis: int = 1, **params: object
+) -> TimedMethod:
+    return TimedMethod(
         method,
         RunSpec(
-            (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis), "standard_cnn",
-            0.0625, "normal_0.02", LossSpec("non_saturating", {}),
-            DatasetSpec("noise", "", image_size, 1), Budget(100_000, 4, 4, "constant"), "float32",
-            None, "", None, 0,
+            (MethodSpec(method, params),), replace(MIYATO2018["C"], n_dis=n_dis),
+            ArchitectureSpec("standard_cnn", {"width": 0.0625}), "normal_0.02",
+            LossSpec("non_saturating", {}), DatasetSpec("noise", "", (1, image_size, image_size)),
+            Budget(100_000, 4, 4, "constant"), "float32", None, 0,
         ),
     )  # fmt: skip
 
 
-def cases_of(plan: Plan, registry: Plugins, *numbers: int) -> list[Case]:
+def cases_of(plan: Plan, registry: Plugins, *numbers: int) -> list[TimedMethod]:
     return side_by_side.cases(plan.runs, registry, [16], [1], numbers)
 
 
-def told(cases: list[Case]) -> list[tuple[str, int | None]]:
+def told(cases: list[TimedMethod]) -> list[tuple[str, int | None]]:
     return [(case.method, case.power_iterations) for case in cases]
 
 
@@ -87,7 +96,7 @@ def test_each_method_is_measured_at_each_size_and_n_dis_with_the_suites_values(
     ]  # fmt: skip
     for run in (c.run for c in found):
         assert (run.budget.batch_size, run.budget.generator_batch_size) == (12, 8)
-        assert (run.architecture, run.width, run.dataset.channels) == ("standard_cnn", 0.125, 1)
+        assert (run.architecture.params["width"], run.dataset.shape[0]) == (0.125, 1)
         assert run.setting.lr == 2e-4  # not F's: nothing should diverge while it is timed
 
 
@@ -262,7 +271,7 @@ def test_a_case_takes_the_memory_beyond_what_others_hold_and_the_energy_of_its_u
 
 def test_a_case_that_cannot_be_built_is_a_mistake_that_names_it(registry):
     grouped = case("group_norm", image_size=32, groups=3)  # of 4 channels
-    with pytest.raises(UserError, match=r"^group_norm at 32 pixels: .*groups"):
+    with pytest.raises(UserError, match=r"^group_norm with images of 32 pixels: .*groups"):
         list(side_by_side.measure([grouped], registry, CPU, 1))
 
 
@@ -423,7 +432,7 @@ def test_columns_that_no_case_has_are_not_shown(capsys):
 
 
 def test_the_whole_of_cost_json_is_json(registry):
-    rows = [side_by_side.Row("none", "none", None, 32, 5, [1.0], [1.0], 0, None, None)]
+    rows = [side_by_side.CostRow("none", "none", None, 32, 5, [1.0], [1.0], 0, None, None)]
     measured = side_by_side.report(rows, case().run, CPU, rounds=1)
     assert json.loads(json.dumps(measured)) == measured
     assert set(measured["rows"][0]) == ROW_KEYS

@@ -15,7 +15,14 @@ from lipbench.cost.timing import Clock
 from lipbench.cost.usage import Energy, Gauge, PeakDevice, PeakResident
 from lipbench.data import Split
 from lipbench.planning import parts
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, MethodSpec, RunSpec
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    MethodSpec,
+    RunSpec,
+)
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Plugins
 from lipbench.results import frame
@@ -309,9 +316,9 @@ def test_the_seconds_of_repeated_calls_are_those_of_all_together(wait):
 def run_of(*methods: MethodSpec) -> RunSpec:
     """Return a run of the standard CNN at an eighth of its width: 8, 8, 16, 16, 32, 32 and 64."""
     return RunSpec(
-        methods, MIYATO2018["C"], "standard_cnn", 0.125, "normal_0.02",
-        LossSpec("non_saturating", {}), DatasetSpec("noise", "", 16, 3),
-        Budget(100, 4, 4, "constant"), "float32", None, "", None, 0,
+        methods, MIYATO2018["C"], ArchitectureSpec("standard_cnn", {"width": 0.125}),
+        "normal_0.02", LossSpec("non_saturating", {}), DatasetSpec("noise", "", (3, 16, 16)),
+        Budget(100, 4, 4, "constant"), "float32", None, 0,
     )  # fmt: skip
 
 

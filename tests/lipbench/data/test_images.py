@@ -50,7 +50,7 @@ def same(one: data.Dataset, other: data.Dataset) -> bool:
     return all(
         torch.equal(getattr(getattr(one, split), part), getattr(getattr(other, split), part))
         for split in ("train", "test")
-        for part in ("images", "labels")
+        for part in ("samples", "labels")
     )
 
 
@@ -60,7 +60,7 @@ def test_pixels_and_labels_are_those_of_the_files(flat: Path, load: Load) -> Non
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     seen = []
     for split in (dataset.train, dataset.test):
-        values = split.images[:, 0, 0, 0]
+        values = split.samples[:, 0, 0, 0]
         assert torch.equal(split.labels, (values >= 100).long())
         seen += values.tolist()
     assert sorted(seen) == [*range(10), *range(100, 110)]
@@ -102,7 +102,7 @@ def test_gray_images_have_one_channel(
     tmp_path: Path, make: Any, load: Load, mode: str, channels: int
 ) -> None:
     make.folder(tmp_path / "set" / "a", mode=mode)
-    assert load(tmp_path / "set").train.images.shape == (4, 8, 8, channels)
+    assert load(tmp_path / "set").train.samples.shape == (4, 8, 8, channels)
 
 
 def test_gray_files_of_every_kind_go_together(tmp_path: Path, make: Any, load: Load) -> None:
@@ -252,8 +252,8 @@ def spoiled_with(member: str, value: np.ndarray) -> Callable[[Path], None]:
         without_findings,
         spoiled_with("findings", np.frombuffer(b"{}", np.uint8)),
         spoiled_with("findings", np.frombuffer(b"[1]", np.uint8)),
-        spoiled_with("train_images", np.zeros((8, 8, 8, 3), np.float32)),
-        spoiled_with("train_images", np.zeros((7, 8, 8, 3), np.uint8)),
+        spoiled_with("train_samples", np.zeros((8, 8, 8, 3), np.float32)),
+        spoiled_with("train_samples", np.zeros((7, 8, 8, 3), np.uint8)),
         spoiled_with("test_labels", np.zeros(3, np.int64)),
     ],
 )
@@ -266,7 +266,7 @@ def test_a_cached_array_that_is_another_is_decoded_again(
     with np.load(stored(cache)) as found:
         assert set(found) == {
             "findings",
-            *(f"{s}_{p}" for s in ("train", "test") for p in ("images", "labels")),
+            *(f"{s}_{p}" for s in ("train", "test") for p in ("samples", "labels")),
         }
 
 
@@ -294,14 +294,14 @@ def test_arrays_of_an_older_decoding_are_read_while_the_cache_has_them(
 ) -> None:
     info = of_version_1(inspect(root))
     arrays = {
-        "train_images": np.full((8, 8, 8, 3), 3, np.uint8),
+        "train_samples": np.full((8, 8, 8, 3), 3, np.uint8),
         "train_labels": np.zeros(8, np.int64),
-        "test_images": np.full((2, 8, 8, 3), 4, np.uint8),
+        "test_samples": np.full((2, 8, 8, 3), 4, np.uint8),
         "test_labels": np.zeros(2, np.int64),
     }
     (cache / "datasets").mkdir()
     np.savez(cache / "datasets" / f"{'1' * 32}-8-3.npz", **arrays)  # type: ignore[arg-type]
-    assert (dataset.load(Images(str(root)), info, cache, CPU).train.images == 3).all()
+    assert (dataset.load(Images(str(root)), info, cache, CPU).train.samples == 3).all()
 
 
 def test_without_them_one_line_says_so(root: Path, inspect: Inspect, cache: Path) -> None:

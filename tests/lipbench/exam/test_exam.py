@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from lipbench import exam
-from lipbench.discriminators import Around
+from lipbench.discriminators import Around, gradient
 from lipbench.exam import cases
 from lipbench.method import Batch, Claim, Method, Penalty, Trait
 from lipbench.plugins import Registry
@@ -194,6 +194,149 @@ class Pretending(Penalty):
         return batch.real_logits.square().mean()
 
 
+class Halved(nn.Module):
+    """Divide a weight by twice its largest singular value."""
+
+    def forward(self, weight):
+        return weight / (2 * torch.linalg.matrix_norm(weight.flatten(1), 2))
+
+
+class Spectral(Method):
+    """Divide weights by their largest singular values, and say only that they are computed."""
+
+    label = "spectral"
+    traits = frozenset({Trait.REPARAMETRIZES})
+
+    def wrap(self, discriminator):
+        for layer in discriminator.layers():
+            parametrize.register_parametrization(layer, "weight", Halved())
+        return discriminator
+
+
+class OfNorms(Method):
+    """Divide weights by their Frobenius norms, and say that these are singular values."""
+
+    label = "of norms"
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.DIVIDES_BY_SIGMA})
+
+    class Divided(nn.Module):
+        def forward(self, weight):
+            return weight / weight.norm()
+
+    def wrap(self, discriminator):
+        for layer in discriminator.layers():
+            parametrize.register_parametrization(layer, "weight", self.Divided())
+        return discriminator
+
+
+class Factored(Method):
+    """Train two factors of the dense layer's weight, and say only that it is computed."""
+
+    label = "factored"
+    traits = frozenset({Trait.REPARAMETRIZES})
+
+    class Product(nn.Module):
+        def forward(self, left, right):
+            return left @ right
+
+        def right_inverse(self, weight):
+            return torch.ones(1, 1), weight.clone()
+
+    def wrap(self, discriminator):
+        parametrize.register_parametrization(discriminator.head, "weight", self.Product())
+        return discriminator
+
+
+class Passing(Method):
+    """Apply the square of a weight, and say only that it is computed."""
+
+    label = "passing"
+    traits = frozenset({Trait.REPARAMETRIZES})
+
+    class Squared(nn.Linear):
+        def forward(self, inputs):
+            return nn.functional.linear(inputs, self.weight.square(), self.bias)
+
+    def wrap(self, discriminator):
+        discriminator.head = self.Squared(discriminator.head.in_features, 1)
+        return discriminator
+
+
+class Dividing(Method):
+    """Divide D's logit by the norm of its gradient, and say only that it asks for that."""
+
+    label = "dividing"
+    traits = frozenset({Trait.INPUT_GRADIENTS})
+
+    class Divided(Around):
+        def compute(self, inputs):
+            with torch.enable_grad():
+                images = inputs if inputs.requires_grad else inputs.detach().requires_grad_()
+                logits = self.inner(images)
+                (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+            return logits / slopes.flatten(1).norm(dim=1)
+
+    def wrap(self, discriminator):
+        return self.Divided(discriminator)
+
+
+class Shrinking(Penalty):
+    """Penalize the head's weights, and not say so."""
+
+    label = "shrinking"
+
+    def term(self, discriminator, batch):
+        return discriminator.head.weight.square().sum()
+
+
+class TwoSided(Penalty):
+    """Pull D's slopes at real images to 1, and say only that it takes them."""
+
+    label = "two-sided"
+    traits = frozenset({Trait.INPUT_GRADIENTS})
+
+    def term(self, discriminator, batch):
+        slopes = gradient(discriminator, batch.real)[1].flatten(1).norm(dim=1)
+        return (slopes - 1).square().mean()
+
+
+class OneSided(Penalty):
+    """Penalize slopes above 1, and say that those below are too."""
+
+    label = "one-sided"
+    traits = frozenset({Trait.INPUT_GRADIENTS, Trait.TWO_SIDED_PENALTY})
+
+    def term(self, discriminator, batch):
+        slopes = gradient(discriminator, batch.real)[1].flatten(1).norm(dim=1)
+        return (slopes - 1).relu().square().mean()
+
+
+class Modest(Method):
+    """Divide weights by their largest singular values, and say that this bounds nothing."""
+
+    label = "modest"
+    traits = frozenset({Trait.REPARAMETRIZES, Trait.DIVIDES_BY_SIGMA, Trait.BOUNDS_NOTHING})
+
+    def wrap(self, discriminator):
+        for layer in discriminator.layers():
+            parametrize.register_parametrization(layer, "weight", Halved())
+        return discriminator
+
+
+class Contrary(Penalty):
+    """Claim a bound, and say that nothing is bounded."""
+
+    label = "contrary"
+    traits = frozenset({Trait.BOUNDS_NOTHING})
+
+    @property
+    def claims(self):
+        return (Claim("sigma_kernel", 100.0, tolerance=0.1),)
+
+    def term(self, discriminator, batch):
+        return batch.real_logits.square().mean()
+
+
 class Boasting(Penalty):
     """Claim a bound that nothing keeps."""
 
@@ -354,6 +497,20 @@ FAILURES = [
         "declares Trait.INPUT_GRADIENTS, but does not",
     ),
     (cases.a_resumed_run_ends_with_the_same_bits, Hidden, "must be a buffer of D"),
+    (cases.its_traits_are_what_it_does, Spectral, "does not declare Trait.DIVIDES_BY_SIGMA"),
+    (cases.its_traits_are_what_it_does, OfNorms, "declares Trait.DIVIDES_BY_SIGMA, but does not"),
+    (cases.its_traits_are_what_it_does, Factored, "does not declare Trait.TRAINS_OTHER_SHAPES"),
+    (cases.its_traits_are_what_it_does, Passing, "does not declare Trait.APPLIES_TRANSFORM"),
+    (cases.its_traits_are_what_it_does, Dividing, "does not declare Trait.DIVIDES_BY_GRADIENT"),
+    (cases.its_traits_are_what_it_does, Shrinking, "does not declare Trait.PENALIZES_WEIGHTS"),
+    (cases.its_traits_are_what_it_does, TwoSided, "does not declare Trait.TWO_SIDED_PENALTY"),
+    (
+        cases.its_traits_are_what_it_does,
+        OneSided,
+        "declares Trait.TWO_SIDED_PENALTY, but does not",
+    ),
+    (cases.its_traits_are_what_it_does, Modest, "BOUNDS_NOTHING, but D's gradient .* not grow"),
+    (cases.its_traits_are_what_it_does, Contrary, "BOUNDS_NOTHING, but claims a bound"),
     (cases.its_traits_are_what_it_does, Late, "does not declare Trait.INPUT_GRADIENTS"),
     (cases.it_can_be_differentiated_twice, Blind, "do not depend on its images"),
     (cases.its_loss_of_g_sees_the_current_d, Remembering, "remembers values of an earlier D"),

@@ -29,14 +29,14 @@ class Noise(Source):
 
     def inspect(self, cache):
         fingerprint = self.spoiled.get("fingerprint", lambda: "f" * 64)()
-        return DatasetInfo("noise", fingerprint, 8, 3, 4, 2, ("a", "b"))
+        return DatasetInfo("noise", fingerprint, (3, 8, 8), 4, 2, ("a", "b"))
 
     def load(self, info, cache):
         draw = np.random.default_rng(0)
         arrays = {
-            "train_images": draw.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8),
+            "train_samples": draw.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8),
             "train_labels": np.array([0, 1, 0, 1]),
-            "test_images": draw.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8),
+            "test_samples": draw.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8),
             "test_labels": np.array([0, 1]),
         }
         for name, change in self.spoiled.items():
@@ -49,12 +49,12 @@ class Noise(Source):
     ("spoiled", "case", "words"),
     [
         (
-            {"train_images": lambda a: a["train_images"][:3]},
+            {"train_samples": lambda a: a["train_samples"][:3]},
             "its arrays are what its facts say",
             "(3, 8, 8, 3)",
         ),
         (
-            {"test_images": lambda a: a["test_images"] / 255},
+            {"test_samples": lambda a: a["test_samples"] / 255},
             "its arrays are what its facts say",
             "float64, not uint8",
         ),
@@ -66,17 +66,17 @@ class Noise(Source):
         (
             {"train_labels": lambda a: a["train_labels"] * 0},
             "its labels are its classes",
-            "without a training image: [1]",
+            "without a training sample: [1]",
         ),
         (
-            {"train_images": lambda a: a["train_images"] // 255},
-            "its images are no blanks",
+            {"train_samples": lambda a: a["train_samples"] // 255},
+            "its samples are no blanks",
             "cast to bytes",
         ),
         (
-            {"train_images": lambda a: a["train_images"] + np.uint8(next(COUNTER))},
+            {"train_samples": lambda a: a["train_samples"] + np.uint8(next(COUNTER))},
             "it is the same each time",
-            "train_images differ",
+            "train_samples differ",
         ),
         (
             {"fingerprint": lambda: str(next(COUNTER))},
@@ -84,9 +84,9 @@ class Noise(Source):
             "fingerprint changes",
         ),
         (
-            {"test_images": lambda a: a["train_images"][:2]},
-            "its splits share no pictures",
-            "2 of 2 test images",
+            {"test_samples": lambda a: a["train_samples"][:2]},
+            "its splits share no samples",
+            "2 of 2 test samples",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from lipbench import exam
 from lipbench.exam import of_measures
-from lipbench.exam.of_measures import Subject
+from lipbench.exam.of_measures import ExaminedMeasure
 from lipbench.measure import Features, Mean, Measure, Real, require_finite
 from lipbench.planning import parts
 from lipbench.plugins import Plugins
@@ -23,7 +23,7 @@ SMALLER = {"kernel_distance": {"subsets": 20, "subset_size": 60}}  # subsets of 
 @pytest.mark.parametrize("case", of_measures.CASES, ids=exam.title)
 @pytest.mark.parametrize("name", PLUGINS.measures.plugins)
 def test_a_measure_passes_the_exam(name, case):
-    assert case(Subject(parts.measure(name, SMALLER.get(name, {}), PLUGINS)))
+    assert case(ExaminedMeasure(parts.measure(name, SMALLER.get(name, {}), PLUGINS)))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_measure_passes_the_exam(name, case):
     ],
 )  # fmt: skip
 def test_a_set_against_itself_has_the_best_value(name, expected):
-    subject = Subject(parts.measure(name, SMALLER.get(name, {}), PLUGINS))
+    subject = ExaminedMeasure(parts.measure(name, SMALLER.get(name, {}), PLUGINS))
     real = subject.sets().real
     # Unbiased discrepancies of a set and itself are a little below 0.
     assert subject.measure.value(real.features, real) == pytest.approx(expected, abs=0.01)

@@ -51,7 +51,10 @@ def test_a_spec_spells_out_every_default(write, plan_of):
         spec.LossSpec("non_saturating", {"real_target": None}),
         "float32",
     )
-    assert run.protocol == "digits@2"
+    assert run.architecture == spec.ArchitectureSpec(
+        "standard_cnn", {"width": 0.125, "latent_dim": 128, "latent_law": "normal"}
+    )
+    assert run.setting == spec.Setting(2e-4, 0.5, 0.999, 1, "adam")
 
 
 def test_numbers_are_coerced_before_they_are_hashed(write, plan_of):
@@ -72,12 +75,18 @@ def test_the_order_of_keys_in_a_stored_spec_does_not_matter(write, plan_of):
     assert len(hashes) == 1
 
 
-def test_paths_intervals_of_display_and_labels_are_not_part_of_the_identity(write, plan_of):
+def test_protocols_paths_intervals_and_labels_are_not_part_of_the_identity(write, plan_of):
+    """A run is its training: neither how it is scored nor how often is in its hash."""
     plain = plan_of(write()).runs[0].spec.hash
     labelled = ("[none, spectral_norm]", "[{none: {}, label: nothing}]")
     same = write(labelled, ("metrics: 2", "metrics: 3"), ("name: tiny", "name: other"))
     assert plan_of(same).runs[0].spec.hash == plain
-    assert plan_of(write(("score: 4", "score: 5"))).runs[0].spec.hash != plain
+    assert plan_of(write(("score: 4", "score: 5"))).runs[0].spec.hash == plain
+    other = {"name": "mine", "based_on": "digits", "bootstrap": 7}
+    scored = write(("protocol: digits", f"protocol: {json.dumps(other)}"))
+    assert plan_of(scored).runs[0].spec.hash == plain
+    assert plan_of(scored).protocol.bootstrap == 7
+    assert plan_of(write(("width: 0.125", "latent_dim: 64"))).runs[0].spec.hash != plain
 
 
 def test_a_loss_left_open_is_filled_by_the_method_that_requires_one(write, plan_of):
@@ -271,7 +280,11 @@ def test_a_run_that_two_cells_share_stands_in_both_and_is_one_run(write, plan_of
             "protocol: miyato2018",
             r":8: .*needs 10,000 test and 10,000 training images",
         ),
-        ("digits\narch", "{name: digits, image_size: 20}\narch", r":3: .*takes images of 16, 32"),
+        (
+            "digits\narch",
+            "{name: digits, image_size: 20}\narch",
+            r":3: standard_cnn makes square images of 16, 32 or 48 pixels; these are images of 20",
+        ),
         ("digits\narch", "{name: images, path: /nowhere}\narch", r":3: .*/nowhere does not exist"),
         ("digits\narch", "{name: images}\narch", r":3: .*needs a folder or zip"),
     ],
@@ -295,8 +308,21 @@ def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):
 
 def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of):
     run = plan_of(write()).runs[0].spec
-    older = {**run.to_json(), "loss": "non_saturating", "schema": 1}
-    assert spec.from_json(older).hash == run.hash
+    now = run.to_json()
+    second = {
+        **now,
+        "setting": {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "n_dis": 1},
+        "architecture": "standard_cnn",
+        "width": 0.125,
+        "dataset": {**now["dataset"], "image_size": 16, "channels": 1},
+        "protocol": "digits@2",
+        "score_every": 4,
+        "schema": 2,
+    }
+    assert spec.from_json(second).hash == run.hash
+    assert spec.from_json({**second, "loss": "non_saturating", "schema": 1}).hash == run.hash
+    assert spec.fits(second, run)
+    assert not spec.fits({**second, "width": 0.25}, run)
     with pytest.raises(ValueError, match="schema 99 is not known"):
         spec.from_json({**run.to_json(), "schema": 99})
 
@@ -317,7 +343,7 @@ def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_
 
     def planned():
         if read.tune:
-            return studies.study(read, document, Plugins(), cache).candidates
+            return studies.study(read, document, Plugins(), cache).methods
         return plan_of(path).runs
 
     if read.dataset.name == "images":  # the user's own

@@ -23,7 +23,6 @@ from lipbench.planning import suite
         ("generator_updates: 6", "generator_updates: true", r":7: .*got True; .*integer"),
         ("generator_updates: 6", "generator_updates: 0", r":7: .*got 0; .*greater than or equal"),
         ("batch_size: 8,", "batchsize: 8,", r":7: .*'budget.batchsize'; did you mean 'budget.bat"),
-        ("width: 0.125", "width: wide", r":4: architecture.width: got 'wide'; .*valid number"),
         ("settings: [C]", "settings: []", r":6: settings: got \[\]"),
         (
             "settings: [C]",
@@ -63,7 +62,22 @@ from lipbench.planning import suite
             "\n  - none: {}\n    setting: {name: X, lr: 1, beta1: 0, beta2: 0, n_dis: 1}\n  -",
             r":7: no key called 'methods.0.setting.name'; .*There are .*setting.beta1",
         ),
-        ("[none,", "[{none: {}, setting: {lr: 1}},", r":5: methods.0.setting needs 'beta1'"),
+        ("[none,", "[{none: {}, setting: {lr: 1}},", r":5: methods.0.setting needs 'n_dis'"),
+        (
+            "[C]",
+            "[{lr: 1, beta1: 0, n_dis: 1}]",
+            r":6: settings.0: got .*; adam needs beta2",
+        ),
+        (
+            "[C]",
+            "[{optimizer: rmsprop, lr: 1, beta1: 0, n_dis: 1}]",
+            r":6: settings.0: got .*; rmsprop has no beta1; its parameters are alpha, momentum",
+        ),
+        (
+            "[C]",
+            "[{optimizer: adan, lr: 1, n_dis: 1}]",
+            r":6: settings.0: got .*; no optimizer called 'adan'; did you mean 'adam'?",
+        ),
         ("[none,", "[{none: {}, setting: 3},", r":5: methods.0.setting: got 3; .*string"),
         ("[none,", "[{none: {}, setting: [C]},", r":5: methods.0.setting: got \['C'\]; .*string"),
         ("[none,", "[{none: {}, loss: 3},", r":5: methods.0.loss: got 3; it should be a mapping"),
@@ -84,7 +98,7 @@ def test_numbers_are_read_as_people_write_them(write):
     path = write(("generator_updates: 6", "generator_updates: 1e5"), ("0.125", "1.25e-1"))
     read, _ = suite.read(path, [])
     assert read.budget.generator_updates == 100_000
-    assert read.architecture.width == 0.125
+    assert read.architecture.params == {"width": 0.125}
 
 
 def test_a_setting_written_as_1e_4_is_a_number(write):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lipbench.data import DatasetInfo
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import from_json
 from lipbench.planning.suite import Intervals
@@ -110,6 +111,10 @@ def made(**changes):
             "beta1": [0.5, 0.5],
             "beta2": [0.999, 0.999],
             "n_dis": [1, 1],
+            "optimizer": ["adam", "adam"],
+            "lr_g": [2e-4, 2e-4],
+            "alpha": [float("nan"), float("nan")],
+            "momentum": [float("nan"), float("nan")],
             "seed": [0, 0],
             "outcome": ["completed", "diverged"],
             "protocol": ["digits@2", "digits@2"],
@@ -532,7 +537,7 @@ def results(tmp_path):
     """Return a folder of results: seed 0 completed, seed 1 is queued, seed 2 left the plan."""
     specs = [from_json({**SPEC, "seed": seed}) for seed in range(3)]
     runs = tuple(PlannedRun(spec, "SN", "C") for spec in specs)
-    info = DatasetInfo("digits", "0", 16, 1, 1198, 599, tuple("0123456789"))
+    info = DatasetInfo("digits", "0", (1, 16, 16), 1198, 599, tuple("0123456789"))
     suite = SuiteFolder(tmp_path / "trial")
     plan = Plan("trial", "A trial.", runs[:2], info, {}, PROTOCOLS["digits"], Intervals())
     suite.save_plan(plan, "sqlite://")
@@ -546,7 +551,7 @@ def results(tmp_path):
         folder.append("scores", scored(20, scores, errors={"fd_digits": 0.5}))
         for update in (10, 20):
             folder.save_sample(update, Image.new("L", (128, 64)))
-        folder.set_status(Status("completed", None, 20))
+        folder.set_status(Status(Outcome.COMPLETED, None, 20))
     return suite
 
 

@@ -15,7 +15,7 @@ import lipbench
 from lipbench.cli.main import app
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
-from lipbench.plugins import Plugins
+from lipbench.plugins import Plugins, Registry
 from lipbench.reporting import command, exhibits
 from lipbench.runs import sweep
 from lipbench.runs.run import run
@@ -154,6 +154,47 @@ def test_what_is_asked_for_has_a_folder_of_its_own(results, tmp_path):
     assert out.page == tmp_path / "here/index.html"
     assert "Compared are the results in tiny and other." in both.page.read_text()
     assert "left out" in out.page.read_text()
+
+
+MINE = """
+from lipbench.reporting import Exhibit, Sentences
+class Mine(Exhibit):
+    title = "A section of mine"
+    order = 0
+    def show(self, results):
+        yield Sentences((f"{len(results.runs)} runs, counted.",))
+"""
+
+
+def test_a_report_shows_a_users_own_section_and_is_made_again_where_its_code_changes(
+    results, tmp_path, monkeypatch
+):
+    few = ("Answer", "Mine")
+    monkeypatch.setattr(
+        "lipbench.reporting.command.exhibits",
+        lambda files: [e for e in exhibits(files) if type(e).__name__ in few],
+    )
+    (tmp_path / "mine.py").write_text(MINE)
+    asked = command.Asked((results,), plugins=(tmp_path / "mine.py",))
+    page = command.make(asked).page.read_text()
+    assert "A section of mine" in page
+    assert "2 runs, counted." in page
+    assert command.make(asked).as_it_was
+    del sys.modules[Registry("reports", asked.plugins)["mine"].module]  # as in a later process
+    (tmp_path / "mine.py").write_text(MINE.replace("counted", "counted again"))
+    assert not command.make(asked).as_it_was
+    assert "2 runs, counted again." in asked.folder.joinpath("index.html").read_text()
+
+
+def test_a_users_section_with_a_mistake_is_told_of_with_its_place(made, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE.replace("Exhibit,", "Exhibits,"))
+    done = subprocess.run(
+        [sys.executable, "-m", "lipbench", "report", made, "--plugin", tmp_path / "mine.py"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "mine.py:2: cannot be imported: ImportError: cannot import name 'Exh" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.usefixtures("few")

@@ -15,6 +15,7 @@ from PIL import Image
 from lipbench import results
 from lipbench.cli import main
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan
 from lipbench.records import DamageWarning
 from lipbench.results import frame
@@ -78,7 +79,7 @@ def fill(folder: RunFolder, plan: Plan, index: int) -> None:
         folder.append("audits", {"update": update, **AUDIT})
     folder.save_sample(6, Image.new("L", (64, 64)))
     folder.write_error("Traceback")
-    folder.set_status(Status("completed", None, 6, cost={"seconds_training": 1.0}))
+    folder.set_status(Status(Outcome.COMPLETED, None, 6, cost={"seconds_training": 1.0}))
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def forecasts(sweep: Sweep, forecast: Forecast) -> list[tuple[float, float | Non
         tell(forecast, *event)
         if sweep.now - last >= 3:
             last = sweep.now
-            told.append((sweep.now, forecast.left()))
+            told.append((sweep.now, forecast.seconds_left()))
     return [(sweep.now - when, left) for when, left in told]
 
 
@@ -144,13 +144,13 @@ def test_a_resumed_run_is_not_taken_for_a_fast_one(write, plan_of):
     sweep = Sweep([run])
     forecast = Forecast([run, other], 1, clock=lambda: sweep.now)
     forecast.started(run)
-    assert forecast.left() is None
+    assert forecast.seconds_left() is None
     forecast.began(run, 60)
     sweep.now = 20.0  # a second for each update
     forecast.progress(run, 80)
-    assert forecast.left() == pytest.approx(20 + 100)
+    assert forecast.seconds_left() == pytest.approx(20 + 100)
     sweep.now = 25.0  # nothing is heard, and time goes on
-    assert forecast.left() == pytest.approx(15 + 100)
+    assert forecast.seconds_left() == pytest.approx(15 + 100)
 
 
 def test_a_study_expects_as_many_runs_as_it_says_each_as_long_as_those_before(write, plan_of):
@@ -164,10 +164,10 @@ def test_a_study_expects_as_many_runs_as_it_says_each_as_long_as_those_before(wr
     forecast.progress(run, 100)
     forecast.expect(4 + 1)  # as the display does, before it tells of the end
     forecast.ended(run, "pruned", {})
-    assert forecast.left() == pytest.approx(2 * 50)  # four runs, two at a time
+    assert forecast.seconds_left() == pytest.approx(2 * 50)  # four runs, two at a time
     forecast.started(other)
     forecast.began(other, 0)
-    assert forecast.left() == pytest.approx(2 * 50)
+    assert forecast.seconds_left() == pytest.approx(2 * 50)
 
 
 def test_equally_long_runs_take_turns_by_method(runs):
@@ -191,4 +191,4 @@ def test_what_a_worker_takes_to_start_is_not_expected_of_later_runs(write, plan_
     sweep.now = 65.0
     forecast.scored(run, 100)
     forecast.ended(run, "completed", {"seconds_training": 20.0})
-    assert forecast.left() == pytest.approx(20 + 5)
+    assert forecast.seconds_left() == pytest.approx(20 + 5)

@@ -11,6 +11,7 @@ import pytest
 
 from lipbench.cli import main
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.runs import holds, locks
 from lipbench.runs.store import RunFolder, Status, SuiteFolder
 
@@ -35,7 +36,7 @@ def suite(write, plan_of, tmp_path):
     suite = SuiteFolder(tmp_path / "runs" / "tiny")
     suite.save_plan(plan, "sqlite://")
     for run, outcome in zip(plan.runs, ("running", "completed"), strict=True):
-        suite.new_folder(run).set_status(Status(outcome, None, 6))
+        suite.new_folder(run).set_status(Status(Outcome(outcome), None, 6))
     (suite.path / ".lock").touch()
     return suite
 

@@ -19,6 +19,7 @@ import torch
 
 from lipbench import atomic
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.planning import spec
 from lipbench.plugins import Plugins, Registry
 from lipbench.protocols import PROTOCOLS
@@ -150,11 +151,11 @@ class Improving:
     def __init__(self) -> None:
         self.scored = []
 
-    def select(self, generator, *, latent_dim, seed, update):
+    def select(self, generator, *, latents, seed, update):
         value = {2: 5.0, 4: 3.0, 6: 4.0}[update]
         return ScoreRecord(update, "selection", "digits@2", {"fd_digits": value}, 0.0)
 
-    def score(self, generator, *, latent_dim, seed, update, checkpoint="last"):
+    def score(self, generator, *, latents, seed, update, checkpoint="last"):
         weights = torch.cat([w.flatten() for w in generator.state_dict().values()]).double()
         self.scored.append((update, checkpoint))
         scores = {"fd_digits": weights.sum().item()}
@@ -191,7 +192,7 @@ def test_a_selection_score_that_is_no_number_chooses_nothing(
     monkeypatch.setattr(
         fake,
         "select",
-        lambda generator, *, latent_dim, seed, update: ScoreRecord(
+        lambda generator, *, latents, seed, update: ScoreRecord(
             update, "selection", "digits@2", {"fd_digits": values[update]}, 0.0
         ),
     )
@@ -235,7 +236,7 @@ def test_a_run_killed_between_its_last_rows_has_each_once(write, plan_of, tasks_
     for row in whole:
         if row["checkpoint"] != "last":
             folder.append("scores", row)
-    folder.set_status(dataclasses.replace(done, outcome="running"))
+    folder.set_status(dataclasses.replace(done, outcome=Outcome.RUNNING))
     do(task)
     assert [(r["update"], r["checkpoint"]) for r in folder.rows("scores")] == [
         (r["update"], r["checkpoint"]) for r in whole
@@ -254,7 +255,7 @@ def test_a_run_killed_after_its_last_score_is_not_scored_twice(write, plan_of, t
     done = do(task)
     folder = RunFolder(task.folder)
     scores = lines(folder, "scores")
-    folder.set_status(dataclasses.replace(done, outcome="running"))
+    folder.set_status(dataclasses.replace(done, outcome=Outcome.RUNNING))
     assert do(task).outcome == "completed"
     assert lines(folder, "scores") == scores
 
@@ -590,7 +591,7 @@ def test_what_says_that_it_runs_is_interrupted_once_the_lock_is_had(
     task = tasks_of(plan_of(write()))[0]
     do(task, stop_after=3)
     folder = RunFolder(task.folder)
-    folder.set_status(dataclasses.replace(folder.status(), outcome="running"))
+    folder.set_status(dataclasses.replace(folder.status(), outcome=Outcome.RUNNING))
     suite = SuiteFolder(tmp_path / "runs" / "tiny")
     assert suite.statuses()[task.run.spec.hash].outcome == "interrupted"
     with suite.locked():

@@ -55,7 +55,7 @@ def test_features_are_of_the_images_that_were_asked_for(
 ) -> None:
     index = torch.tensor([3, 700, 12])
     found = bank_of().features("train", index).pooled
-    assert found.equal(digits.train.images[index].flatten(1).float())
+    assert found.equal(digits.train.samples[index].flatten(1).float())
 
 
 def test_no_real_image_is_extracted_twice(bank_of: Callable[..., Bank], network: Counting) -> None:
@@ -72,7 +72,7 @@ def test_no_real_image_is_extracted_twice(bank_of: Callable[..., Bank], network:
 def test_what_decides_a_feature_decides_the_file(
     bank_of: Callable[..., Bank], digits: Dataset, network: Counting, tmp_path: Path
 ) -> None:
-    larger = Split(digits.test.images.repeat_interleave(2, 1), digits.test.labels)
+    larger = Split(digits.test.samples.repeat_interleave(2, 1), digits.test.labels)
     banks = [
         bank_of(),
         bank_of(preprocessing="another"),

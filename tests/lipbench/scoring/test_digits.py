@@ -23,7 +23,7 @@ def test_the_shipped_weights_are_as_accurate_as_they_say(
     digits: Dataset, cpu: torch.device
 ) -> None:
     extractor = classifier.build(classifier.WEIGHTS.read_bytes()).to(cpu)
-    features = extract(extractor, digits.test.images.permute(0, 3, 1, 2))
+    features = extract(extractor, digits.test.samples.permute(0, 3, 1, 2))
     right = (features.logits.argmax(dim=1) == digits.test.labels).float().mean().item()
     assert features.pooled.shape == (599, 64)
     assert right == pytest.approx(FACTS["accuracy"], abs=1e-4)
@@ -36,7 +36,7 @@ def test_larger_digits_are_scaled_to_the_classifiers_size(
     digits: Dataset, cpu: torch.device
 ) -> None:
     extractor = classifier.build(classifier.WEIGHTS.read_bytes()).to(cpu)
-    images = digits.test.images.permute(0, 3, 1, 2)
+    images = digits.test.samples.permute(0, 3, 1, 2)
     doubled = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     right = extract(extractor, doubled).logits.argmax(dim=1) == digits.test.labels
     assert right.float().mean() > 0.97
@@ -57,7 +57,7 @@ def test_training_learns_and_a_seed_decides_it(digits: Dataset) -> None:
 
 
 def test_augmented_digits_are_still_gray_images(digits: Dataset) -> None:
-    images = digits.train.images[:20].permute(0, 3, 1, 2)
+    images = digits.train.samples[:20].permute(0, 3, 1, 2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         moved = augmented(images)

@@ -151,7 +151,7 @@ def test_the_order_of_a_split_does_not_change_which_classes_are_drawn(
     digits: Dataset, extractor: Extractor, tmp_path: Path
 ) -> None:
     order = digits.train.labels.argsort(stable=True)
-    train = Split(digits.train.images[order], digits.train.labels[order])
+    train = Split(digits.train.samples[order], digits.train.labels[order])
     in_classes = dataclasses.replace(digits, train=train, fingerprint="sorted")
     floors = Reference(halves(), in_classes, extractor, tmp_path).floors
     assert floors["fd_digits"] < 10

@@ -15,6 +15,7 @@ from lipbench.data import Dataset
 from lipbench.errors import UserError
 from lipbench.protocols import Use, protocol
 from lipbench.scoring import NonFiniteImages, Scorer, ScoreRecord, prepare, reference
+from lipbench.streams import Latents
 
 DIGITS = protocol("digits")
 
@@ -52,11 +53,11 @@ def real(digits: Dataset) -> Tensor:
     """The training images of the floor, (1000, 1, 16, 16)."""
     index = reference.draw(DIGITS, digits).floor
     assert index is not None
-    return digits.train.images[index].permute(0, 3, 1, 2)
+    return digits.train.samples[index].permute(0, 3, 1, 2)
 
 
 def score(scorer: Scorer, images: Tensor) -> ScoreRecord:
-    return scorer.score(Replay(images), latent_dim=2, seed=0, update=0)
+    return scorer.score(Replay(images), latents=Latents(2), seed=0, update=0)
 
 
 def test_scores_of_images_as_they_are_need_no_extractor(
@@ -92,7 +93,7 @@ def test_real_images_in_the_generators_place_score_the_floor(scorer: Scorer, rea
 
 
 def test_a_record_says_what_it_is_and_is_plain_json(scorer: Scorer) -> None:
-    record = scorer.score(Dense(), latent_dim=8, seed=0, update=70)
+    record = scorer.score(Dense(), latents=Latents(8), seed=0, update=70)
     assert (record.update, record.checkpoint, record.protocol) == (70, "last", DIGITS.id)
     assert record.counts == {"n_real": 599, "n_fake": 1000, "sets": 3, "bootstrap": 20}
     assert set(record.scores) == set(record.errors) == set(DIGITS.scores)
@@ -106,13 +107,13 @@ def test_what_chooses_a_checkpoint_has_other_latents_and_other_real_images(
     scorer: Scorer, real: Tensor
 ) -> None:
     generator = Dense()
-    chosen = scorer.select(generator, latent_dim=8, seed=0, update=3)
-    reported = scorer.score(generator, latent_dim=8, seed=0, update=3)
+    chosen = scorer.select(generator, latents=Latents(8), seed=0, update=3)
+    reported = scorer.score(generator, latents=Latents(8), seed=0, update=3)
     assert (chosen.checkpoint, set(chosen.scores)) == ("selection", set(DIGITS.selection.scores))
     assert chosen.scores["cs_digits"] != reported.scores["cs_digits"]  # no real image is in it
     # Training images are nearer to the selection's, which are some of them, than to the test's.
     assert (
-        scorer.select(Replay(real), latent_dim=2, seed=0, update=0).scores["fd_digits"]
+        scorer.select(Replay(real), latents=Latents(2), seed=0, update=0).scores["fd_digits"]
         < score(scorer, real).scores["fd_digits"]
     )
 
@@ -154,7 +155,7 @@ def test_latents_are_new_at_each_update_and_the_same_when_asked_again(scorer: Sc
     generator = Dense()
 
     def distance(seed: int, update: int) -> float:
-        record = scorer.score(generator, latent_dim=8, seed=seed, update=update)
+        record = scorer.score(generator, latents=Latents(8), seed=seed, update=update)
         return record.scores["fd_digits"]
 
     assert distance(0, 5) == distance(0, 5)
@@ -165,7 +166,7 @@ def test_scoring_leaves_the_generator_and_the_global_random_state(scorer: Scorer
     generator = Dense().train()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    scorer.score(generator, latent_dim=8, seed=0, update=0)
+    scorer.score(generator, latents=Latents(8), seed=0, update=0)
     assert torch.get_rng_state().equal(torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
     assert all(module.training for module in generator.modules())
@@ -212,7 +213,7 @@ def test_a_score_takes_as_many_images_as_it_says(
 
 def test_a_standard_error_is_as_large_as_the_spread_over_latents(scorer: Scorer) -> None:
     generator = Dense()
-    records = [scorer.score(generator, latent_dim=8, seed=s, update=0) for s in range(6)]
+    records = [scorer.score(generator, latents=Latents(8), seed=s, update=0) for s in range(6)]
     for name in ("fd_digits", "cs_digits"):
         spread = np.mean([record.spreads[name] for record in records])
         error = np.mean([record.errors[name] for record in records])
@@ -223,7 +224,9 @@ def test_a_protocol_without_a_bootstrap_has_no_errors(
     digits: Dataset, cpu: torch.device, cache: Path
 ) -> None:
     without = dataclasses.replace(DIGITS, version=0, bootstrap=0)
-    record = Scorer(without, digits, cpu, cache).score(Dense(), latent_dim=8, seed=0, update=0)
+    record = Scorer(without, digits, cpu, cache).score(
+        Dense(), latents=Latents(8), seed=0, update=0
+    )
     assert record.errors == {}
 
 
@@ -232,7 +235,7 @@ def test_images_that_are_not_finite_are_refused(scorer: Scorer) -> None:
     with torch.no_grad():
         generator[0].bias[3] = float("nan")
     with pytest.raises(NonFiniteImages):
-        scorer.score(generator, latent_dim=8, seed=0, update=0)
+        scorer.score(generator, latents=Latents(8), seed=0, update=0)
 
 
 def test_a_dataset_too_small_is_refused_before_anything_is_loaded(
@@ -248,7 +251,7 @@ def test_weights_that_are_here_need_no_preparation(cache: Path) -> None:
 
 
 def test_the_digits_are_scored_in_seconds(scorer: Scorer) -> None:
-    scorer.score(Dense(), latent_dim=8, seed=0, update=0)
+    scorer.score(Dense(), latents=Latents(8), seed=0, update=0)
     start = time.process_time()
-    scorer.score(Dense(), latent_dim=8, seed=0, update=0)
+    scorer.score(Dense(), latents=Latents(8), seed=0, update=0)
     assert time.process_time() - start < 30  # of a busy core; minutes would be a fault

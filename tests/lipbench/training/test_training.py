@@ -13,30 +13,36 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from lipbench import data, paths, streams
+from lipbench.architectures.standard_cnn import StandardCNN, StandardDiscriminator
 from lipbench.dataset import load
 from lipbench.datasets.digits import Digits
 from lipbench.method import Batch, Method, Requires
-from lipbench.networks import ARCHITECTURES, INITIALISATIONS, StandardDiscriminator, initialise
+from lipbench.networks import INITIALISATIONS, initialise
 from lipbench.planning import parts
 from lipbench.planning.parts import Parts
-from lipbench.planning.spec import Budget, DatasetSpec, LossSpec, RunSpec, Setting
+from lipbench.planning.spec import (
+    ArchitectureSpec,
+    Budget,
+    DatasetSpec,
+    LossSpec,
+    RunSpec,
+    Setting,
+)
 from lipbench.plugins import Plugins, Registry
 from lipbench.training import loop
 
 CPU = torch.device("cpu")
+ARCHITECTURE = StandardCNN(width=0.125)
 SPEC = RunSpec(
     methods=(),
     setting=Setting(2e-4, 0.5, 0.999, 2),
-    architecture="standard_cnn",
-    width=0.125,
+    architecture=ArchitectureSpec("standard_cnn", dataclasses.asdict(ARCHITECTURE)),
     initialisation="normal_0.02",
     loss=LossSpec("non_saturating", {}),
-    dataset=DatasetSpec("digits", "", 16, 1),
+    dataset=DatasetSpec("digits", "", (1, 16, 16)),
     budget=Budget(4, 8, 6, "constant"),
     precision="float32",
     ema_decay=None,
-    protocol="",
-    score_every=None,
     seed=0,
 )
 
@@ -74,7 +80,7 @@ def method(name: str) -> Method:
 
 def build(spec: RunSpec, methods: list[Method], digits: data.Split) -> loop.TrainState:
     loss = parts.loss(spec.loss.name, spec.loss.params, Plugins())
-    return loop.build(spec, Parts(tuple(methods), loss), digits)
+    return loop.build(spec, Parts(tuple(methods), loss, ARCHITECTURE), digits)
 
 
 def trained(digits, methods=(), spec=SPEC):
@@ -353,7 +359,7 @@ def relativistic_by_hand(digits, spec, stale: bool):
     of_d = torch.optim.Adam(discriminator.parameters(), **adam)
     for update in range(spec.budget.generator_updates):
         for inner in range(spec.setting.n_dis):
-            latents = streams.latents(8, 128, spec.seed, "latents", update, inner)
+            latents = streams.Latents(128).draw(8, spec.seed, "latents", update, inner)
             real = loop.real_batch(digits, 8, spec.seed, "data", update, inner)
             logits = discriminator(real)
             fake = discriminator(generator(latents).detach())
@@ -361,7 +367,7 @@ def relativistic_by_hand(digits, spec, stale: bool):
             F.softplus(fake - logits).mean().backward()
             of_d.step()
         logits = logits.detach() if stale else discriminator(real).detach()
-        fake = generator(streams.latents(8, 128, spec.seed, "latents", update, "generator"))
+        fake = generator(streams.Latents(128).draw(8, spec.seed, "latents", update, "generator"))
         of_g.zero_grad()
         F.softplus(logits - discriminator(fake)).mean().backward()
         of_g.step()
@@ -494,7 +500,7 @@ def test_power_iterations_are_not_rounded_to_bfloat16(digits, monkeypatch):
 
 @pytest.mark.parametrize(("size", "count"), [(16, None), (32, 2_935_873), (48, 2_946_113)])
 def test_the_standard_discriminator_has_table_3s_weights(size, count):
-    discriminator = StandardDiscriminator(size, 3, 1.0)
+    discriminator = StandardDiscriminator((3, size, size), 1.0)
     if count:
         assert sum(weight.numel() for weight in discriminator.parameters()) == count
     widths = [layer.out_channels for layer in discriminator.layers()[:-1]]
@@ -507,7 +513,7 @@ def test_the_standard_discriminator_has_table_3s_weights(size, count):
 @pytest.mark.parametrize("size", [16, 32, 48])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_standard_generator_makes_images_in_range(size, channels):
-    generator = ARCHITECTURES["standard_cnn"].generator(size, channels, 0.25)
+    generator = StandardCNN(width=0.25).generator((channels, size, size))
     images = generator(torch.randn(2, 128, generator=torch.Generator().manual_seed(0)))
     assert images.shape == (2, channels, size, size)
     assert images.abs().max() <= 1
@@ -516,7 +522,7 @@ def test_the_standard_generator_makes_images_in_range(size, channels):
 @pytest.mark.parametrize("scheme", sorted(INITIALISATIONS))
 def test_an_initial_weight_depends_on_its_name_and_seed_and_nothing_else(scheme):
     def weight(seed: int, norm) -> torch.Tensor:
-        discriminator = StandardDiscriminator(16, 1, 0.125, norm)
+        discriminator = StandardDiscriminator((1, 16, 16), 0.125, norm)
         initialise(discriminator, scheme, seed, "discriminator")
         return discriminator.body.conv3.weight
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lipbench.outcome import Outcome
 from lipbench.planning import suite
 from lipbench.plugins import Plugins
 from lipbench.runs import sweep
@@ -181,7 +182,7 @@ class Stage:
             about |= {"collapsed": False, "floors": {}, "spreads": {}, "errors": {}}
             run.append("scores", {**about, "scores": value})
         update = 10 if outcome == "completed" else 5
-        run.set_status(Status(outcome, update=update, cost={"seconds_training": 36.0}))
+        run.set_status(Status(Outcome(outcome), update=update, cost={"seconds_training": 36.0}))
         self.trained.append(task.run.spec.hash)
 
     def finish(self, tuner: Tuner, outcome: Callable[[Task], str] = lambda _: "completed") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.runs.store import RunFolder, Status
 from lipbench.tuning.objectives import intermediate, seconds, values
 
@@ -55,7 +56,7 @@ def test_a_trial_without_a_bound_counts_as_one_that_diverged(stage, run):
 
 def test_a_diverged_trial_has_the_ceiling_of_each_objective(stage, run):
     objectives = wanted(stage, "fd_digits", "extra_parameters", "{lower_bound: {if_diverged: 50}}")
-    assert values(objectives, run, Status("diverged", update=3), 10) == [1200.0, 1e12, 50.0]
+    assert values(objectives, run, Status(Outcome.DIVERGED, update=3), 10) == [1200.0, 1e12, 50.0]
 
 
 def test_diverging_never_pays(stage, run):

@@ -7,7 +7,7 @@ import pytest
 from lipbench.errors import UserError
 from lipbench.planning import resolve, suite
 from lipbench.plugins import Plugins
-from lipbench.tuning.space import candidates, walk
+from lipbench.tuning.space import searched_methods, walk
 
 BASE = """
 name: searched
@@ -25,7 +25,7 @@ tune:
 
 @pytest.fixture
 def searched(tmp_path, cache):
-    """Return a function from the text of a search space to the candidates, by label."""
+    """Return a function from a search space to what is searched of each method, by label."""
 
     def searched(space: str, *assignments: str):
         path = tmp_path / "searched.yaml"
@@ -33,7 +33,7 @@ def searched(tmp_path, cache):
         path.write_text(BASE + lines)
         read, document = suite.read(path, list(assignments))
         resolved = resolve.resolve(read, document, Plugins(), cache)
-        return {candidate.label: candidate for candidate in candidates(resolved)}
+        return {candidate.label: candidate for candidate in searched_methods(resolved)}
 
     return searched
 

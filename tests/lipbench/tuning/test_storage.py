@@ -196,11 +196,11 @@ def test_the_run_of_a_trial_that_is_over_is_done_again_where_it_was_damaged(stag
     assert made.folder.statuses()[run.spec.hash].outcome == "damaged"
     tuner = made.tuner()
     before = told(tuner)
-    assert tuner.left() == 1
+    assert tuner.remaining() == 1
     made.finish(tuner)
     assert made.trained[-1] == run.spec.hash
     assert told(tuner) == before
-    assert tuner.left() == 0
+    assert tuner.remaining() == 0
 
 
 def test_a_file_of_a_storage_is_found_by_its_location(tmp_path):

@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from lipbench.errors import UserError
+from lipbench.outcome import Outcome
 from lipbench.results.frame import load_runs, load_trials
 from lipbench.runs.store import RunFolder, Status
 from lipbench.tuning.samplers import PRUNERS, SAMPLERS
@@ -127,7 +128,7 @@ def test_a_killed_studys_trials_go_on_and_none_is_lost_or_counted_twice(stage):
     killed = made.tuner()
     held = [killed.next() for _ in range(2)]
     made.train(held[0])  # whose end Optuna has not been told
-    RunFolder(held[1].folder).set_status(Status("running", update=5))
+    RunFolder(held[1].folder).set_status(Status(Outcome.RUNNING, update=5))
     killed.close()  # as the end of its process does
     tuner = made.tuner()
     made.finish(tuner)
@@ -522,13 +523,13 @@ def test_a_study_of_sqlite_is_the_same(stage):
 def test_what_is_left_counts_trials_and_confirming_runs(stage):
     made = stage()
     tuner = made.tuner()
-    assert tuner.left() == 10
+    assert tuner.remaining() == 10
     task = tuner.next()
     made.train(task)
     tuner.finished(task)
-    assert tuner.left() == 9
+    assert tuner.remaining() == 9
     made.finish(tuner)
-    assert tuner.left() == 0
+    assert tuner.remaining() == 0
 
 
 def test_a_study_and_a_suite_do_not_share_a_folder(stage):
@@ -739,7 +740,7 @@ def test_hours_of_trials_under_way_count(stage):
     made = stage("methods=none", "tune.budget={device_hours: 0.01}")
     tuner = made.tuner()
     task = tuner.next()
-    running = Status("running", update=5, cost={"seconds_training": 36.0})
+    running = Status(Outcome.RUNNING, update=5, cost={"seconds_training": 36.0})
     RunFolder(task.folder).set_status(running)
     assert tuner.next() is None
 
@@ -748,7 +749,7 @@ def test_a_damaged_checkpoint_does_not_stop_the_study(stage):
     made = stage("methods=none")
     killed = made.tuner()
     task = killed.next()
-    RunFolder(task.folder).set_status(Status("running", update=5))
+    RunFolder(task.folder).set_status(Status(Outcome.RUNNING, update=5))
     (task.folder / "checkpoint.pt").write_bytes(b"PK")
     killed.close()
     assert made.tuner().next().run == task.run
