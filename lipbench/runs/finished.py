@@ -46,7 +46,8 @@ def evaluate(
                 scores.keep(run.folder, record, trained)
         records = scores.measure(trained, scorer, checkpoints)
     except (NonFiniteImages, NonFiniteFeatures) as error:
-        raise UserError(f"it cannot be scored: {error}") from error
+        update = trained.sampler(checkpoints[0])[1]
+        raise UserError(f"update {update:,} cannot be scored: {error}") from error
     SuiteFolder(run.folder.path.parent.parent).note_protocol(used)
     for record in records:
         scores.keep(run.folder, record, trained)

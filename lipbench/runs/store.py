@@ -167,7 +167,7 @@ class RunFolder:
         found = self._read(name)
         for damage in found.damage:
             raise damage
-        others = [r for r in found.rows if any(r.get(key) != row[key] for key in keys)]
+        others = [r for r in found.rows if any(r.get(key) != row.get(key) for key in keys)]
         rows = sorted([*others, row], key=lambda r: r["update"])
         text = _lines(rows)
         atomic.replace_text(self.path / f"{name}.jsonl", text)

@@ -228,7 +228,8 @@ def test_a_damaged_plan_does_not_make_a_suite_of_a_study(fresh, plan):
 def test_a_completed_run_without_its_scores_is_damaged_and_done_again(fresh, plan):
     suite = fresh()
     folder = suite.folders()[plan.runs[1].spec.hash]
-    (folder.path / "scores.jsonl").unlink()
+    for name in ("scores", "evals"):
+        (folder.path / f"{name}.jsonl").unlink()
     (_, row) = frame.load_runs(suite.path).to_dict("records")
     assert (row["outcome"], row["cause"]) == (
         "damaged",

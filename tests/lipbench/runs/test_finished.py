@@ -59,13 +59,15 @@ def test_a_run_is_scored_again_as_it_scored_itself(
 def test_another_protocols_scores_are_kept_beside_and_not_among_the_runs_own(
     first: restore.Found, workplace: Workplace, cache: Path
 ) -> None:
-    own = (first.folder.path / "scores.jsonl").read_bytes()
+    own = first.folder.rows("scores")
     mine = find({"name": "mine", "based_on": "digits", "n_fake": 300, "bootstrap": 0})
     for _ in range(2):  # the second takes the first one's place
         finished.evaluate(first, mine, ["last"], workplace, cache, None)
-    rows = [row for row in first.folder.rows("evals") if row["protocol"] == mine.id]
-    assert [(row["counts"]["n_fake"], row["record"]["name"]) for row in rows] == [(300, "mine")]
-    assert (first.folder.path / "scores.jsonl").read_bytes() == own
+    rows = first.folder.rows("scores")
+    added = [row for row in rows if row["protocol"] == mine.id]
+    assert [(row["checkpoint"], row["counts"]["n_fake"]) for row in added] == [("last", 300)]
+    assert [row for row in rows if row["protocol"] != mine.id] == own
+    assert SuiteFolder(first.folder.path.parent.parent).protocols()[mine.id] == mine
 
 
 def test_a_protocol_that_cannot_score_the_data_is_refused(
@@ -84,10 +86,10 @@ def test_a_best_checkpoint_scored_before_the_run_went_on_is_not_its_best(
     assert frame.load_runs(results, mine.id)["best_update"].notna().any()
     (best,) = [
         row
-        for row in first.folder.rows("evals")
+        for row in first.folder.rows("scores")
         if (row["protocol"], row["checkpoint"]) == (mine.id, "best")
     ]
-    first.folder.put("evals", best | {"reached": 3}, ("protocol", "checkpoint"))
+    first.folder.put("scores", best | {"reached": 3}, ("protocol", "checkpoint"))
     runs = frame.load_runs(results, mine.id)
     assert runs["fd_digits"].notna().sum() == 1
     assert runs["best_update"].isna().all()
@@ -163,8 +165,9 @@ def test_a_checkpoint_of_another_architecture_is_refused_with_both_shapes(
 ) -> None:
     wider = copied(first, tmp_path / "run", spec=None)
     spec = json.loads((wider.folder.path / "spec.json").read_text())
-    (wider.folder.path / "spec.json").write_text(json.dumps(spec | {"width": 0.25}))
-    with pytest.raises(UserError, match=r"width 0.25\): size mismatch .*\[.*\[.*\]") as told:
+    spec["architecture"]["params"]["width"] = 0.25
+    (wider.folder.path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(UserError, match=r"width 0.25, .*\): size mismatch .*\[.*\[.*\]") as told:
         finished.sample(wider, "last", 4, 0, workplace, cache)
     assert "\n" not in str(told.value)
 
