@@ -91,9 +91,7 @@ def test_a_finished_run_is_audited_and_drawn_from(done, workplace, cache, tmp_pa
 
 def test_a_plot_has_the_real_extent_and_a_margin_and_y_upwards():
     seen = blue(pictures.plot(torch.tensor([[1.0, 1.0]]), REAL))
-    assert seen.mean(axis=0) == pytest.approx(
-        [5 / 6, 1 / 6], abs=0.01
-    )  # 1 of 1.5, from the middle
+    assert seen.mean(axis=0) == pytest.approx([5 / 6, 1 / 6], abs=0.01)  # 1 of 1.5
 
 
 def test_a_point_beyond_the_extent_stands_at_its_edge():
