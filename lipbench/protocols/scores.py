@@ -109,8 +109,10 @@ class _Scores(Mapping[str, Score]):
 
     def _known(self) -> dict[str, Score]:
         if not self._scores:
+            installed = _Scores()
             for plugin in Registry("measures").by_name():
-                self._add(plugin, scores_of(plugin))
+                installed._add(plugin, scores_of(plugin))
+            self._scores, self._plugins = installed._scores, installed._plugins
         return self._scores
 
     def _add(self, plugin: Plugin, found: Iterable[Score]) -> None:

@@ -55,9 +55,10 @@ def of_architecture(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper
     return plugin.title if plugin else name, _named(plugin)
 
 
-def of_measure(name: str, plugins: Sequence[Path]) -> list[Paper]:
-    """Return the papers that a measure names; see `of_methods`."""
-    return _named(_known(plugins).measures.plugins.get(name))
+def of_measures(names: Iterable[str], plugins: Sequence[Path]) -> Named:
+    """Return the papers that measures name; see `of_methods`."""
+    measures = _known(plugins).measures.plugins
+    return {name: _named(measures.get(name)) for name in names}
 
 
 def of_dataset(name: str, plugins: Sequence[Path]) -> tuple[str, list[Paper], str]:

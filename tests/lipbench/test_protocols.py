@@ -84,7 +84,7 @@ def test_a_record_changes_only_with_its_version(id_: str, digest: str) -> None:
 
 def test_distances_have_the_axis_of_distances_however_they_are_computed() -> None:
     logarithmic = {score.measure for score in SCORES.values() if score.axis == "log"}
-    assert logarithmic == {"frechet_distance", "frechet_distance_infinity"}
+    assert logarithmic == {"frechet_distance", "frechet_distance_infinity", "wasserstein"}
 
 
 def test_a_count_of_ones_own_can_follow_from_the_dataset() -> None:
@@ -129,11 +129,14 @@ def test_scores_of_one_protocol_can_differ_in_counts_and_sets() -> None:
 def test_a_sentence_tells_the_whole_record(name: str) -> None:
     record = protocol(name)
     sentence = record.sentence()
-    told = [record.id, record.source, record.extractor, record.weights_sha256, record.rounding]
-    told += [record.preprocessing, record.latents_stream, f"{record.selection.n_real:,}"]
-    told += [f"{record.n_real:,} of the {record.real_split} split", f"{record.bootstrap} boot"]
+    samples = "points" if record.scores_points else "images"
+    told = [record.id, record.source, record.rounding, record.latents_stream]
+    if not record.scores_points:
+        told += [record.extractor, record.weights_sha256, record.preprocessing]
+    told += [f"{record.selection.n_real:,}", f"{record.n_real:,} of the {record.real_split} split"]
+    told += [f"{record.bootstrap} boot"] if record.bootstrap else []
     for score, use in record.scores.items():
-        told += [SCORES[score].title, f"{record.n_fake_of(score):,} generated images"]
+        told += [SCORES[score].title, f"{record.n_fake_of(score):,} generated {samples}"]
         told += [f"{use.sets} sets"] if use.sets > 1 else []
         told += [f"{key.replace('_', ' ')} {value:,g}" for key, value in use.options.items()]
     assert [part for part in told if part not in sentence] == []

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lipbench.bibliography import Paper
 from lipbench.outcome import Outcome
 from lipbench.protocols import SCORES
 from lipbench.protocols.scores import SPACES
@@ -81,10 +80,9 @@ def _design(results: Results, count: str) -> str:
 def evaluation(results: Results, cite: Citations) -> Iterator[str]:
     """Yield what scores there are, how they are computed, and which one ranks."""
     protocol = results.protocol
-    told = [
-        f"{breakable(SCORES[name].title)}{cite(*_papers(results, SCORES[name].measure))}"
-        for name in protocol.scores
-    ]
+    scores = [SCORES[name] for name in protocol.scores]
+    papers = citations.of_measures({s.measure for s in scores}, results.provenance.plugins)
+    told = [f"{breakable(score.title)}{cite(*papers[score.measure])}" for score in scores]
     yield f"Generators were scored by {listed(told)}."
     primary = SCORES[results.primary]
     better = "higher" if primary.higher_is_better else "lower"
@@ -106,10 +104,6 @@ def evaluation(results: Results, cite: Citations) -> Iterator[str]:
         )
     if results.audits:
         yield _audited(results)
-
-
-def _papers(results: Results, measure: str) -> list[Paper]:
-    return citations.of_measure(measure, results.provenance.plugins)
 
 
 def _audited(results: Results) -> str:
