@@ -72,8 +72,8 @@ def test_a_method_about_convolutions_is_refused_for_images_that_an_mlp_makes_too
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("protocol: points", "protocol: digits", r":8: .*'digits' scores .*'digits' only"),
-        ("protocol: points", "protocol: offline_small", r":8: .* scores images; these are points"),
+        ("protocol: points", "protocol: digits", r":8: .*'digits' scores images; these are poi"),
+        ("protocol: points", "protocol: offline_small", r":8: .* scores images; these are poi"),
         ("dataset: gaussians", "dataset: digits", r":8: .*'points' scores points; these are imag"),
         ("name: mlp, units: 16, layers: 2", "width: 0.125", r"standard_cnn makes .*points of 2"),
         ("layers: 2", "layers: 1", r":4: architecture 'mlp': layers: got 1"),
