@@ -6,15 +6,19 @@ what a suite says of it.
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import torch
 from annotated_types import Ge, Le
 from pydantic import ConfigDict
 from torch import nn
 
 from lipbench import parameterized
-from lipbench.networks import ChannelLayer, Discriminator, Generator, Shape
+from lipbench.errors import Mark, UserError, shortened, unknown
+from lipbench.networks import INITIALISATIONS, ChannelLayer, Discriminator, Generator, Shape
 from lipbench.streams import Latents, Law
 
 __all__ = [
@@ -66,6 +70,11 @@ class Architecture:
         """Raise TypeError for a class that is no architecture yet, as when its file is loaded."""
         functions = ("takes", "generator", "discriminator")
         parameterized.refuse_traps(cls, Architecture, functions)
+        if not cls.shapes:
+            raise TypeError(f"{cls.__name__} has no shapes: which samples it makes, in words")
+        if cls.initialisation not in INITIALISATIONS:
+            told = unknown("initialisation", cls.initialisation, INITIALISATIONS)
+            raise TypeError(f"{cls.__name__}: {told}")
 
     @property
     def latents(self) -> Latents:
@@ -97,3 +106,59 @@ class Architecture:
         architecture's own stands.
         """
         raise NotImplementedError
+
+
+def require_networks(architecture: Architecture, shape: Shape) -> None:
+    """Raise UserError where its networks for a shape cannot be built, or compute other shapes.
+
+    They are tried on torch's meta device, which draws and stores no weights, or on the CPU where
+    that device does not suffice.
+    """
+    for name in ("generator", "discriminator"):
+        try:
+            wrong = _misfit(architecture, name, shape, "meta")
+        except Exception:
+            wrong = _misfit_on_cpu(architecture, name, shape)
+        if wrong:
+            raise UserError(f"{name} returned {wrong}", _place(architecture, name))
+
+
+def _misfit(architecture: Architecture, name: str, shape: Shape, device: str) -> str:
+    """Return in what a network does not fit a shape; nothing where it fits."""
+    inputs, outputs, base = {
+        "generator": ((architecture.latent_dim,), shape, Generator),
+        "discriminator": (shape, (), Discriminator),
+    }[name]
+    with torch.device(device), torch.no_grad():
+        network = getattr(architecture, name)(shape)
+        if not isinstance(network, base):
+            return f"{shortened(network)}, which is no {base.__name__}"
+        found = network.eval()(torch.zeros(2, *inputs))
+    if found.shape == (2, *outputs):
+        return ""
+    return (
+        f"a network with outputs of shape {tuple(found.shape)} for 2 inputs, not {(2, *outputs)}"
+    )
+
+
+def _misfit_on_cpu(architecture: Architecture, name: str, shape: Shape) -> str:
+    """Return the same, on the CPU. Raises UserError with the line of what fails there, too."""
+    try:
+        return _misfit(architecture, name, shape, "cpu")
+    except UserError:
+        raise
+    except Exception as error:
+        place = _place(architecture, name)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == place.source]
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{name} fails for {shape}: {type(error).__name__}: {reason}",
+            Mark(place.source, lines[-1] if lines else place.line),
+        ) from error
+
+
+def _place(architecture: Architecture, function: str) -> Mark:
+    """Return where a class defines a function."""
+    code = inspect.unwrap(getattr(type(architecture), function)).__code__
+    return Mark(code.co_filename, code.co_firstlineno)

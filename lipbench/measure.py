@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import ConfigDict
 
+from lipbench import parameterized
 from lipbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -126,6 +127,13 @@ class Measure:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False
     )
+
+    @classmethod
+    def refuse_traps(cls) -> None:
+        """Raise TypeError for a class that is no measure yet, as when its file is loaded."""
+        mean = issubclass(cls, Mean)
+        functions = ("per_image",) if mean else ("value", "replicates")
+        parameterized.refuse_traps(cls, Mean if mean else Measure, functions)
 
     def fewest(self, features: int) -> tuple[int, str]:
         """Return the fewest images, of either kind, that it means anything with, and why.

@@ -128,11 +128,14 @@ def _refuse_function(cls: type[Any], base: type[Any], name: str) -> None:
 def _refuse_fields(cls: type[Any], base: type[Any]) -> None:
     """Refuse what a dataclass would pass over: values without annotation, no decorator."""
     annotated = inspect.get_annotations(cls)
+    known = {
+        name for each in base.__mro__ for name in (*vars(each), *inspect.get_annotations(each))
+    }
     for name, value in vars(cls).items():
         is_value = (
             not name.startswith("_") and not callable(value) and not hasattr(value, "__get__")
         )
-        if is_value and name not in annotated and not hasattr(base, name):
+        if is_value and name not in annotated and name not in known:
             raise TypeError(
                 f"{cls.__name__}.{name} has no annotation, so no suite could set it; write "
                 f"`{name}: {type(value).__name__} = {value!r}`, or _{name} for a constant"

@@ -25,6 +25,7 @@ from typing import NoReturn, cast
 
 from lipbench import paths
 from lipbench.errors import Mark, UserError, unknown
+from lipbench.words import a
 
 # What no plugin of a kind can be called: a suite's methods entry has these keys beside a method.
 RESERVED = {"methods": ("label", "loss", "setting")}
@@ -288,8 +289,8 @@ class Registry:
         plugin = _from_file(file)
         kinds = _kinds_of(plugin.path)
         if kinds and self.kind not in kinds:
-            other = _SINGULAR[min(kinds)]
-            raise UserError(f"it defines a {other}, not a {self.singular}", Mark(str(plugin.path)))
+            other, wanted = a(_SINGULAR[min(kinds)]), a(self.singular)
+            raise UserError(f"it defines {other}, not {wanted}", Mark(str(plugin.path)))
         return plugin
 
     @property
@@ -330,8 +331,9 @@ class Plugins:
         for file in files:
             kind = kind_of(file)
             if kind in _READERS:
+                taker = _READERS[kind][1]
                 raise UserError(
-                    f"it defines a {_SINGULAR[kind]}; {_READERS[kind][1]} takes it, with --plugin",
+                    f"it defines {a(_SINGULAR[kind])}; {taker} takes it, with --plugin",
                     Mark(str(paths.expanded(file).resolve())),
                 )
             own[kind].append(file)
@@ -359,7 +361,7 @@ def beside(folder: Path, *kinds: str) -> list[Path]:
     for file in found:
         if (kind := kind_of(file)) != file.parent.name:
             raise UserError(
-                f"it defines a {_SINGULAR[kind]} and stands in {file.parent.name}/; move it to "
+                f"it defines {a(_SINGULAR[kind])} and stands in {file.parent.name}/; move it to "
                 f"{kind}/",
                 Mark(str(file)),
             )
@@ -374,7 +376,7 @@ def kind_of(file: Path) -> str:
     """
     kinds = _kinds_of(file)
     if len(kinds) > 1:
-        first, second, *_ = (f"a {_SINGULAR[kind]}" for kind in sorted(kinds))
+        first, second, *_ = (a(_SINGULAR[kind]) for kind in sorted(kinds))
         raise UserError(
             f"it defines {first} and {second}; a plugin file defines one",
             Mark(str(paths.expanded(file).resolve())),

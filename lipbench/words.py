@@ -17,6 +17,15 @@ def counted(number: float, noun: str, plural: str | None = None) -> str:
     return f"{shown} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def a(noun: str) -> str:
+    """Return a noun with its article.
+
+    >>> a("loss"), a("architecture")
+    ('a loss', 'an architecture')
+    """
+    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+
+
 def are(number: int) -> str:
     """Return the verb of so many things.
 

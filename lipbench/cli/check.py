@@ -24,7 +24,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="Methods, losses, datasets, measures. Default: the plugins of --plugin.",
+            help="Plugins of any kind but reports. Default: those of --plugin.",
             autocompletion=completion.examined,
         ),
     ] = None,
@@ -34,14 +34,14 @@ def check(
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a hyperparameter."),
     ] = None,
     all_: Annotated[
-        bool, typer.Option("--all", help="Every installed method, loss and measure.")
+        bool, typer.Option("--all", help="Every installed plugin but datasets.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the traceback of an error.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine methods, losses, datasets and measures: does each do what it must and claims?
+    """Examine methods, losses, architectures, datasets, measures: is each what it must be?
 
     Exit code 1 if one fails.
     """

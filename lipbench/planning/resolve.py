@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lipbench import data, protocols, yamlmarks
-from lipbench.architecture import Architecture
+from lipbench.architecture import Architecture, require_networks
 from lipbench.dataset import facts
 from lipbench.errors import UserError
 from lipbench.parameterized import ParameterError
@@ -109,6 +109,7 @@ def resolve(
         fits.check_shape(name, architecture, (1, size, size), mark)
     info, dataset_params = _dataset(suite, document, registry, cache)
     fits.check_shape(name, architecture, info.shape, mark)
+    require_networks(architecture, info.shape)
     protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
     fits.check_protocol(suite, document, info, protocol)

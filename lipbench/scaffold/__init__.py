@@ -18,6 +18,7 @@ from string import Template
 from lipbench import atomic
 from lipbench.errors import UserError, unknown
 from lipbench.plugins import RESERVED, Registry, kind_called
+from lipbench.words import a
 
 _FOLDER = Path(__file__).parent
 _SUFFIX = ".py.txt"
@@ -71,7 +72,7 @@ def write(kind: str, name: str, folder: Path) -> Written:
 def _check_name(kind: str, name: str) -> None:
     plain = name.isidentifier() and name == name.lower() and not name.startswith("_")
     if not plain or keyword.iskeyword(name):
-        raise UserError(f"{name!r} is not a {kind}'s name: write small_letters_and_underscores")
+        raise UserError(f"{name!r} is not {a(kind)}'s name: write small_letters_and_underscores")
     if name.startswith("test_"):
         raise UserError(f"{name!r} is the name of a test")
     plural = kind_called(kind)

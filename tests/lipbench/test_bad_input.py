@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lipbench.protocols import SCORES
+from lipbench.words import a
+
 PLUGINS = {
     "methods": '''
 """A method."""
@@ -61,6 +64,67 @@ class Mine(Source):
             arrays |= {f"{split}_samples": images, f"{split}_labels": labels}
         return arrays, ()
 ''',
+    "architectures": '''
+"""An architecture."""
+import math
+from dataclasses import dataclass
+from typing import Annotated
+from annotated_types import Ge
+from torch import nn
+from lipbench.architecture import Architecture, Discriminator, Generator, identity
+
+class Made(Generator):
+    def __init__(self, latents, shape):
+        super().__init__(latents)
+        self.dense = nn.Linear(latents.dim, math.prod(shape))
+        self.shape = shape
+
+    def compute(self, inputs):
+        return self.dense(inputs).tanh().view(-1, *self.shape)
+
+class Judged(Discriminator):
+    def __init__(self, shape, units, norm, activation):
+        super().__init__(shape)
+        self.body = nn.Sequential(nn.Conv2d(shape[0], units, 3), norm(units), activation(units))
+        self.head = nn.Linear(units * (shape[1] - 2) * (shape[2] - 2), 1)
+
+@dataclass(frozen=True)
+class Mine(Architecture):
+    """A dense layer, and a convolution."""
+    shapes = "images"
+    examples = ((1, 16, 16),)
+    units: Annotated[int, Ge(1)] = 4
+
+    def takes(self, shape):
+        return len(shape) == 3
+
+    def generator(self, shape, classes=0):
+        return Made(self.latents, shape)
+
+    def discriminator(self, shape, classes=0, norm=identity, activation=None):
+        return Judged(shape, self.units, norm, activation or (lambda channels: nn.ReLU()))
+''',
+    "measures": '''
+"""A measure."""
+from dataclasses import dataclass
+from typing import Annotated
+from annotated_types import Gt, Le
+from lipbench.measure import Mean, require_finite
+
+@dataclass(frozen=True)
+class Mine(Mean):
+    """How much of an image is bright."""
+    title = "mine"
+    description = "Share of values above a level, on the {features}"
+    higher_is_better = True
+    spaces = ("pixels",)
+    needs_real = False
+    level: Annotated[float, Gt(0), Le(1)] = 0.5
+
+    def per_image(self, fake, real):
+        require_finite(fake)
+        return (fake.pooled > self.level).float().mean(dim=1)
+''',
     "reports": '''
 """A section of a report."""
 from lipbench.reporting import Exhibit, Omitted
@@ -78,10 +142,22 @@ USED = {  # how a suite uses the plugin
     "methods": ["methods=[mine]"],
     "losses": ["loss=mine"],
     "datasets": ["dataset=mine", "protocol=offline_small"],
+    "architectures": ["architecture=mine"],
+    "measures": ["protocol={name: m, based_on: digits, scores: {mine_pixels: {}}}"],
 }
+MEASURED = "protocol={{name: m, based_on: digits, scores: {{{}}}}}"
 DEFINED = {"methods": "class Mine(Penalty):", "losses": "class Mine(Loss):",
-           "datasets": "class Mine(Source):", "reports": "class Mine(Exhibit):"}  # fmt: skip
-BASES = {"methods": "Method", "losses": "Loss", "datasets": "Source", "reports": "Exhibit"}
+           "datasets": "class Mine(Source):", "architectures": "class Mine(Architecture):",
+           "measures": "class Mine(Mean):", "reports": "class Mine(Exhibit):"}  # fmt: skip
+BASES = {"methods": "Method", "losses": "Loss", "datasets": "Source", "reports": "Exhibit",
+         "architectures": "Architecture", "measures": "Measure"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """Each test begins with the scores of installed measures alone."""
+    monkeypatch.setattr(SCORES, "_scores", {})
+    monkeypatch.setattr(SCORES, "_plugins", {})
 
 
 def line_of(text: str, part: str) -> int:
@@ -133,7 +209,8 @@ def test_the_plugins_that_the_cases_spoil_are_good(kind, command, write, tmp_pat
 @pytest.mark.parametrize("kind", PLUGINS)
 def test_a_file_without_the_class_that_it_should_define(kind, refused):
     spoiled = PLUGINS[kind].replace(DEFINED[kind], "class Mine:")
-    base = BASES["reports" if kind == "reports" else "methods"]  # which is what else is expected
+    # Which is what else is expected; an architecture's file has its networks, too.
+    base = BASES[kind if kind in ("reports", "architectures") else "methods"]
     told = refused(kind, spoiled)
     assert f"{{file}}: defines no {base}; a plugin file defines one subclass of {base}" in told
 
@@ -167,6 +244,8 @@ def test_a_file_that_cannot_be_imported(kind, new, said, refused):
         ("reports", "methods", "it defines a method, not a report"),
         ("reports", "losses", "it defines a loss, not a report"),
         ("reports", "datasets", "it defines a dataset, not a report"),
+        ("reports", "architectures", "it defines an architecture, not a report"),
+        ("reports", "measures", "it defines a measure, not a report"),
     ],
 )
 def test_a_file_of_another_kind_than_the_command_takes(kind, other, said, refused):
@@ -178,7 +257,8 @@ def test_a_file_of_another_kind_than_the_command_takes(kind, other, said, refuse
 def test_a_file_in_a_folder_of_another_kind(folder, kind, refused):
     if folder != kind:
         told = refused(kind, PLUGINS[kind], path=f"{folder}/mine.py")
-        assert f"{{file}}: it defines a {kind.removesuffix('s').removesuffix('e')}" in told
+        singular = "loss" if kind == "losses" else kind.removesuffix("s")
+        assert f"{{file}}: it defines {a(singular)}" in told
         assert f"and stands in {folder}/; move it to {kind}/" in told
 
 
@@ -191,7 +271,14 @@ def test_a_file_of_two_kinds(refused):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("methods", "r1"), ("losses", "hinge"), ("datasets", "digits"), ("reports", "scores")],
+    [
+        ("methods", "r1"),
+        ("losses", "hinge"),
+        ("datasets", "digits"),
+        ("reports", "scores"),
+        ("architectures", "mlp"),
+        ("measures", "mmd"),
+    ],
 )
 def test_a_name_that_another_plugin_of_the_kind_has(kind, name, command, write, tmp_path):
     (tmp_path / f"{name}.py").write_text(PLUGINS[kind])
@@ -247,6 +334,29 @@ REQUIRES = '    label = "mine"\n    requires = Requires(loss="{}")'
          "dataset 'mine': no parameter called 'size'"),
         ("datasets", "1, 16, 16), self", "1, 20, 20), self", ["dataset=mine"],
          "standard_cnn makes square images of 16, 32 or 48 pixels; these are images of 20 pixels"),
+        ("architectures", "", "", ["architecture={name: mine, units: 0}"],
+         "architecture 'mine': units: got 0; input should be greater than or equal to 1"),
+        ("architectures", "", "", ["architecture={name: mine, width: 65}"],
+         "architecture 'mine': width: got 65; input should be less than or equal to 64"),
+        ("architectures", "", "", ["architecture={name: mine, latent_law: cauchy}"],
+         "architecture 'mine': latent_law: got 'cauchy'; input should be 'normal' or 'uniform'"),
+        ("architectures", "", "", ["architecture={name: mine, unit: 1}"],
+         "architecture 'mine': no parameter called 'unit'; did you mean 'units'?"),
+        ("architectures", "", "", ["architecture=min"],
+         "no architecture called 'min'; did you mean 'mine'?"),
+        ("architectures", "return len(shape) == 3", "return shape[-1] == 20",
+         ["architecture=mine"], "mine makes images; these are images of 16 pixels"),
+        ("architectures", "", "", ["architecture=mine", "dataset=gaussians", "protocol=points"],
+         "mine makes images; these are points of 2 values"),
+        ("architectures", "", "", ["dataset=gaussians", "protocol=points"],
+         "standard_cnn makes square images of 16, 32 or 48 pixels; these are points of 2 values"),
+        ("measures", "", "", [MEASURED.format("mine_pixels: {level: 2}")],
+         "level: got 2; input should be less than or equal to 1"),
+        ("measures", "", "", [MEASURED.format("mine_pixels: {levl: 1}")],
+         "no option called 'levl'; did you mean 'level'?"),
+        ("measures", "", "", [MEASURED.format("mine_pixel: {}")],
+         "no score called 'mine_pixel'; did you mean 'mine_pixels'?"),
+        ("measures", '"pixels"', '"points"', [MEASURED.format("mine_points: {}")], "points"),
     ],
 )  # fmt: skip
 def test_a_suite_that_does_not_fit_a_plugin(kind, old, new, sets, said, refused):
@@ -285,6 +395,24 @@ def test_a_suite_that_does_not_fit_a_plugin(kind, old, new, sets, said, refused)
          "Mine.inspect should take (self, cache)"),
         ("datasets", "@dataclass(frozen=True)\n", "", "class Mine",
          "Mine has the field count and is no dataclass"),
+        ("architectures", "def generator", "def genrator", "class Mine",
+         "Mine does not define generator; is 'genrator' meant to be it?"),
+        ("architectures", "def takes", "def makes", "class Mine", "Mine does not define takes"),
+        ("architectures", "norm=identity, activation=None)", "norm=identity)", "class Mine",
+         "Mine.discriminator should take (self, shape, classes, norm, activation)"),
+        ("architectures", '    shapes = "images"\n', "", "class Mine", "Mine has no shapes"),
+        ("architectures", "    units", "    initialisation = 'normal'\n    units", "class Mine",
+         "Mine: no initialisation called 'normal'"),
+        ("architectures", "@dataclass(frozen=True)\n", "", "class Mine",
+         "Mine has the field units and is no dataclass"),
+        ("measures", "def per_image", "def per_imge", "class Mine",
+         "Mine does not define per_image; is 'per_imge' meant to be it?"),
+        ("measures", "def per_image(self, fake, real)", "def per_image(self, fake)", "class Mine",
+         "Mine.per_image should take (self, fake, real)"),
+        ("measures", "import Mean, ", "import Measure as Mean, ", "class Mine",
+         "Mine does not define value"),
+        ("measures", "level: Annotated[float, Gt(0), Le(1)]", "level", "class Mine",
+         "Mine.level has no annotation"),
         ("reports", "    order = 0\n", "", "class Mine",
          "Mine needs order: its place within its part, a number"),
         ("reports", "    title = ", "    heading = ", "class Mine", "Mine needs title: the head"),
@@ -308,6 +436,29 @@ def test_a_class_that_is_no_plugin_yet(kind, old, new, line, said, refused):
 )
 def test_a_default_out_of_its_own_range(kind, old, new, said, refused):
     assert said in refused(kind, PLUGINS[kind].replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("return Made(self.latents, shape)", "return Made(self.latents, (1, 20, 20))",
+         "def generator",
+         "generator returned a network with outputs of shape (2, 1, 20, 20) for 2 inputs, not"),
+        ("return Made(self.latents, shape)", "return None", "def generator",
+         "generator returned None, which is no Generator"),
+        ("return Judged(", "return nn.Sequential(", "return nn.Sequential(",
+         "discriminator fails for ("),
+        ("super().__init__(shape)", "super().__init__(shape); shape[3]", "shape[3]",
+         "discriminator fails for (1, 16, 16): IndexError: tuple index out of range"),
+        ("units * (shape[1] - 2)", "units * shape[1]", "def discriminator",
+         "discriminator fails for (1, 16, 16): RuntimeError: mat1 and mat2 shapes cannot be"),
+        ("* (shape[2] - 2), 1)", "* (shape[2] - 2), 2)", "def discriminator",
+         "discriminator returned a network with outputs of shape (2, 2) for 2 inputs, not (2,)"),
+    ],
+)  # fmt: skip
+def test_networks_that_do_not_fit_the_samples(old, new, line, said, refused):
+    text = PLUGINS["architectures"].replace(old, new, 1)
+    assert f"{{file}}:{line_of(text, line)}: {said}" in refused("architectures", text)
 
 
 @pytest.mark.parametrize(

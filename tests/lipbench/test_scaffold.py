@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lipbench import exam, scaffold
-from lipbench.exam import of_datasets, of_losses
-from lipbench.plugins import Registry, kind_called, kind_of
+from lipbench.exam import of_architectures, of_datasets, of_losses, of_measures
+from lipbench.plugins import CONTRACTS, Registry, kind_called, kind_of
 
 KINDS = scaffold.kinds()
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def test_there_is_a_template_for_each_kind_of_plugin():
-    assert {"dataset", "loss", "method", "report"} <= set(KINDS)
+    assert {kind_called(kind) for kind in KINDS} == {*CONTRACTS, "reports"}
     assert [kind_called(kind) for kind in ("loss", "report")] == ["losses", "reports"]
 
 
@@ -47,7 +47,8 @@ def test_a_new_plugin_is_of_its_kind_and_says_how_to_try_it(folder, tmp_path, ki
 
 
 def test_new_plugins_and_their_tests_run_as_they_are(folder):
-    cases = sum(map(len, (exam.CASES, of_losses.CASES, of_datasets.CASES)))
+    others = (of_architectures, of_datasets, of_losses, of_measures)
+    cases = len(exam.CASES) + sum(len(kind.CASES) for kind in others)
     own = [
         test
         for path in folder.glob("test_*.py")
@@ -111,6 +112,9 @@ def test_the_command_writes_both_files_and_says_what_to_do_next(command, tmp_pat
         ("method", "r1", "r1.py (built-in)"),
         ("loss", "hinge", "hinge.py (built-in)"),
         ("dataset", "digits", "digits.py (built-in)"),
+        ("architecture", "mlp", "mlp.py (built-in)"),
+        ("measure", "recall", "recall.py (built-in)"),
+        ("architecture", "A", "'A' is not an architecture's name"),
         ("report", "scores", "scores.py (built-in)"),
     ],
 )
