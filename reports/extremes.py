@@ -56,10 +56,18 @@ def _drawn(
 
 
 def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], Image]]) -> Figure:
+    info = results.provenance.dataset
+    points = info is not None and not info.is_of_images
     about = precise(results, results.primary)
     drawing = paper(2 * (_SIDE + 0.3), _SIDE + 0.1)
     for axes, (run, image) in zip(drawing.subplots(2, 1), extremes, strict=True):
-        axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
+        axes.imshow(
+            image,
+            interpolation="antialiased" if points else "nearest",
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+        )
         axes.set_xticks([])
         axes.set_yticks([])
         name = f"{run['method']}, {run['setting']}, seed {run['seed']}"

@@ -13,13 +13,13 @@ from lipbench.results import Results
 from lipbench.runs.plane import Plane
 
 from ._draw import WIDTH, groups, paper, plain
-from ._strips import spaced
 from .samples import blank, outcomes_in
 
 _COLUMNS = 6  # methods in a figure, at most
 _ROWS = 6  # settings in a figure, at most
 _POINTS = 3000  # generated points in a figure, at most: a browser draws each as an element
 _LEVELS = 12  # lines of equal logits
+_CIRCLE = 0.04  # of a panel's side: real points nearer to each other share a circle
 _RED_TO_BLUE = LinearSegmentedColormap.from_list(
     "red to blue", ("#c8553d", "#e9a692", "#f5f3f0", "#9dbfdd", "#3a78b5")
 )
@@ -89,7 +89,8 @@ def draw(axes: Axes, plane: Plane, most: int) -> None:
     """Draw a plane, with `most` generated points or fewer."""
     reach = float(np.abs(plane.logits).max()) or 1.0
     about = {"levels": _LEVELS, "zorder": 1}
-    field = axes.contourf(
+    axes.set_rasterization_zorder(2.5)  # the surface as pixels in vector files, all else as shapes
+    axes.contourf(
         plane.x,
         plane.y,
         plane.logits,
@@ -97,7 +98,6 @@ def draw(axes: Axes, plane: Plane, most: int) -> None:
         norm=Normalize(-reach, reach),
         **about,
     )
-    field.set_rasterized(True)
     if plane.logits.min() < plane.logits.max():
         axes.contour(
             plane.x, plane.y, plane.logits, colors=_LINES, linewidths=0.3, linestyles="-", **about
@@ -121,11 +121,20 @@ def draw(axes: Axes, plane: Plane, most: int) -> None:
         zorder=3,
     )
     ends = (plane.x[0], plane.y[0]), (plane.x[-1], plane.y[-1])
-    real = plane.real[spaced(len(plane.real), max(100, most // 3))]
-    axes.scatter(*real.T, s=9, facecolors="none", edgecolors=_REAL, linewidths=0.35, zorder=4)
+    real = _apart(plane.real, _CIRCLE * float(ends[1][0] - ends[0][0]))
+    axes.scatter(*real.T, s=14, facecolors="none", edgecolors=_REAL, linewidths=0.8, zorder=4)
     seen = np.clip(plane.generated[:most], *ends)
     axes.scatter(*seen.T, s=1.6, color=_GENERATED, linewidths=0, zorder=5)
     axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]])
+
+
+def _apart(points: np.ndarray, distance: float) -> np.ndarray:
+    """Return the points that are at least this far from each one returned before."""
+    kept: list[np.ndarray] = []
+    for point in points:
+        if all(np.hypot(*(point - other)) >= distance for other in kept):
+            kept.append(point)
+    return np.array(kept)
 
 
 def _range(low: float, high: float) -> str:
@@ -140,7 +149,8 @@ def _notes(results: Results, settings: Sequence[str], most: int) -> Iterator[str
     )
     yield (
         "Arrows have one length: they show the gradient's direction, in which G moves its points. "
-        f"Up to {most:,} generated points are drawn; those beyond the square stand at its edge."
+        f"Up to {most:,} generated points are drawn; those beyond the square stand at its edge. "
+        "Real points that are near each other share a circle."
     )
     if len(settings) < len(results.settings):
         yield (

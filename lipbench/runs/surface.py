@@ -13,7 +13,7 @@ from lipbench.runs import pictures
 from lipbench.runs.plane import Plane
 from lipbench.training import loop
 
-GRID, ARROWS = 81, 17  # places of a side for the logits, and for the gradients: our choice
+GRID, ARROWS = 81, 13  # places of a side for the logits, and for the gradients: our choice
 REAL = 400  # real points at most: our choice
 _BATCH = 2048
 
