@@ -47,7 +47,10 @@ def _caveats(results: Results) -> Iterator[str]:
     data = ", ".join(map(str, runs["dataset"].unique()))
     fewest = int(runs["planned_updates"].min())
     told = f"{size} on {data}, {_range(fewest, updates)} generator updates"
-    if updates < _PAPERS_UPDATES:
+    info = results.provenance.dataset
+    if info is not None and not info.is_of_images:
+        told += "; what holds for points need not hold for images"
+    elif updates < _PAPERS_UPDATES:
         share = f"{'at most ' if fewest < updates else ''}{_share(updates)}"
         told += (
             f": {share} of the {_PAPERS_UPDATES:,} of Miyato et al. (2018), too short to rank "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
@@ -31,6 +32,8 @@ class Samples(Exhibit):
     order = 70
 
     def show(self, results: Results) -> Iterator[Figure | Omitted]:
+        if results.planes:
+            return  # the section on D's surface has the same points
         if not any(run in results.samples for run in results.runs["run_id"]):
             yield Omitted("no run has written samples yet")
             return
@@ -83,7 +86,7 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
         spine.set(visible=True, color="#BBBBBB", linewidth=0.5)
     axes.set_box_aspect(1)
     if runs.empty:
-        _label(axes, "not planned")
+        blank(axes, outcomes_in(runs))
         return
     for run in runs.itertuples(index=False):
         path = results.samples.get(str(run.run_id))
@@ -93,10 +96,18 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
             if run.outcome != Outcome.COMPLETED:
                 axes.set_xlabel(_words(run.outcome), fontsize=7, color="#B03000", labelpad=1)
             return
-    _label(axes, ", ".join(dict.fromkeys(_words(outcome) for outcome in runs["outcome"])))
+    blank(axes, outcomes_in(runs))
 
 
-def _label(axes: Axes, words: str) -> None:
+def outcomes_in(runs: pd.DataFrame) -> str:
+    """Return how runs of one cell stand, in words."""
+    if runs.empty:
+        return "not planned"
+    return ", ".join(dict.fromkeys(_words(outcome) for outcome in runs["outcome"]))
+
+
+def blank(axes: Axes, words: str) -> None:
+    """Fill a cell that has no picture with words."""
     axes.set_facecolor("#F2F2F2")
     axes.text(
         0.5,

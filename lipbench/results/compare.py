@@ -85,6 +85,7 @@ def joined(folders: Mapping[str, Results]) -> Results:
         cost=None,
         machines=_ordered(each.machines for each in every),
         grids=_united(each.grids for each in every),
+        planes=_united(each.planes for each in every),
         specs=_united(each.specs for each in every),
         revisions=_ordered(each.revisions for each in every),
         provenance=Provenance(
@@ -136,6 +137,7 @@ def _named(results: Results, name: str, methods: set[str], settings: set[str]) -
         settings=tuple(map(setting, results.settings)),
         audits=keyed(results.audits),
         grids=keyed(results.grids),
+        planes=keyed(results.planes),
         specs=keyed(results.specs),
     )
 

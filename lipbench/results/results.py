@@ -45,6 +45,8 @@ class Results:
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `load_trials` returns them
     grids: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """A run's grids of images by its run_id, the oldest first; a file's name is the update."""
+    planes: Mapping[str, Path] = field(default_factory=dict)
+    """What a run's picture of the plane is drawn from, by its run_id; see `runs.plane.Plane`."""
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """A run's spec as JSON by its run_id."""
     revisions: tuple[str, ...] = ()  # of lipbench's code that made the runs
@@ -109,6 +111,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         tuning=plan.tuning,
         trials=frame.trials(suite, plan) if plan.tuning else pd.DataFrame(),
         grids=grids,
+        planes={run.path.name: found for run in folders.values() if (found := run.plane())},
         specs={
             folders[run.spec.hash].path.name if run.spec.hash in folders else run.id: (
                 run.spec.to_json()

@@ -66,6 +66,7 @@ def _only(results: Results, runs: pd.DataFrame) -> Results:
         settings=tuple(s for s in results.settings if s in set(runs["setting"])),
         audits={run: rows for run, rows in results.audits.items() if run in ids},
         grids={run: paths for run, paths in results.grids.items() if run in ids},
+        planes={run: path for run, path in results.planes.items() if run in ids},
         specs={run: spec for run, spec in results.specs.items() if run in ids},
         cost=cost if cost is None or cost["rows"] else None,
     )

@@ -30,15 +30,24 @@ def plot(points: Tensor, real: Tensor) -> Image.Image:
     laid beside each other; generated points beyond it stand at its edge.
     """
     drawn, known = _in_the_plane(points), _in_the_plane(real)
-    low, high = known.amin(0), known.amax(0)
-    half = (1 + 2 * _MARGIN) * max((high - low).max().item() / 2, 1e-6)
+    centre, half = square(real)
     picture = Image.new("RGB", (_SIDE, _SIDE), "white")
     draw = ImageDraw.Draw(picture)
     for shown, colour in ((known[:_BEHIND], _REAL), (drawn, _DRAWN)):
-        places = ((shown - (low + high) / 2) / half).clamp(-1, 1) * shown.new_tensor([1, -1])
+        places = ((shown - centre) / half).clamp(-1, 1) * shown.new_tensor([1, -1])
         for x, y in (2 + (places + 1) / 2 * (_SIDE - 5)).tolist():
             draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=colour)
     return picture
+
+
+def square(real: Tensor) -> tuple[Tensor, float]:
+    """Return the centre (2,) of the real points' extent, and half the side of a square around it.
+
+    The square has a margin of a quarter of the larger extent on each side.
+    """
+    known = _in_the_plane(real)
+    low, high = known.amin(0), known.amax(0)
+    return (low + high) / 2, (1 + 2 * _MARGIN) * max((high - low).max().item() / 2, 1e-6)
 
 
 def _in_the_plane(points: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from lipbench import dataset, streams
 from lipbench.cost import parameters
@@ -27,7 +28,7 @@ from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
-from lipbench.runs import checkpoints, estimates, pictures, restore, scores
+from lipbench.runs import checkpoints, estimates, pictures, restore, scores, surface
 from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
@@ -269,6 +270,7 @@ class _Work:
         if stop():  # scoring can take longer than training, and the checkpoint is there
             return self.status(Outcome.INTERRUPTED)
         self._draw_samples()
+        self._draw_surface()
         if not self.folder.is_scored(self.task.protocol.id, total):
             self._score()
         return self.status(Outcome.COMPLETED)
@@ -342,6 +344,15 @@ class _Work:
         picture = sample_picture(self.state, self.spec.seed, self.dataset.train)
         self.folder.save_sample(self.state.update, picture)
 
+    def _draw_surface(self) -> None:
+        """Keep D's surface where samples are points in the plane, and every value is finite."""
+        if self.dataset.train.shape != (2,):
+            return
+        state, data, seed = self.state, self.dataset.train, self.spec.seed
+        plane = surface.plane(state.discriminator, samples_of(state, seed, data), data, seed)
+        if plane is not None:
+            self.folder.save_plane(plane)
+
     def _checkpoint(self) -> None:
         best = self.trained.best.to_state() if self.trained.best else None
         state = {"training": self.state.state_dict(), "best": best, "cost": self.clock.cost()}
@@ -360,10 +371,15 @@ def _due(update: int, total: int, interval: int | None) -> bool:
 
 def sample_picture(state: TrainState, seed: int, data: Split) -> Image.Image:
     """Return samples of fixed latents of the seed, the same for every method, as one picture."""
+    return pictures.of_samples(samples_of(state, seed, data), data.samples)
+
+
+def samples_of(state: TrainState, seed: int, data: Split) -> Tensor:
+    """Return samples of fixed latents of the seed, the same for every method, on the CPU."""
     count = SAMPLES if data.samples.dim() == 4 else POINTS
     latents = state.latents.draw(count, seed, "samples")
     generator, device = sampling.frozen(state.sampler), data.samples.device
-    return pictures.of_samples(sampling.sample(generator, latents, device).cpu(), data.samples)
+    return sampling.sample(generator, latents, device).cpu()
 
 
 def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:

@@ -4,7 +4,7 @@
                protocols.json                      generators/*.pt (with intervals.keep: all)
                cost.json                           metrics.jsonl  scores.jsonl  audits.jsonl
                trials.jsonl (of a study)           checkpoint.pt  checkpoint.previous.pt
-               optuna.journal                      samples/*.png
+               optuna.journal                      samples/*.png  plane.npz (of points)
 
 Scores are rows by protocol: training with another protocol's scores is the same run.
 Files that begin with a dot, and claims/, are locks.
@@ -36,6 +36,7 @@ from lipbench.runs.holds import Hold
 from lipbench.runs.inventory import Inventory
 from lipbench.runs.ledger import Ledger
 from lipbench.runs.locks import NoLocks
+from lipbench.runs.plane import FILE, Plane
 from lipbench.urls import without_password
 from lipbench.words import counted
 
@@ -368,6 +369,15 @@ class RunFolder:
         """Write a grid of samples as samples/<update>.png."""
         path = self.path / "samples" / f"{update:08d}.png"
         atomic.replace(path, lambda file: image.save(file, format="PNG"))
+
+    def save_plane(self, plane: Plane) -> None:
+        """Write what the picture of a run in the plane is drawn from."""
+        atomic.replace(self.path / FILE, plane.write)
+
+    def plane(self) -> Path | None:
+        """Return the file that `save_plane` wrote, if there is one."""
+        path = self.path / FILE
+        return path if path.is_file() else None
 
     def save_generator(self, update: int, weights: Mapping[str, Any]) -> None:
         """Write a generator's weights as generators/<update>.pt."""
