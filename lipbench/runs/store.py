@@ -102,8 +102,11 @@ class RunFolder:
 
     def take_in_evals(self) -> None:
         """Move an older version's evals.jsonl, scores of other protocols, into scores.jsonl."""
+        keys = ("protocol", "checkpoint")
+        have = {tuple(row.get(key) for key in keys) for row in self._read("scores").rows}
         for row in self._read("evals").rows:
-            self.put("scores", row, ("protocol", "checkpoint"))
+            if tuple(row.get(key) for key in keys) not in have:
+                self.put("scores", row, keys)
         (self.path / "evals.jsonl").unlink(missing_ok=True)
 
     def set_spec(self, run: RunSpec) -> None:
@@ -189,7 +192,7 @@ class RunFolder:
         if name != "scores" or not (self.path / "evals.jsonl").exists():
             return found
         older = self._read("evals")
-        return Rows([*found.rows, *older.rows], [*found.damage, *older.damage])
+        return Rows([*older.rows, *found.rows], [*found.damage, *older.damage])
 
     def _read(self, name: str) -> Rows:
         return records.rows(self.path / f"{name}.jsonl", records.SERIES[name])
