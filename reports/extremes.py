@@ -19,6 +19,8 @@ from .samples import shown
 
 _SIDE = 1.35  # inches
 Image = np.ndarray
+_CORNER = "The corner of the newest grid of each."
+_WHOLE = "The newest points of each, over real ones in grey; those beyond stand at the edge."
 
 
 class Extremes(Exhibit):
@@ -56,14 +58,13 @@ def _drawn(
 
 
 def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], Image]]) -> Figure:
-    info = results.provenance.dataset
-    points = info is not None and not info.is_of_images
-    about = precise(results, results.primary)
+    about, info = precise(results, results.primary), results.provenance.dataset
+    corners = info is None or info.is_of_images
     drawing = paper(2 * (_SIDE + 0.3), _SIDE + 0.1)
     for axes, (run, image) in zip(drawing.subplots(2, 1), extremes, strict=True):
         axes.imshow(
             image,
-            interpolation="antialiased" if points else "nearest",
+            interpolation="nearest" if corners else "antialiased",
             cmap="gray",
             vmin=0,
             vmax=255,
@@ -72,19 +73,12 @@ def _figure(results: Results, extremes: Sequence[tuple[dict[Any, Any], Image]]) 
         axes.set_yticks([])
         name = f"{run['method']}, {run['setting']}, seed {run['seed']}"
         axes.set_title(plain(f"{name}: {number(float(run['value']), about)}"), fontsize=8)
-    info = results.provenance.dataset
-    corners = info is None or info.is_of_images
-    what = (
-        "The corner of the newest grid"
-        if corners
-        else "The newest points, over real ones in grey,"
-    )
     rows = [{k: run[k] for k in ("run_id", "method", "setting", "seed")} for run, _ in extremes]
     return Figure(
         "extremes",
         f"Samples of the runs with the best {about.title} (above) and the worst.",
         drawing,
-        (f"{what} of each. Runs that diverged have no score.",),
+        (f"{_CORNER if corners else _WHOLE} Runs that diverged have no score.",),
         raw=pd.DataFrame(rows).assign(**{about.name: [run["value"] for run, _ in extremes]}),
         column=True,
     )

@@ -88,22 +88,31 @@ def panel(
 def draw(axes: Axes, plane: Plane, most: int) -> None:
     """Draw a plane, with `most` generated points or fewer."""
     reach = float(np.abs(plane.logits).max()) or 1.0
-    about = {"levels": _LEVELS, "zorder": 1}
-    axes.set_rasterization_zorder(2.5)  # the surface as pixels in vector files, all else as shapes
+    axes.set_rasterization_zorder(0)  # the surface as pixels in vector files, the rest as shapes
     axes.contourf(
         plane.x,
         plane.y,
         plane.logits,
         cmap=_RED_TO_BLUE,
         norm=Normalize(-reach, reach),
-        **about,
+        levels=_LEVELS,
+        zorder=-2,
     )
     if plane.logits.min() < plane.logits.max():
         axes.contour(
-            plane.x, plane.y, plane.logits, colors=_LINES, linewidths=0.3, linestyles="-", **about
+            plane.x,
+            plane.y,
+            plane.logits,
+            _LEVELS,
+            colors=_LINES,
+            linewidths=0.3,
+            linestyles="-",
+            zorder=-1,
         )
     if plane.logits.min() < 0 < plane.logits.max():
-        axes.contour(plane.x, plane.y, plane.logits, [0], colors=_ARROWS, linewidths=0.9, zorder=2)
+        axes.contour(
+            plane.x, plane.y, plane.logits, [0], colors=_ARROWS, linewidths=0.9, zorder=-1
+        )
     lengths = np.linalg.norm(plane.gradients, axis=2, keepdims=True)
     directions = np.divide(
         plane.gradients, lengths, out=np.zeros_like(plane.gradients), where=lengths > 0
@@ -122,9 +131,11 @@ def draw(axes: Axes, plane: Plane, most: int) -> None:
     )
     ends = (plane.x[0], plane.y[0]), (plane.x[-1], plane.y[-1])
     real = _apart(plane.real, _CIRCLE * float(ends[1][0] - ends[0][0]))
-    axes.scatter(*real.T, s=14, facecolors="none", edgecolors=_REAL, linewidths=0.8, zorder=4)
+    axes.scatter(
+        real[:, 0], real[:, 1], s=14, facecolors="none", edgecolors=_REAL, linewidths=0.8, zorder=4
+    )
     seen = np.clip(plane.generated[:most], *ends)
-    axes.scatter(*seen.T, s=1.6, color=_GENERATED, linewidths=0, zorder=5)
+    axes.scatter(seen[:, 0], seen[:, 1], s=1.6, color=_GENERATED, linewidths=0, zorder=5)
     axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]])
 
 

@@ -111,7 +111,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         tuning=plan.tuning,
         trials=frame.trials(suite, plan) if plan.tuning else pd.DataFrame(),
         grids=grids,
-        planes={run.path.name: found for run in folders.values() if (found := run.plane())},
+        planes={run.path.name: path for run in folders.values() if (path := run.plane())},
         specs={
             folders[run.spec.hash].path.name if run.spec.hash in folders else run.id: (
                 run.spec.to_json()

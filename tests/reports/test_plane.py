@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
 from lipbench.data import DatasetInfo
+from lipbench.reporting.style import RC
+from lipbench.reporting.svg import svg
 from lipbench.results.provenance import Provenance
 from lipbench.results.select import selected
 from lipbench.runs.plane import Plane
@@ -77,6 +81,16 @@ def test_a_panel_for_each_method_and_setting_with_the_range_of_its_logits(with_p
         "\N{MINUS SIGN}40 to 40",
     ]
     assert [axes.get_ylabel() for _, axes in panels(figure)] == ["A", "", "C", ""]
+
+
+def test_the_page_has_the_labels_as_text_and_the_surface_as_pixels(with_planes, exhibit):
+    with rc_context(RC):
+        (figure,) = exhibit("plane").show(with_planes(lambda *run: plane()))
+        drawn = svg(figure.drawing, "plane")
+
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert {"none", "SN", "A", "C"} < set(words)
+    assert drawn.count("<image") == 4
 
 
 def test_arrows_have_one_length_and_near_real_points_one_circle(with_planes, exhibit):
