@@ -125,10 +125,9 @@ def require_networks(architecture: Architecture, shape: Shape) -> None:
 
 def _misfit(architecture: Architecture, name: str, shape: Shape, device: str) -> str:
     """Return in what a network does not fit a shape; nothing where it fits."""
-    inputs, outputs, base = {
-        "generator": ((architecture.latent_dim,), shape, Generator),
-        "discriminator": (shape, (), Discriminator),
-    }[name]
+    is_generator = name == "generator"
+    inputs, outputs = ((architecture.latent_dim,), shape) if is_generator else (shape, ())
+    base: type[nn.Module] = Generator if is_generator else Discriminator
     with torch.device(device), torch.no_grad():
         network = getattr(architecture, name)(shape)
         if not isinstance(network, base):
