@@ -19,7 +19,7 @@ def test_a_suites_size_is_that_of_its_plan(plan_of):
     for name in ("quickstart", "methods_digits"):
         card = installed.suite(name)
         assert card.runs == len(plan_of(suite.find(name)).runs)
-    assert installed.suite("quickstart").size == "4 methods x 3 settings x 1 seed = 12 runs"
+    assert installed.suite("quickstart").size == "5 methods x 3 settings x 3 seeds = 45 runs"
     assert installed.suite("cifar_grid").runs == 48
 
 
@@ -132,7 +132,7 @@ def test_lists_help_and_completion_start_without_torch_and_pandas(folder):
         [sys.executable, "-c", LISTS], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    for part in ("quickstart        run      digits", "Which method survives", "miyato2018@2",
+    for part in ("quickstart        run      gaussians", "Which method survives", "miyato2018@2",
                  "ranks by         kd_effnetlite0", "parameters       drift: float >= 0 | null",
                  '"name": "least_squares"', "lipbench 0.1.0", "runs/one\nruns/two"):  # fmt: skip
         assert part in done.stdout, part
