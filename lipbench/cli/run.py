@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,10 +32,11 @@ from lipbench.cli.watching import prepare, seen_at, watch
 from lipbench.outcome import Outcome
 from lipbench.signals import STOPPED
 from lipbench.urls import whole_tracking_uri
-from lipbench.words import counted
+from lipbench.words import counted, listed
 
 if TYPE_CHECKING:
     from lipbench.planning.plan import Plan
+    from lipbench.runs.run import Task
     from lipbench.runs.store import SuiteFolder
 
 
@@ -77,7 +79,7 @@ def run(
         for line in [*([remark] if remark else []), *mended]:
             say(line, error=True)
         tasks = sweep.tasks(plan, chosen, folder, registry, choices, cache, inception_weights)
-        say(_summary(plan, folder, len(tasks)))
+        say(_summary(plan, folder, tasks))
         printing.show_notes(plan.dataset.notes)
         if tasks:
             prepare(plan, cache, inception_weights, devices[0])
@@ -128,10 +130,17 @@ def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri
         raise typer.Exit(STOPPED)
 
 
-def _summary(plan: Plan, folder: SuiteFolder, to_do: int) -> str:
+def _summary(plan: Plan, folder: SuiteFolder, tasks: Sequence[Task]) -> str:
     """Return one line on a plan and what of it is done."""
     from lipbench.runs import estimates
+    from lipbench.runs.store import Status
 
+    statuses = folder.statuses()
+    trained = sum(
+        statuses.get(task.run.spec.hash, Status()).outcome == Outcome.COMPLETED for task in tasks
+    )
+    to_do = [f"{len(tasks) - trained} to do"] if trained < len(tasks) or not tasks else []
+    to_do += [f"{trained} to score by {plan.protocol.id}"] if trained else []
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in estimates.counts(plan, folder).items())
     runs = counted(len(plan.unique), "run")
-    return f"{plan.name}: {runs} ({outcomes}); {to_do} to do in {folder.path}"
+    return f"{plan.name}: {runs} ({outcomes}); {listed(to_do)} in {folder.path}"
