@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from lipbench import atomic
 from lipbench.errors import UserError, unknown
-from lipbench.plugins import RESERVED, Registry, kind_called
 from lipbench.words import a
 
 _FOLDER = Path(__file__).parent
@@ -45,6 +43,8 @@ def write(kind: str, name: str, folder: Path) -> Written:
     Raises UserError for an unknown kind; a name that Python could not import, that is reserved, or
     that an installed plugin or a module has; and a file that is there already.
     """
+    from lipbench import atomic  # which `--help` can do without
+
     if kind not in kinds():
         raise UserError(unknown("kind of plugin", kind, kinds()))
     _check_name(kind, name)
@@ -70,6 +70,8 @@ def write(kind: str, name: str, folder: Path) -> Written:
 
 
 def _check_name(kind: str, name: str) -> None:
+    from lipbench.plugins import RESERVED, Registry, kind_called  # as above
+
     plain = name.isidentifier() and name == name.lower() and not name.startswith("_")
     if not plain or keyword.iskeyword(name):
         raise UserError(f"{name!r} is not {a(kind)}'s name: write small_letters_and_underscores")
