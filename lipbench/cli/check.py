@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,11 +52,13 @@ def check(
 
     import torch
 
+    from lipbench import process_state
+
     torch.set_num_threads(1)  # as in a worker
-    results = [
-        _examined(kind, name, params, registry, None if as_json else verbose)
-        for kind, name in _apart(chosen, as_json)
-    ]
+    results = []
+    for kind, name in chosen:  # undoing before the next what the work on one has changed
+        with process_state.kept(), printing.aside(as_json):
+            results.append(_examined(kind, name, params, registry, None if as_json else verbose))
     if as_json:
         print_json(results)
     if not all(line.passed for result in results for line in result["cases"]):
@@ -128,17 +129,6 @@ def _named(name: str, plugins: Plugins) -> list[tuple[Registry, str]]:
         raise UserError("methods are examined one by one, not in combinations")
     found = [(kind, name) for kind in plugins.kinds if name in kind.plugins]
     return found or [(plugins.methods, plugins.methods[name].name)]
-
-
-def _apart(
-    chosen: Iterable[tuple[Registry, str]], as_json: bool
-) -> Iterator[tuple[Registry, str]]:
-    """Yield plugins to work on, undoing before the next what the work on one has changed."""
-    from lipbench import process_state
-
-    for plugin in chosen:
-        with process_state.kept(), printing.aside(as_json):
-            yield plugin
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:
