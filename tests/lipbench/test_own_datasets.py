@@ -109,7 +109,8 @@ def test_a_run_on_a_users_dataset_is_scored_sampled_and_resumed(
 
 
 def test_a_plan_of_an_older_version_has_the_path_alone():
-    facts = {"image_size": 32}
+    facts = {"image_size": 32, "channels": 3, "name": "images", "fingerprint": "f"}
+    facts |= {"n_train": 1, "n_test": 1, "classes": []}
     of = plans._dataset_params
     assert of({"dataset_path": "/data/cifar", "dataset": facts}) == {"path": "/data/cifar"}
     assert of({"dataset_path": None, "dataset": facts}) == {"image_size": 32}

@@ -124,7 +124,7 @@ def test_a_users_loss_is_listed_shown_and_examined(file, command):
 
 def test_a_users_loss_is_examined_though_a_method_has_its_name(file, command):
     code, told = command("check", "--plugin", file(name="r1.py"))
-    assert (code, told.splitlines()[0]) == (0, "r1 (a loss)")
+    assert (code, told.splitlines()[0]) == (0, "r1 (loss)")
 
 
 @pytest.mark.slow

@@ -164,7 +164,7 @@ class MirroredSuite:
         (run,) = (run for run in self.plan.runs if run.spec.hash == hash_)
         folder = self.folder.new_folder(run)
         folder.open(run.spec, {"started": 1000.0, "revision": None})
-        row = {"update": 6, "checkpoint": "last", "protocol": run.spec.protocol}
+        row = {"update": 6, "checkpoint": "last", "protocol": self.plan.protocol.id}
         row |= {"scores": scores, "floors": {}}
         folder.append("scores", row)
         folder.set_status(status)
@@ -376,7 +376,7 @@ def test_scores_by_another_protocol_are_a_group_of_their_own(mirrored, do):
     do(tasks[0])
     run_folder = folder.folders()[tasks[0].run.spec.hash]
     scored = {"update": 6, "checkpoint": "last", "protocol": "other@3"}
-    run_folder.append("evals", {**scored, "scores": {"fd_digits": 7.0}, "floors": {}})
+    run_folder.append("scores", {**scored, "scores": {"fd_digits": 7.0}, "floors": {}})
     mirror.send(tasks[0].run.spec.hash)
     metrics = only_run(mirror).data.metrics
     assert metrics["score/other_v3/fd_digits"] == 7.0

@@ -135,7 +135,7 @@ def test_power_iterations_that_the_suite_chose_stay(write, plan_of, registry):
 
 def test_an_image_size_that_the_architecture_does_not_take_is_a_mistake(write, plan_of, registry):
     plan = plan_of(write())
-    with pytest.raises(UserError, match=r"--image-size: standard_cnn takes .* 48 pixels, not 20"):
+    with pytest.raises(UserError, match=r"--image-size: standard_cnn makes .*; .* of 20 pixels"):
         side_by_side.cases(plan.runs, registry, [20], [1], [1])
 
 
@@ -353,8 +353,11 @@ def test_a_cpu_computes_with_one_thread_as_in_a_run_or_as_many_as_asked(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--image-size", 64], "error: --image-size: standard_cnn takes images of 16, 32, 48"),
-        (["--width", -1], "architecture.width: got -1"),
+        (
+            ["--image-size", 64],
+            "error: --image-size: standard_cnn makes square images of 16",
+        ),
+        (["--width", -1], "'standard_cnn': width: got -1"),
         (["--only", "method=x"], "error: --only: no method called 'x'; there are SN, none"),
         (["--device", "cuda:7"], "error: device cuda:7 is not here"),
         (["--set", "methods=[batch_norm + r1]"], "where an image's logit depends on its batch"),

@@ -16,6 +16,7 @@ def run(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     row = {"checkpoint": "selection", "update": 5, "scores": {"fd_digits": 70.0}}
+    row["protocol"] = "digits@2"
     folder.append("scores", row)
     folder.append("scores", row | {"update": 10, "scores": {"fd_digits": float("nan")}})
     folder.append("scores", row | {"checkpoint": "best", "scores": {"fd_digits": 1.0}})
