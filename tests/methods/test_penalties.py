@@ -17,6 +17,7 @@ from lipbench.discriminators import gradient, matrix
 from lipbench.exam import bounds
 from lipbench.method import Batch, Method
 from lipbench.networks import Discriminator, Generator
+from lipbench.streams import Latents
 
 BETWEEN = ["wgan_gp", "gan_gp", "wgan_lp", "zero_centered_gp", "max_gradient_penalty"]
 GRADIENT_PENALTIES = [*BETWEEN, "dragan", "r1", "r2", "js_regularizer", "jacobian_regularization"]
@@ -32,7 +33,7 @@ def standard(
     size: int = 16, channels: int = 1, kind: type[StandardDiscriminator] = StandardDiscriminator
 ) -> StandardDiscriminator:
     """Return the standard CNN, strides 1 and 2, with weights large enough to matter."""
-    discriminator = kind(size, channels, 0.125)
+    discriminator = kind((channels, size, size), 0.125)
     draw = generator()
     with torch.no_grad():
         for layer in discriminator.layers():
@@ -76,7 +77,7 @@ class Scaling(Generator):
     """G(z) = gain * z: its local gain is the same everywhere."""
 
     def __init__(self, gain: float) -> None:
-        super().__init__()
+        super().__init__(Latents(128))
         self.gain = nn.Parameter(torch.tensor(gain))
 
     def compute(self, inputs: Tensor) -> Tensor:

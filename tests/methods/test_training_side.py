@@ -14,6 +14,7 @@ from lipbench.architectures.standard_cnn import StandardDiscriminator
 from lipbench.discriminators import gradient
 from lipbench.method import Batch
 from lipbench.networks import Generator
+from lipbench.streams import Latents
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -32,7 +33,7 @@ class Shifts(Generator):
     """G(z) = z + one number: its parameter is known."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Latents(2))
         self.shift = nn.Parameter(torch.zeros(1))
 
     def compute(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -188,7 +189,7 @@ class Corner(StandardDiscriminator):
     """D(x) = the first pixel of the first row: it sees any augmentation."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(16, 1, 0.125)
+        super().__init__((1, 16, 16), 0.125)
         self.scale = nn.Parameter(torch.ones(()))
         self.seen: list[torch.Tensor] = []
 

@@ -171,7 +171,7 @@ class Sketch:
                 "width": 0.25,
                 "latent_dim": 128,
                 "optimizer": "adam",
-                "lr_g": lr,
+                "lr_g": columns.get("lr", lr),
                 "alpha": None,
                 "momentum": None,
                 "initialisation": "normal_0.02",
