@@ -677,6 +677,7 @@ def test_a_settled_trial_has_every_value_on_its_way(stage):
     tuner = made.tuner()
     task = tuner.next()
     row = {"checkpoint": "selection", "update": 5, "scores": {"fd_digits": 70.0}}
+    row["protocol"] = task.protocol.id
     made.train(task)
     RunFolder(task.folder).append("scores", row)
     tuner.finished(task)  # as of a run whose process did not hear of the selection
