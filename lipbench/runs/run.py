@@ -29,6 +29,7 @@ from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
 from lipbench.runs import checkpoints, estimates, pictures, restore, scores, surface
+from lipbench.runs.restore import Trained
 from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
@@ -143,10 +144,8 @@ def _attempt(
         registry = Plugins(task.plugins)
         SCORES.join(registry.measures.files())
         folder.open(task.run.spec, _session(task, registry, workplace.device))
-        work = _Work(task, folder, workplace, registry, notify)
-        if is_trained:
-            return work.score_again()
-        status = work.finish(stop)
+        work = _Work(task, folder, workplace, registry, notify, is_trained)
+        status = work.score_again() if is_trained else work.finish(stop)
         if status.outcome.is_result:
             checkpoints.settle(task.folder)
         return status
@@ -199,33 +198,41 @@ class _Work:
         workplace: Workplace,
         registry: Plugins,
         notify: Notify,
+        is_trained: bool,
     ) -> None:
+        """Take the run up: where it is trained, to score it, and no row of it changes.
+
+        Raises UserError for a trained run without its last checkpoint.
+        """
         self.task, self.folder, self.workplace, self.notify = task, folder, workplace, notify
         self.spec: RunSpec = task.run.spec
         self.source = parts.dataset(task.dataset.name, task.dataset_params, registry)
         self.dataset = workplace.dataset(task.dataset, self.source, task.cache)
-        self.trained, remarks = restore.resume(self.spec, folder, registry, self.dataset.train)
-        self._remark(remarks)
+        self.trained = self._finished(registry) if is_trained else self._resumed(registry)
         self.state: TrainState = self.trained.state
-        if not self.is_trained:
-            self._forget_foreign_best()
         images = estimates.work(task.run) / self.spec.budget.generator_updates
         self.clock = Clock(self.trained.cost, workplace.device, images)
         self.extra_parameters = parameters.extra(self.spec, self.state)
 
-    @property
-    def is_trained(self) -> bool:
-        """Return whether no update is left to do."""
-        return self.state.update == self.spec.budget.generator_updates
-
-    def _forget_foreign_best(self) -> None:
-        """Begin the selection anew where another protocol chose so far: scores differ."""
-        best, now = self.trained.best, self.task.protocol.id
-        if best and best.protocol not in ("", now):
-            self.trained.best = None
-            self._remark(
-                [f"{best.protocol} chose the best generator so far; from here on {now} does"]
+    def _finished(self, registry: Plugins) -> Trained:
+        trained = restore.restore(self.spec, self.folder, registry, self.dataset.train)
+        if trained.state.update < self.spec.budget.generator_updates:
+            raise UserError(
+                f"it cannot be scored by {self.task.protocol.id}: its checkpoint is gone"
             )
+        return trained
+
+    def _resumed(self, registry: Plugins) -> Trained:
+        """Return what training goes on from; scores of two protocols are never compared."""
+        trained, remarks = restore.resume(self.spec, self.folder, registry, self.dataset.train)
+        best, now = trained.best, self.task.protocol.id
+        if best and best.protocol not in ("", now):
+            trained.best = None
+            remarks.append(
+                f"{best.protocol} chose the best generator so far; from here on {now} does"
+            )
+        self._remark(remarks)
+        return trained
 
     def status(self, outcome: Outcome, cause: str | None = None) -> Status:
         """Return the run's status at the update that it has reached."""
@@ -276,11 +283,7 @@ class _Work:
         return self.status(Outcome.COMPLETED)
 
     def score_again(self) -> Status:
-        """Score what was trained before, by the task's protocol. Raises UserError if it cannot."""
-        if not self.is_trained:
-            raise UserError(
-                f"it cannot be scored by {self.task.protocol.id}: its checkpoint is gone"
-            )
+        """Score what was trained before, by the task's protocol."""
         self.notify("began", {"update": self.state.update})
         with self.clock.scoring():
             for record in scores.chosen(self.trained, self.folder, self._scorer()):

@@ -78,10 +78,12 @@ def test_with_keep_last_no_best_generator_is_kept(write, plan_of, tasks_of, do):
 def test_a_trained_run_whose_checkpoint_is_gone_stays_as_it_is(
     write, plan_of, tasks_of, do, tmp_path
 ):
-    """It is told that it cannot be scored, and is not trained anew."""
+    """It is told that it cannot be scored, is not trained anew, and loses no row."""
     (task,) = tasks_of(plan_of(write(("[none, spectral_norm]", "[none]"))))
     do(task)
     (task.folder / "checkpoint.pt").unlink()
+    before = {name: RunFolder(task.folder).rows(name) for name in ("metrics", "scores")}
+    assert all(before.values())
     (tmp_path / "mine.yaml").write_text(MINE)
     plan = plan_of(
         write(("[none, spectral_norm]", "[none]"), ("protocol: digits", "protocol: mine.yaml"))
@@ -91,6 +93,7 @@ def test_a_trained_run_whose_checkpoint_is_gone_stays_as_it_is(
     status = do(again, heard=heard)
     assert (status.outcome, RunFolder(task.folder).status().outcome) == ("failed", "completed")
     assert "its checkpoint is gone" in heard[-1]
+    assert {name: RunFolder(task.folder).rows(name) for name in before} == before
 
 
 def test_a_run_that_goes_on_under_another_protocol_chooses_anew(
