@@ -28,7 +28,8 @@ import numpy as np
 from lipbench import paths
 from lipbench.planning import resolve, suite
 from lipbench.plugins import Plugins
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 
 METHODS = (
     "none", "spectral_norm", "wgan_gp", "weight_clipping", "weight_norm", "batch_norm",

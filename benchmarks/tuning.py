@@ -23,7 +23,8 @@ from lipbench.planning import suite
 from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.run import Task
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tuning.storage import locate
 from lipbench.tuning.study import Study, study
 from lipbench.tuning.tuner import Tuner

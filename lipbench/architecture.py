@@ -78,7 +78,7 @@ class Architecture:
 
     @property
     def latents(self) -> Latents:
-        """Return what its generators map to samples."""
+        """Return the dimension and law of the latents that its generators turn into samples."""
         return Latents(self.latent_dim, self.latent_law)
 
     def takes(self, shape: Shape) -> bool:
@@ -88,7 +88,7 @@ class Architecture:
     def generator(self, shape: Shape, classes: int = 0) -> Generator:
         """Return a new generator of samples of a shape that it takes.
 
-        `classes` are those of the labels that it is told; 0: none, it is unconditional.
+        `classes` is how many classes the labels have that it gets; 0: none, it is unconditional.
         """
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ from lipbench.stats import tidy
 
 from ._draw import paper, plain
 from ._grid import number, precise
-from .samples import shown
+from .samples import corner
 
 _SIDE = 1.35  # inches
 Image = np.ndarray
@@ -51,7 +51,7 @@ def _drawn(
     sizes = results.runs.drop_duplicates("run_id").set_index("run_id")["image_size"]
     for run in runs:
         path = results.samples.get(str(run["run_id"]))
-        image = shown(path, int(sizes[run["run_id"]]), results) if path else None
+        image = corner(path, sizes[run["run_id"]]) if path else None
         if image is not None:
             return run, image
     return None

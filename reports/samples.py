@@ -21,7 +21,6 @@ from ._draw import paper, plain
 
 _CELL = 1.12  # inches
 _IN_A_ROW = 7  # where there is one setting, and more methods than that
-_WHOLE = 1 << 16  # pixels, more than any picture has
 _SIDE = 4  # images of a grid that are shown, in each direction
 
 
@@ -90,7 +89,7 @@ def _cell(axes: Axes, method: str, setting: str, results: Results) -> None:
         return
     for run in runs.itertuples(index=False):
         path = results.samples.get(str(run.run_id))
-        image = None if path is None else shown(path, int(str(run.image_size)), results)
+        image = None if path is None else corner(path, float(str(run.image_size)))
         if image is not None:
             axes.imshow(image, interpolation="nearest", cmap="gray", vmin=0, vmax=255)
             if run.outcome != Outcome.COMPLETED:
@@ -126,18 +125,15 @@ def _words(outcome: object) -> str:
     return str(outcome).replace("_", " ")
 
 
-def shown(path: Path, size: int, results: Results) -> np.ndarray | None:
-    """Return the first images of a grid, or a whole picture of points; None as `corner` does."""
-    info = results.provenance.dataset
-    return corner(path, size if info is None or info.is_of_images else _WHOLE)
+def corner(path: Path, size: float) -> np.ndarray | None:
+    """Return the first images of a grid, of a side in pixels, or a whole picture of points (NaN).
 
-
-def corner(path: Path, size: int) -> np.ndarray | None:
-    """Return the first images of a grid, or None if its file is gone or not whole."""
+    None if its file is gone or not whole.
+    """
     try:
         with Image.open(path) as file:
             grid = np.asarray(file.convert("RGB"))
     except OSError:
         return None
-    side = _SIDE * size
+    side = max(grid.shape) if math.isnan(size) else _SIDE * int(size)
     return grid[:side, :side]

@@ -168,7 +168,7 @@ def printed(rows: list[dict[str, Any]], as_json: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def locked(found: Sequence[Found]) -> Iterator[None]:
     """Hold the results that some runs belong to, so that no `lipbench run` writes there."""
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
 
     with contextlib.ExitStack() as stack:
         for path in sorted({run.folder.path.absolute().parent.parent for run in found}):

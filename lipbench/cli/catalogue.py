@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from lipbench.cli import printing
 from lipbench.cli.given import load_own, print_json
@@ -64,12 +65,7 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """List the adversarial losses, with those of your own files, or show the card of one loss."""
-    from lipbench.cli import listing
-    from lipbench.plugins import Plugins
-
-    registry = Plugins(plugin or [])
-    load_own(registry)
-    listing.losses(registry, name, as_json)
+    _plugins("losses", name, plugin, as_json)
 
 
 def datasets(
@@ -78,12 +74,7 @@ def datasets(
     as_json: JsonOption = False,
 ) -> None:
     """List the datasets, with those of your own files, or show the card of one dataset."""
-    from lipbench.cli import listing
-    from lipbench.plugins import Plugins
-
-    registry = Plugins(plugin or [])
-    load_own(registry)
-    listing.datasets(registry, name, as_json)
+    _plugins("datasets", name, plugin, as_json)
 
 
 def architectures(
@@ -92,12 +83,7 @@ def architectures(
     as_json: JsonOption = False,
 ) -> None:
     """List the architectures, with those of your own files, or show the card of one."""
-    from lipbench.cli import listing
-    from lipbench.plugins import Plugins
-
-    registry = Plugins(plugin or [])
-    load_own(registry)
-    listing.architectures(registry, name, as_json)
+    _plugins("architectures", name, plugin, as_json)
 
 
 def measures(
@@ -106,9 +92,14 @@ def measures(
     as_json: JsonOption = False,
 ) -> None:
     """List the measures that scores are made of, with your own, or show the card of one."""
+    _plugins("measures", name, plugin, as_json)
+
+
+def _plugins(kind: str, name: str | None, files: list[Path] | None, as_json: bool) -> None:
     from lipbench.cli import listing
     from lipbench.plugins import Plugins
 
-    registry = Plugins(plugin or [])
-    load_own(registry)
-    listing.measures(registry, name, as_json)
+    plugins = Plugins(files or [])
+    load_own(plugins)
+    (registry,) = (each for each in plugins.kinds if each.kind == kind)
+    listing.plugins(registry, name, as_json)

@@ -23,11 +23,7 @@ def suites(incomplete: str) -> list[str]:
 
 def methods(incomplete: str) -> list[str]:
     """Return the installed methods."""
-    with _silent():
-        from lipbench.plugins import Registry
-
-        return _beginning(Registry("methods").plugins, incomplete)
-    return []
+    return _plugins("methods", incomplete)
 
 
 def examined(incomplete: str) -> list[str]:
@@ -46,38 +42,22 @@ def protocols(incomplete: str) -> list[str]:
 
 def datasets(incomplete: str) -> list[str]:
     """Return the datasets."""
-    with _silent():
-        from lipbench.plugins import Registry
-
-        return _beginning(Registry("datasets").plugins, incomplete)
-    return []
+    return _plugins("datasets", incomplete)
 
 
 def architectures(incomplete: str) -> list[str]:
     """Return the architectures."""
-    with _silent():
-        from lipbench.plugins import Registry
-
-        return _beginning(Registry("architectures").plugins, incomplete)
-    return []
+    return _plugins("architectures", incomplete)
 
 
 def losses(incomplete: str) -> list[str]:
     """Return the losses."""
-    with _silent():
-        from lipbench.plugins import Registry
-
-        return _beginning(Registry("losses").plugins, incomplete)
-    return []
+    return _plugins("losses", incomplete)
 
 
 def measures(incomplete: str) -> list[str]:
     """Return the measures."""
-    with _silent():
-        from lipbench.plugins import Registry
-
-        return _beginning(Registry("measures").plugins, incomplete)
-    return []
+    return _plugins("measures", incomplete)
 
 
 def kinds(incomplete: str) -> list[str]:
@@ -102,6 +82,14 @@ def results(incomplete: str) -> list[str]:
 def devices(incomplete: str) -> list[str]:
     """Return the devices' names; those of a second GPU and so on follow from the first's."""
     return _beginning(("cpu", "cuda", "cuda:0"), incomplete)
+
+
+def _plugins(kind: str, incomplete: str) -> list[str]:
+    with _silent():
+        from lipbench.plugins import Registry
+
+        return _beginning(Registry(kind).plugins, incomplete)
+    return []
 
 
 def _plans(folder: Path) -> Iterator[Path]:

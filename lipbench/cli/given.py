@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lipbench.plugins import Plugins
     from lipbench.protocols import Protocol
     from lipbench.runs.run import Workplace
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document
 
@@ -93,7 +93,7 @@ def protocol_of(protocol: str, plan: Plan, suite: SuiteFolder | None = None) -> 
 
 
 def suite_folder(runs_dir: Path, name: str) -> SuiteFolder:
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
 
     return SuiteFolder(runs_dir / name)
 

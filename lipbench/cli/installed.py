@@ -6,7 +6,7 @@ Imports torch for architectures alone, which are networks.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from lipbench.loss import Loss
 from lipbench.measure import Measure
 from lipbench.parameterized import Hyperparameter, hyperparameters
 from lipbench.planning.suite import PRESETS, Suite, installed, read
-from lipbench.plugins import Plugin, Plugins
+from lipbench.plugins import Plugin, Registry
 from lipbench.protocols import FITTED, PROTOCOLS, Protocol, Sizes
 from lipbench.protocols.scores import scores_of
 from lipbench.words import counted
@@ -119,7 +119,6 @@ class MeasureCard:
     origin: str
     path: str
     description: str
-
     higher_is_better: bool
     unit: str
     axis: str
@@ -129,6 +128,9 @@ class MeasureCard:
     rewards: str
     hyperparameters: tuple[Hyperparameter, ...]
     papers: tuple[str, ...]
+
+
+PluginCard = LossCard | DatasetCard | ArchitectureCard | MeasureCard
 
 
 def suites() -> list[SuiteCard]:
@@ -153,44 +155,14 @@ def protocol(name: str) -> ProtocolCard:
     return _protocol(name, _found("protocol", name, PROTOCOLS, FITTED), fitted=False)
 
 
-def losses(registry: Plugins) -> list[LossCard]:
-    """Return the losses, by name. Raises UserError for one with a mistake."""
-    return [_loss(plugin) for plugin in registry.losses.by_name()]
+def plugins(kind: Registry) -> list[PluginCard]:
+    """Return the plugins of a kind, by name. Raises UserError for one with a mistake."""
+    return [_CARDS[kind.kind](plugin) for plugin in kind.by_name()]
 
 
-def loss(registry: Plugins, name: str) -> LossCard:
-    """Return one loss. Raises UserError for a name that there is not."""
-    return _loss(registry.losses[name])
-
-
-def datasets(registry: Plugins) -> list[DatasetCard]:
-    """Return the datasets, by name. Raises UserError for one with a mistake."""
-    return [_dataset(plugin) for plugin in registry.datasets.by_name()]
-
-
-def dataset(registry: Plugins, name: str) -> DatasetCard:
-    """Return one dataset. Raises UserError for a name that there is not."""
-    return _dataset(registry.datasets[name])
-
-
-def architectures(registry: Plugins) -> list[ArchitectureCard]:
-    """Return the architectures, by name. Raises UserError for one with a mistake."""
-    return [_architecture(plugin) for plugin in registry.architectures.by_name()]
-
-
-def architecture(registry: Plugins, name: str) -> ArchitectureCard:
-    """Return one architecture. Raises UserError for a name that there is not."""
-    return _architecture(registry.architectures[name])
-
-
-def measures(registry: Plugins) -> list[MeasureCard]:
-    """Return the measures, by name. Raises UserError for one with a mistake."""
-    return [_measure(plugin) for plugin in registry.measures.by_name()]
-
-
-def measure(registry: Plugins, name: str) -> MeasureCard:
-    """Return one measure. Raises UserError for a name that there is not."""
-    return _measure(registry.measures[name])
+def plugin(kind: Registry, name: str) -> PluginCard:
+    """Return one plugin of a kind. Raises UserError for a name that there is not."""
+    return _CARDS[kind.kind](kind[name])
 
 
 def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] = ()) -> T:
@@ -351,3 +323,11 @@ def _measure(plugin: Plugin) -> MeasureCard:
         tuple(hyperparameters(cls)),
         tuple(map(str, bibliography.papers(plugin.papers, plugin.path))),
     )
+
+
+_CARDS: Mapping[str, Callable[[Plugin], PluginCard]] = {
+    "losses": _loss,
+    "datasets": _dataset,
+    "architectures": _architecture,
+    "measures": _measure,
+}

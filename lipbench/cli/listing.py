@@ -10,20 +10,18 @@ from typing import TypeVar
 
 from lipbench.cli import installed
 from lipbench.cli.installed import (
-    ArchitectureCard,
     DatasetCard,
     LossCard,
     MeasureCard,
+    PluginCard,
     ProtocolCard,
     SuiteCard,
 )
 from lipbench.cli.printing import say, show, show_facts, table_of
-from lipbench.plugins import Plugins
+from lipbench.plugins import Registry
 from lipbench.words import counted
 
-AnyCard = TypeVar(
-    "AnyCard", SuiteCard, ProtocolCard, LossCard, DatasetCard, ArchitectureCard, MeasureCard
-)
+AnyCard = TypeVar("AnyCard", SuiteCard, ProtocolCard, PluginCard)
 
 
 def suites(name: str | None, as_json: bool) -> None:
@@ -36,34 +34,12 @@ def protocols(name: str | None, as_json: bool) -> None:
     _print(name, as_json, installed.protocols, installed.protocol, _list_protocols, _show_protocol)
 
 
-def losses(registry: Plugins, name: str | None, as_json: bool) -> None:
-    """Print the losses, or one with its parameters and its source."""
-    every = functools.partial(installed.losses, registry)
-    one = functools.partial(installed.loss, registry)
-    _print(name, as_json, every, one, functools.partial(_list_plugins, "loss"), _show_loss)
-
-
-def datasets(registry: Plugins, name: str | None, as_json: bool) -> None:
-    """Print the datasets, or one with its parameters and its papers."""
-    every = functools.partial(installed.datasets, registry)
-    one = functools.partial(installed.dataset, registry)
-    _print(name, as_json, every, one, functools.partial(_list_plugins, "dataset"), _show_dataset)
-
-
-def architectures(registry: Plugins, name: str | None, as_json: bool) -> None:
-    """Print the architectures, or one with its parameters and how large it is."""
-    every = functools.partial(installed.architectures, registry)
-    one = functools.partial(installed.architecture, registry)
-    _print(
-        name, as_json, every, one, functools.partial(_list_plugins, "architecture"), _show_network
-    )
-
-
-def measures(registry: Plugins, name: str | None, as_json: bool) -> None:
-    """Print the measures, or one with its options and its papers."""
-    every = functools.partial(installed.measures, registry)
-    one = functools.partial(installed.measure, registry)
-    _print(name, as_json, every, one, _list_measures, _show_measure)
+def plugins(kind: Registry, name: str | None, as_json: bool) -> None:
+    """Print the plugins of a kind, or one with its parameters and its source."""
+    list_ = _list_measures if kind.kind == "measures" else functools.partial(_list_plugins, kind)
+    every = functools.partial(installed.plugins, kind)
+    one = functools.partial(installed.plugin, kind)
+    _print(name, as_json, every, one, list_, _show_plugin)
 
 
 def _print(
@@ -131,52 +107,38 @@ def _show_protocol(card: ProtocolCard) -> None:
     )
 
 
-def _list_plugins(kind: str, cards: Iterable[LossCard | DatasetCard | ArchitectureCard]) -> None:
-    table = table_of(kind, "from", "parameters", "what it is")
+def _list_plugins(kind: Registry, cards: Iterable[PluginCard]) -> None:
+    table = table_of(kind.singular, "from", "parameters", "what it is")
     for card in cards:
         names = ", ".join(field.name for field in card.hyperparameters)
         table.add_row(card.name, card.origin, names, card.description.partition("\n")[0])
     show(table)
 
 
-def _show_loss(card: LossCard) -> None:
+def _show_plugin(card: PluginCard) -> None:
     say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
-    show_facts(
-        {
-            "in G's step": ["real logits, too" if card.needs_real else "generated logits alone"],
-            "parameters": [str(field) for field in card.hyperparameters] or ["none"],
-            "source": [card.source],
-        }
-    )
+    fields = [str(field) for field in card.hyperparameters] or ["none"]
+    if isinstance(card, LossCard):
+        logits = "real logits, too" if card.needs_real else "generated logits alone"
+        show_facts({"in G's step": [logits], "parameters": fields, "source": [card.source]})
+        return
+    papers = {"papers": list(card.papers) or ["none"]}
+    if isinstance(card, MeasureCard):
+        show_facts({**_facts(card), "options": fields, **papers})
+    elif isinstance(card, DatasetCard):
+        splits = card.splits or "see docs/suites.md"
+        show_facts({"splits": [splits], "parameters": fields, **papers})
+    else:
+        weights = [f"{card.weights[at]} for {at}" for at in card.weights]
+        networks = {"makes": [card.shapes], "weights": weights}
+        begun = {"begins as": [card.initialisation]}
+        show_facts({**networks, **begun, "parameters": fields, **papers})
 
 
-def _show_dataset(card: DatasetCard) -> None:
-    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
-    show_facts(
-        {
-            "splits": [card.splits or "see docs/suites.md"],
-            "parameters": [str(field) for field in card.hyperparameters] or ["none"],
-            "papers": list(card.papers) or ["none"],
-        }
-    )
-
-
-def _show_network(card: ArchitectureCard) -> None:
-    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
-    show_facts(
-        {
-            "makes": [card.shapes],
-            "weights": [f"{card.weights[at]} for {at}" for at in card.weights],
-            "begins as": [card.initialisation],
-            "parameters": [str(field) for field in card.hyperparameters],
-            "papers": list(card.papers) or ["none"],
-        }
-    )
-
-
-def _list_measures(cards: Iterable[MeasureCard]) -> None:
+def _list_measures(cards: Iterable[PluginCard]) -> None:
     table = table_of("measure", "from", "better", "options", "scores")
     for card in cards:
+        assert isinstance(card, MeasureCard)
         names = ", ".join(field.name for field in card.hyperparameters)
         table.add_row(card.name, card.origin, _better(card), names, ", ".join(card.scores))
     show(table)
@@ -186,19 +148,15 @@ def _better(card: MeasureCard) -> str:
     return "higher" if card.higher_is_better else "lower"
 
 
-def _show_measure(card: MeasureCard) -> None:
-    say(f"{card.name}, {card.origin}: {card.path}\n\n{card.description}\n")
+def _facts(card: MeasureCard) -> dict[str, list[str]]:
+    """Return what a measure's card says besides its options and papers."""
     rewards = {"mind": [f"it rewards {card.rewards}"]} if card.rewards else {}
-    show_facts(
-        {
-            "scores": [", ".join(card.scores)],
-            "better": [_better(card)],
-            "unit": [card.unit or "none"],
-            "axis": ["logarithmic" if card.axis == "log" else "linear"],
-            "needs": [", ".join(card.needs) or "generated images alone"],
-            "errors": [f"the bootstrap draws {card.resamples} images again"],
-            **rewards,
-            "options": [str(field) for field in card.hyperparameters] or ["none"],
-            "papers": list(card.papers) or ["none"],
-        }
-    )
+    return {
+        "scores": [", ".join(card.scores)],
+        "better": [_better(card)],
+        "unit": [card.unit or "none"],
+        "axis": ["logarithmic" if card.axis == "log" else "linear"],
+        "needs": [", ".join(card.needs) or "generated images alone"],
+        "errors": [f"the bootstrap draws {card.resamples} images again"],
+        **rewards,
+    }

@@ -64,7 +64,7 @@ def report(
     Several RESULTS are compared: two versions of the code, or yours and a reference.
     """
     from lipbench.reporting import command
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
 
     suite = SuiteFolder(results[0])
     by = protocol_of(protocol, suite.plan(), suite) if protocol else None
@@ -89,7 +89,7 @@ def sync(
 ) -> None:
     """Send all results to MLflow again; what is there already stays as it is."""
     from lipbench.records import Damaged
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.tracking import Mirror
 
     folder = SuiteFolder(results)
@@ -127,7 +127,7 @@ def _say_report(made: Report) -> None:
 
 def _track_report(results: Path, given: str | None) -> str | None:
     """Send the report to MLflow; return what went wrong, if anything did."""
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.tracking import Mirror
 
     folder = SuiteFolder(results)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lipbench.planning.tuning import Tuning
     from lipbench.protocols import Protocol
     from lipbench.runs.restore import Found
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.scoring import ScoreRecord
 
 _PIPED_WIDTH = 400
@@ -169,15 +169,16 @@ def _done(
 ) -> Iterator[tuple[str, str]]:
     """Yield what of a plan is done, and how long the rest of some of its runs takes."""
     from lipbench.runs import estimates
-    from lipbench.runs.store import Status
+    from lipbench.runs.run_folder import Status
 
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in estimates.counts(made, folder).items())
+    statuses = folder.statuses()
+    counts = estimates.counts(made, statuses)
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
     yield "results", f"{folder.path}: {outcomes}"
-    others = len(set(folder.folders()) - {run.spec.hash for run in made.runs})
+    others = len(set(statuses) - {run.spec.hash for run in made.runs})
     if others:
         more = f"{counted(others, 'more run')} {are(others)}"
         yield "", f"{more} not in this suite; the folder keeps them"
-    statuses = folder.statuses()
     left = [run for run in runs if not statuses.get(run.spec.hash, Status()).ended]
     seconds, known = estimates.estimate(left, folder.path.parent)
     if known:

@@ -37,7 +37,7 @@ from lipbench.words import counted, listed
 if TYPE_CHECKING:
     from lipbench.planning.plan import Plan
     from lipbench.runs.run import Task
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
 
 
 def run(
@@ -133,7 +133,7 @@ def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri
 def _summary(plan: Plan, folder: SuiteFolder, tasks: Sequence[Task]) -> str:
     """Return one line on a plan and what of it is done."""
     from lipbench.runs import estimates
-    from lipbench.runs.store import Status
+    from lipbench.runs.run_folder import Status
 
     statuses = folder.statuses()
     trained = sum(
@@ -141,6 +141,8 @@ def _summary(plan: Plan, folder: SuiteFolder, tasks: Sequence[Task]) -> str:
     )
     to_do = [f"{len(tasks) - trained} to do"] if trained < len(tasks) or not tasks else []
     to_do += [f"{trained} to score by {plan.protocol.id}"] if trained else []
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in estimates.counts(plan, folder).items())
+    outcomes = ", ".join(
+        f"{n} {outcome}" for outcome, n in estimates.counts(plan, statuses).items()
+    )
     runs = counted(len(plan.unique), "run")
     return f"{plan.name}: {runs} ({outcomes}); {listed(to_do)} in {folder.path}"

@@ -12,7 +12,8 @@ from lipbench.cli import printing
 from lipbench.cli.printing import say, show, table_of
 from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan
-from lipbench.runs.store import Status, SuiteFolder
+from lipbench.runs.run_folder import Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.words import are, counted
 
 _MOST_RUNS = 30  # rows

@@ -31,7 +31,7 @@ from lipbench.urls import remembered, without_password
 from lipbench.words import counted
 
 if TYPE_CHECKING:
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.tuning.opening import OpenStudy
     from lipbench.tuning.study import Study
     from lipbench.yamlmarks import Document

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lipbench.outcome import Outcome
     from lipbench.planning.plan import Plan
     from lipbench.runs.eta import Forecast
-    from lipbench.runs.store import SuiteFolder
+    from lipbench.runs.suite_folder import SuiteFolder
     from lipbench.tuning.tuner import Tuner
 
 

@@ -35,7 +35,7 @@ class Clock:
         """Go on from an earlier session's cost, or from {}.
 
         `images_per_update` are those that `images_per_second` counts: the real and generated ones
-        of D's updates, and the generated ones of G's (`outlook.work`).
+        of D's updates, and the generated ones of G's (`runs.estimates.work`).
         """
         self._device, self._images_per_update = device, images_per_update
         self.training = cost.get("seconds_training", 0.0)

@@ -19,7 +19,7 @@ from lipbench import machine, process_state, signals
 from lipbench.errors import UserError
 from lipbench.outcome import Outcome
 from lipbench.runs.run import Task, Workplace, run
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 from lipbench.training import arithmetic
 from lipbench.words import counted
 

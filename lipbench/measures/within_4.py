@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from lipbench.measure import Features, Mean, On, Real, require_finite
+from lipbench.measure import On
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from ._near import Near
 
 
 @dataclass(frozen=True)
-class Within4(Mean):
+class Within4(Near):
     """The share of fakes within 4 standard deviations, of a coordinate, of the nearest mode.
 
     Of a round Gaussian in the plane itself, 99.97% are.
@@ -24,15 +22,5 @@ class Within4(Mean):
         "a laxer high-quality share; modes, centres and deviations are those of real points"
     )
     papers = ("srivastava2017",)
-    higher_is_better = True
-    if_diverged = 0.0
-    rewards = "points that are all at one mode"
-    spaces = ("points",)
     on = (On("points", title="share within 4 sd"),)
-
-    def per_image(self, fake: Features, real: Real) -> Tensor:
-        """Return 1 for each fake that is near, else 0."""
-        from ._modes import places
-
-        require_finite(fake)
-        return (real.with_fake(fake.pooled, places).distances <= 4).double()
+    deviations = 4

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,6 +124,11 @@ class DatasetSpec:
     name: str
     fingerprint: str
     shape: tuple[int, ...]
+
+    @property
+    def image_size(self) -> float:
+        """Return the side of its images in pixels, NaN for points."""
+        return self.shape[-1] if len(self.shape) == 3 else math.nan
 
 
 @dataclass(frozen=True)

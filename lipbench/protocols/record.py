@@ -154,6 +154,10 @@ class Protocol:
         return any(SCORES[name].space == "points" for name in self.scores)
 
     @property
+    def _samples(self) -> str:
+        return "points" if self.scores_points else "images"
+
+    @property
     def training_images(self) -> int:
         """Return how many training images generated ones are compared with; 0 if no score does."""
         compares = any(SCORES[name].needs_training for name in self.scores)
@@ -259,17 +263,18 @@ class Protocol:
 
     def sentence(self) -> str:
         """Return the whole record as one sentence, for a report."""
+        what = self._samples
         groups: dict[str, list[str]] = {}
         for name in self.scores:
             groups.setdefault(self._how(name), []).append(SCORES[name].title)
         how = "; ".join(f"{_listed(titles)} {text}" for text, titles in groups.items())
         training = (
-            f"; copies are looked for among {self.training_images:,} training images"
+            f"; copies are looked for among {self.training_images:,} training {what}"
             if self.training_images
             else ""
         )
         extractor = (
-            "images are compared as they are, without an extractor"
+            f"{what} are compared as they are, without an extractor"
             if self.extractor == NO_EXTRACTOR
             else f"extractor {self.extractor} (weights sha256 {self.weights_sha256}; "
             f"{self.preprocessing})"
@@ -279,23 +284,22 @@ class Protocol:
             errors = f", and standard errors are of {self.bootstrap} bootstrap replicates"
         chosen = self.selection
         by = _listed([SCORES[name].title for name in chosen.scores])
-        told = (
-            f"{self.id} ({self.source}): {how}; real images are {self.n_real:,} of the "
-            f"{self.real_split} split{training}; floors put real images of the {self.floor_split} "
-            f"split in the generated ones' place{errors}; {extractor}; generated images as "
+        return (
+            f"{self.id} ({self.source}): {how}; real {what} are {self.n_real:,} of the "
+            f"{self.real_split} split{training}; floors put real {what} of the {self.floor_split} "
+            f"split in the generated ones' place{errors}; {extractor}; generated {what} as "
             f"{self.rounding}, the generator with {self.batch_norm} batch-norm statistics (and "
             "its moving average where a suite keeps one), latents from the stream "
-            f"{self.latents_stream!r}; during training {by} of {chosen.n_fake:,} images from "
-            f"other latents against {chosen.n_real:,} other real images, of the {chosen.split} "
+            f"{self.latents_stream!r}; during training {by} of {chosen.n_fake:,} {what} from "
+            f"other latents against {chosen.n_real:,} other real {what}, of the {chosen.split} "
             "split, choose the best checkpoint; collapsed means a feature variance below "
-            f"{self.collapse_ratio:.0%} of the real images'."
+            f"{self.collapse_ratio:.0%} of the real {what}'."
         )
-        return told.replace("image", "point") if self.scores_points else told
 
     def _how(self, score: str) -> str:
         use = self.scores[score]
         sets = f"{use.sets} sets of " if use.sets > 1 else ""
-        text = f"on {sets}{self.n_fake_of(score):,} generated images"
+        text = f"on {sets}{self.n_fake_of(score):,} generated {self._samples}"
         if SCORES[score].needs_real:
             text += f" against {self.n_real_of(score):,} real ones"
         untold = SCORES[score].untold.items()

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lipbench import records
-from lipbench.runs.store import RunFolder, SuiteFolder
+from lipbench.runs.run_folder import RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 _COLUMNS = ["run_id", "update", "layer", "name", "value"]
 _OF_LAYERS = (

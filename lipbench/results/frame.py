@@ -19,7 +19,8 @@ from lipbench.planning.spec import RunSpec
 from lipbench.planning.tuning import Objective, Tuning
 from lipbench.protocols import PROTOCOLS, SCORES, Protocol
 from lipbench.records import Damaged, Rows
-from lipbench.runs.store import RunFolder, Status, SuiteFolder, checked
+from lipbench.runs.run_folder import RunFolder, Status, checked
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tuning import objectives
 
 # The columns of `load_runs` but for scores, in their order, with their types. Those that are whole
@@ -52,25 +53,24 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
     runs have come to. A run that stands in two cells of the plan has a row for each, with one
     `run_id`.
 
-    Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and
-    `setting` (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`,
-    `n_dis`, `optimizer`, `lr_g` (of G; `lr` is D's), `alpha`, `momentum` (NaN where the optimizer
-    has none), `seed`, `dataset`, `image_size`, `architecture`, `width`, `latent_dim`,
-    `initialisation`, `loss`,
-    `batch_size`, `generator_batch_size`, `precision`, `ema_decay`, `protocol`, `outcome`,
-    `cause`, `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at
-    the end of training with `<score>_floor` (what real images score), `<score>_std` (over sets of
-    latents) and `<score>_se` (bootstrap standard error), `<score>_best` of the checkpoint that the
-    selection scores chose, of the update `best_update`, and `<score>_gap` (how much worse the last
-    one is), all of them for each score, `seconds`, `seconds_training`, `seconds_scoring`,
-    `seconds_auditing`, and of training `seconds_per_update` (after a warm-up), `images_per_second`
-    (real and generated ones of D's updates and generated ones of G's), `extra_parameters` (trained
-    ones of D and G beyond the plain networks'), `peak_resident_bytes` (the process: interpreter,
-    data and feature extractor too), `peak_device_bytes` (torch's tensors on a GPU) and
-    `energy_joules` (all that the GPU did meanwhile). A run without a result has NaN scores, and
-    its outcome says why; a cost that its machine did not give is NaN. The runs of a study have
-    more: `trial` (which one a run is, or confirms), `repeat` (the study's seed in which it was
-    drawn), `confirms`, and each objective.
+    Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and `setting`
+    (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`, `n_dis`,
+    `optimizer`, `lr_g` (of G; `lr` is D's), `alpha`, `momentum` (NaN where the optimizer has
+    none), `seed`, `dataset`, `image_size` (pixels; NaN for points), `architecture`, `width`,
+    `latent_dim`, `initialisation`, `loss`, `batch_size`, `generator_batch_size`, `precision`,
+    `ema_decay`, `protocol`, `outcome`, `cause`, `generator_updates` (done), `planned_updates`,
+    `collapsed`, the protocol's scores at the end of training with `<score>_floor` (what real
+    images score), `<score>_std` (over sets of latents) and `<score>_se` (bootstrap standard
+    error), `<score>_best` of the checkpoint that the selection scores chose, of the update
+    `best_update`, and `<score>_gap` (how much worse the last one is), all of them for each score,
+    `seconds`, `seconds_training`, `seconds_scoring`, `seconds_auditing`, and of training
+    `seconds_per_update` (after a warm-up), `images_per_second` (real and generated ones of D's
+    updates and generated ones of G's), `extra_parameters` (trained ones of D and G beyond the
+    plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
+    too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
+    meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
+    machine did not give is NaN. The runs of a study have more: `trial` (which one a run is, or
+    confirms), `repeat` (the study's seed in which it was drawn), `confirms`, and each objective.
 
     Raises UserError where the folder holds no plan, or no score by a protocol of this id.
     """
@@ -268,7 +268,7 @@ def _row(
         "n_dis": spec.setting.n_dis,
         "seed": spec.seed,
         "dataset": spec.dataset.name,
-        "image_size": spec.dataset.shape[-1],
+        "image_size": spec.dataset.image_size,
         "architecture": spec.architecture.name,
         "width": spec.architecture.params["width"],
         "latent_dim": spec.architecture.params["latent_dim"],

@@ -13,7 +13,8 @@ from lipbench.errors import UserError
 from lipbench.paths import cache_root
 from lipbench.planning.spec import RunSpec
 from lipbench.runs import checkpoints
-from lipbench.runs.store import SERIES, RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import SERIES, RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 
 if TYPE_CHECKING:
     from torch import nn

@@ -19,7 +19,7 @@ from lipbench.records import Damaged
 from lipbench.results import frame, provenance
 from lipbench.results.audits import audits
 from lipbench.results.provenance import Provenance
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.words import counted
 
 

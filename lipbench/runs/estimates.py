@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, TypeVar
@@ -15,7 +15,7 @@ from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import RunSpec
 from lipbench.records import Damaged
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
 
 Value = TypeVar("Value")
 
@@ -29,9 +29,8 @@ class Timing(NamedTuple):
     seconds_scoring: float  # of a whole run
 
 
-def counts(plan: Plan, suite: SuiteFolder) -> Counter[str]:
-    """Return how many of a plan's runs have each outcome."""
-    statuses = suite.statuses()
+def counts(plan: Plan, statuses: Mapping[str, Status]) -> Counter[str]:
+    """Return how many of a plan's runs have each outcome, given statuses by hash."""
     return Counter(statuses.get(run.spec.hash, Status()).outcome for run in plan.unique)
 
 

@@ -17,7 +17,7 @@ from lipbench.protocols import Protocol
 from lipbench.runs import restore, scores
 from lipbench.runs.restore import Found, Trained
 from lipbench.runs.run import Workplace
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import NonFiniteFeatures, NonFiniteImages, ScoreRecord, sampling
 
 

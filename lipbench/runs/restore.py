@@ -21,7 +21,8 @@ from lipbench.planning.plan import Plan
 from lipbench.planning.spec import RunSpec
 from lipbench.plugins import Plugins
 from lipbench.runs import checkpoints
-from lipbench.runs.store import SERIES, RunFolder, SuiteFolder
+from lipbench.runs.run_folder import SERIES, RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import sampling
 from lipbench.training import loop
 from lipbench.training.loop import TrainState

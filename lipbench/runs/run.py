@@ -30,7 +30,7 @@ from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
 from lipbench.runs import checkpoints, estimates, pictures, restore, scores, surface
 from lipbench.runs.restore import Trained
-from lipbench.runs.store import HEARTBEAT_SECONDS, RunFolder, Status
+from lipbench.runs.run_folder import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
     NonFiniteFeatures,
     NonFiniteImages,

@@ -12,7 +12,7 @@ from torch import nn
 
 from lipbench.protocols import SCORES
 from lipbench.runs.restore import Best, Trained, with_weights
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 from lipbench.scoring import Scorer, ScoreRecord
 from lipbench.training.loop import TrainState
 

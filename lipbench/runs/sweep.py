@@ -18,7 +18,8 @@ from lipbench.plugins import Plugins
 from lipbench.runs.estimates import in_order
 from lipbench.runs.provenance import provenance
 from lipbench.runs.run import Task
-from lipbench.runs.store import RunFolder, SuiteFolder
+from lipbench.runs.run_folder import RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.training import arithmetic
 from lipbench.words import were
 
@@ -40,28 +41,27 @@ def adopt(plan: Plan, suite: SuiteFolder, registry: Plugins) -> list[str]:
     older versions scored by two protocols, one takes the scores of the other.
     """
     planned = {run.spec.hash: run for run in plan.runs}
-    folders, uncounted = suite.folders(), suite.uncounted()
-    adopted = []
-    older = {h: f for h, f in folders.items() if h in planned and not f.path.name.endswith(h)}
-    for hash_, folder in older.items():
-        suite.take_over(folder, planned[hash_])
-        folders[hash_] = suite.new_folder(planned[hash_])
-        adopted.append(planned[hash_].id)
-    unplanned = [folder for hash_, folder in folders.items() if hash_ not in planned]
-    for folder in [*unplanned, *map(RunFolder, uncounted)]:
+    folders, adopted = suite.folders(), []
+    misnamed = [
+        folder
+        for hash_, folder in folders.items()
+        if hash_ not in planned or not folder.path.name.endswith(hash_)
+    ]
+    for folder in [*misnamed, *map(RunFolder, suite.uncounted())]:
         try:
-            spec = parts.complete(folder.spec(), registry)
+            hash_ = parts.complete(folder.spec(), registry).hash
         except UserError:  # of a method that is not here, or of a newer lipbench: left alone
             continue
-        if spec.hash in folders and spec.hash in planned:
-            _merge(folders[spec.hash], folder, suite)
-        if spec.hash not in planned or spec.hash in folders:
+        if hash_ not in planned:
             continue
-        place = suite.new_folder(planned[spec.hash])
-        if place.path == folder.path or not place.path.exists():
-            suite.take_over(folder, planned[spec.hash])
-            folders[spec.hash] = place
-            adopted.append(planned[spec.hash].id)
+        kept = folders.get(hash_, folder)
+        place = suite.new_folder(planned[hash_])
+        if kept.path != folder.path:
+            _merge(kept, folder, suite)
+        elif place.path == folder.path or not place.path.exists():
+            suite.take_over(folder, planned[hash_])
+            folders[hash_] = place
+            adopted.append(planned[hash_].id)
     return adopted
 
 
@@ -152,7 +152,7 @@ def tasks(
     cache: Path,
     weights: Path | None,
 ) -> list[Task]:
-    """Return what is left to do of some runs of a plan, in the order of `outlook.in_order`.
+    """Return what is left to do of some runs of a plan, in the order of `estimates.in_order`.
 
     Raises UserError where methods' code has changed since and the user has not chosen.
     """

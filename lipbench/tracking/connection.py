@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lipbench.planning.plan import Plan
 from lipbench.runs import locks
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.urls import local_file
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 from lipbench.data import named, stored
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.results import frame
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 
 _AUDITED = ("lower_bound", "upper_bound", "upper_bound_kernel", "tightness", "overfitting_gap")
 _NO_METRICS = ("collapsed", "best_update")  # of the final scores: a flag, and where a score is of

@@ -6,7 +6,7 @@ import queue
 import threading
 
 from lipbench.planning.plan import Plan
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tracking.mirror import Mirror
 from lipbench.urls import masked
 

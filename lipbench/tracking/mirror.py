@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.runs import checkpoints, locks
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tracking import connection, contents, parents
 from lipbench.tracking.connection import HASH_TAG
 from lipbench.tracking.contents import Point, milliseconds

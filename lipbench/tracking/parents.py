@@ -18,7 +18,7 @@ from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.spec import digest
 from lipbench.planning.tuning import Objective, Tuning
 from lipbench.results import frame
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 from lipbench.tracking.contents import Point, flatten, milliseconds
 from lipbench.tuning import objectives
 

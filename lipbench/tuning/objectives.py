@@ -13,7 +13,7 @@ from lipbench.outcome import Outcome
 from lipbench.planning.tune_entries import ObjectiveEntry
 from lipbench.planning.tuning import Objective
 from lipbench.protocols import SCORES, Protocol
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 
 if TYPE_CHECKING:
     from lipbench.planning.resolve import Resolved

@@ -12,7 +12,7 @@ from lipbench.planning.plan import Plan
 from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.provenance import provenance
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tuning.storage import locate
 from lipbench.tuning.study import Study
 from lipbench.tuning.tuner import Tuner

@@ -21,7 +21,8 @@ from lipbench.planning.plan import PlannedRun
 from lipbench.records import Damaged
 from lipbench.runs.holds import Hold
 from lipbench.runs.run import Task
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tuning import objectives, storage
 from lipbench.tuning.arm import OVER, Arm
 from lipbench.tuning.storage import Broken

@@ -16,7 +16,8 @@ from lipbench.planning.plan import Plan
 from lipbench.plugins import Plugins
 from lipbench.runs import sweep
 from lipbench.runs.run import Task, Workplace, run
-from lipbench.runs.store import Status, SuiteFolder
+from lipbench.runs.run_folder import Status
+from lipbench.runs.suite_folder import SuiteFolder
 
 TINY = """
 name: tiny

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lipbench.outcome import Outcome
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 
 
 def test_every_outcome_that_has_ended_is_a_result_or_a_failure():

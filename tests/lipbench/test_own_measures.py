@@ -13,7 +13,7 @@ from lipbench.errors import UserError
 from lipbench.planning import plan as plans
 from lipbench.plugins import Plugins, kind_of
 from lipbench.protocols import SCORES, custom, find
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import extractors
 
 INK = '''

@@ -23,7 +23,8 @@ from lipbench.outcome import Outcome
 from lipbench.planning.plan import Trial
 from lipbench.planning.tuning import Objective, Parameter, Tuning
 from lipbench.results.frame import load_runs
-from lipbench.runs.store import Status, SuiteFolder
+from lipbench.runs.run_folder import Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tracking import Mirror, connection, contents
 from lipbench.tracking.contents import flatten
 
@@ -274,7 +275,7 @@ def test_a_trial_that_the_study_has_got_since_is_looked_up(study, uri):
 MIRRORING = """
 import sys
 from pathlib import Path
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.tracking import Mirror
 import mlflow.store.tracking.sqlalchemy_store
 uri, path, *hashes = sys.argv[1:]

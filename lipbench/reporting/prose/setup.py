@@ -80,10 +80,9 @@ def data(results: Results, cite: Citations) -> Iterator[str]:
     """Yield which images were used, how many, and how they were split."""
     told = where(results, "dataset", lambda name: _dataset(name, results, cite))
     info = results.provenance.dataset
-    if info is None or info.is_of_images:
-        sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
+    sizes = where(results, "image_size", lambda size: rf"{size:g}~$\times$~{size:g} pixels")
     if info is None:
-        yield f"The data were {told}, of {sizes}."
+        yield f"The data were {told}{f', of {sizes}' if sizes else ''}."
         return
     if info.is_of_images:
         colours = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")

@@ -19,7 +19,8 @@ import torch
 
 from lipbench.cli import main
 from lipbench.results import frame
-from lipbench.runs.store import RunFolder, SuiteFolder
+from lipbench.runs.run_folder import RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -47,10 +47,12 @@ def test_every_protocol_has_a_card_with_its_primary_score_first():
 
 
 def test_a_losss_card_has_its_parameters_with_their_ranges():
-    assert [card.name for card in installed.losses(Plugins())] == sorted(Plugins().losses.plugins)
-    (field,) = installed.loss(Plugins(), "wasserstein").hyperparameters
+    assert [card.name for card in installed.plugins(Plugins().losses)] == sorted(
+        Plugins().losses.plugins
+    )
+    (field,) = installed.plugin(Plugins().losses, "wasserstein").hyperparameters
     assert str(field) == "drift: float >= 0 | null, default null"
-    assert installed.loss(Plugins(), "hinge").hyperparameters == ()
+    assert installed.plugin(Plugins().losses, "hinge").hyperparameters == ()
 
 
 @pytest.mark.parametrize("kind", ["suite", "protocol", "loss"])

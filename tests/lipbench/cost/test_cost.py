@@ -32,7 +32,7 @@ from lipbench.planning.spec import (
 )
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Plugins
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 CPU = torch.device("cpu")
 SLEEP = 0.1  # long beside what a busy machine adds

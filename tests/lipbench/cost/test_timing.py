@@ -26,7 +26,7 @@ from lipbench.planning.spec import (
 from lipbench.planning.suite import MIYATO2018
 from lipbench.plugins import Plugins
 from lipbench.results import frame
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 from lipbench.training import loop
 
 CPU = torch.device("cpu")

@@ -37,7 +37,8 @@ from lipbench.reporting import (
 from lipbench.reporting import folder as report_folder
 from lipbench.reporting.exhibit import PARTS
 from lipbench.results import Results, published, read
-from lipbench.runs.store import Status, SuiteFolder
+from lipbench.runs.run_folder import Status
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import ScoreRecord
 
 HOSTILE = r"50% of a_b & <i>$x$</i> | {y} #1 \ ~ ^ ± †"

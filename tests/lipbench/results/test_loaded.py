@@ -19,7 +19,7 @@ from lipbench.plugins import Plugins, Registry
 from lipbench.reporting import command, exhibits
 from lipbench.runs import sweep
 from lipbench.runs.run import run
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 from ..conftest import TINY
 

@@ -20,7 +20,8 @@ from lipbench.planning.plan import Plan
 from lipbench.records import DamageWarning
 from lipbench.results import frame
 from lipbench.runs import sweep
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 
 from .damage import damages
 

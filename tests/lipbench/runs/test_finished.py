@@ -18,7 +18,8 @@ from lipbench.protocols import find
 from lipbench.results import frame
 from lipbench.runs import finished, pictures, restore, sweep
 from lipbench.runs.run import Workplace, run
-from lipbench.runs.store import RunFolder, SuiteFolder
+from lipbench.runs.run_folder import RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 from ..conftest import TINY
 

@@ -13,7 +13,8 @@ from lipbench.cli import main
 from lipbench.errors import UserError
 from lipbench.outcome import Outcome
 from lipbench.runs import holds, locks
-from lipbench.runs.store import RunFolder, Status, SuiteFolder
+from lipbench.runs.run_folder import RunFolder, Status
+from lipbench.runs.suite_folder import SuiteFolder
 
 ERRORS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "EBADF")
 

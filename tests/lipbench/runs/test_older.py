@@ -14,7 +14,7 @@ import pytest
 
 from lipbench.plugins import Plugins
 from lipbench.results.frame import load_curves, load_runs
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 OLDER = Path(__file__).with_name("older")
 FD = 859.302163309244  # of the completed run, as its version computed it

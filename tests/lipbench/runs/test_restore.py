@@ -12,7 +12,7 @@ from torch import nn
 from lipbench.datasets.digits import Digits
 from lipbench.plugins import Plugins
 from lipbench.runs import finished, restore
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 
 from ..conftest import TINY
 

@@ -27,7 +27,8 @@ from lipbench.results import frame
 from lipbench.runs import estimates, sweep
 from lipbench.runs.checkpoints import CURRENT, PREVIOUS
 from lipbench.runs.provenance import provenance
-from lipbench.runs.store import SERIES, RunFolder, SuiteFolder
+from lipbench.runs.run_folder import SERIES, RunFolder
+from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import ScoreRecord
 
 BREAKS = '''

@@ -15,7 +15,7 @@ from lipbench.plugins import Plugins
 from lipbench.reporting.prose import setup
 from lipbench.results import results
 from lipbench.runs import finished, pictures, restore
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 from lipbench.tracking import contents
 
 from ..planning.test_points_in_suites import POINTS

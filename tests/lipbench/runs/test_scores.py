@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 
 MINE = """
 name: quick

@@ -12,7 +12,7 @@ from torch import nn
 from lipbench.data import Split
 from lipbench.runs import surface
 from lipbench.runs.plane import FILE, Plane
-from lipbench.runs.store import RunFolder
+from lipbench.runs.run_folder import RunFolder
 
 # 4 real points at the corners of a square of side 2 around (1, 0): with the margin, 3.
 REAL = torch.tensor([[0.0, -1.0], [2.0, -1.0], [0.0, 1.0], [2.0, 1.0]])

@@ -6,7 +6,7 @@ import pytest
 
 from lipbench.errors import UserError
 from lipbench.outcome import Outcome
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 from lipbench.tuning.objectives import intermediate, seconds, values
 
 

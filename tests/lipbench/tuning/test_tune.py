@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 from lipbench.results.frame import load_runs, load_trials
-from lipbench.runs.store import SuiteFolder
+from lipbench.runs.suite_folder import SuiteFolder
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import pytest
 from lipbench.errors import UserError
 from lipbench.outcome import Outcome
 from lipbench.results.frame import load_runs, load_trials
-from lipbench.runs.store import RunFolder, Status
+from lipbench.runs.run_folder import RunFolder, Status
 from lipbench.tuning.samplers import PRUNERS, SAMPLERS
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lipbench import atomic
-from lipbench.runs.store import SERIES, RunFolder
+from lipbench.runs.run_folder import SERIES, RunFolder
 
 STORED = {
     "metrics": '{"update": 2, "loss_d": 1.5}\n{"update": 4, "loss_d": 1.25}\n',
