@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lipbench.measure import On
 
@@ -23,4 +24,4 @@ class Within3(Near):
     )
     papers = ("srivastava2017",)
     on = (On("points", title="share within 3 sd"),)
-    deviations = 3
+    deviations: ClassVar[int] = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lipbench.measure import On
 
@@ -23,4 +24,4 @@ class Within4(Near):
     )
     papers = ("srivastava2017",)
     on = (On("points", title="share within 4 sd"),)
-    deviations = 4
+    deviations: ClassVar[int] = 4

@@ -81,7 +81,8 @@ def test_an_older_run_resumes_to_the_result_that_it_would_have_had(older, comman
     assert code == 0, printed
     assert "1 to do" in printed
     runs = load_runs("runs/before").set_index("method")
-    assert runs.at["SN", "fd_digits"] == pytest.approx(FD_RESUMED, rel=1e-6)
+    # Another make of CPU was seen to change it by 0.0006 of it, other draws of real data by 0.06.
+    assert runs.at["SN", "fd_digits"] == pytest.approx(FD_RESUMED, rel=0.01)
 
 
 def test_an_older_study_goes_on(older, command):
