@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lipbench.cli import completion, printing
+from lipbench.cli import completion
 from lipbench.cli.given import print_json, protocol_of, workplace_on
 from lipbench.cli.options import (
     Checkpoint,
@@ -20,7 +20,7 @@ from lipbench.cli.options import (
     RunsArgument,
     WeightsOption,
 )
-from lipbench.cli.printing import say
+from lipbench.cli.printing import aside, hanging, say, show, table_of
 from lipbench.errors import UserError
 from lipbench.words import counted
 
@@ -67,7 +67,7 @@ def eval_(
             for by, record in records:
                 rows.append({"run_id": run.folder.path.name, **record.to_json()})
                 if not as_json:
-                    printing.show_record(run, by, record)
+                    show_record(run, by, record)
 
 
 def audit(
@@ -89,7 +89,7 @@ def audit(
         for run, facts in each(found, lambda r: finished.audit(r, images, workplace, cache)):
             rows.append({"run_id": run.folder.path.name, **facts})
             if not as_json:
-                printing.show_audit(run, facts)
+                show_audit(run, facts)
 
 
 def sample(
@@ -139,7 +139,7 @@ def each(found: Sequence[Found], work: Callable[[Found], T]) -> Iterator[tuple[F
         try:
             for line in run.folder.mend_rows(run.folder.spec().budget.generator_updates):
                 say(line, error=True)
-            with printing.aside():
+            with aside():
                 made = work(run)
             yield run, made
         except UserError as error:
@@ -175,3 +175,73 @@ def locked(found: Sequence[Found]) -> Iterator[None]:
             if remark := stack.enter_context(SuiteFolder(path).locked()):
                 say(remark, error=True)
         yield
+
+
+def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:
+    """Print the scores of one generator, with what they must be read with."""
+    from lipbench.protocols import SCORES
+
+    say(f"{_named(run, record.update)}, {record.checkpoint}, under {protocol.id}")
+    table = table_of("score", "value", "over sets", "bootstrap", "real data")
+    for name, value in record.scores.items():
+        decimals = max(SCORES[name].decimals, 1)
+        row = (value, *[part.get(name) for part in (record.spreads, record.errors, record.floors)])
+        texts = ["" if number is None else f"{number:.{decimals}f}" for number in row]
+        signs = ("", "± ", "± ", "")
+        table.add_row(
+            f"  {name}", *[f"{s}{t}" if t else "" for s, t in zip(signs, texts, strict=True)]
+        )
+    show(table)
+
+
+def show_audit(run: Found, facts: dict[str, Any]) -> None:
+    """Print the Lipschitz facts of one discriminator."""
+    say(f"{_named(run, facts['update'])}, audited in {facts['seconds']:.1f} s")
+    table = table_of(
+        "  layer", "sigma_kernel", "estimated", "sigma_operator", "effective rank", "stable rank"
+    )
+    for layer in facts["layers"]:
+        numbers = [
+            layer[name]
+            for name in (
+                "sigma_kernel",
+                "sigma_estimate",
+                "sigma_operator",
+                "effective_rank",
+                "stable_rank",
+            )
+        ]
+        texts = ["" if number is None else f"{float(number):.4g}" for number in numbers]
+        table.add_row(f"  {layer['name']}", *texts)
+    show(table)
+    lower = {name: f"{float(value):.4g}" for name, value in facts["lower_bounds"].items()}
+    rows = {"lower bounds": [f"{value} ({name})" for name, value in lower.items()]}
+    if facts["upper_bound"] is None:
+        rows["upper bound"] = [f"none: {'; '.join(facts['no_upper_bound'])}"]
+    else:
+        tightness = (
+            f", {float(facts['tightness']):.2g} of it reached" if facts["tightness"] else ""
+        )
+        rows["upper bound"] = [f"{float(facts['upper_bound']):.4g}{tightness}"]
+    if facts["upper_bound_kernel"] is not None:
+        rows["with kernels"] = [
+            f"{float(facts['upper_bound_kernel']):.4g}: not a bound, since the norm of a "
+            "convolution is not that of its kernel"
+        ]
+    for kind, of in facts["gradient_norms"].items():
+        rows.setdefault("gradient norms", []).append(
+            f"{float(of['mean']):.4g} ± {float(of['std']):.4g} at {of['n']} {kind}"
+        )
+    rows["logits"] = [
+        f"{float(of['mean']):.4g} ± {float(of['std']):.4g} of {kind}"
+        for kind, of in facts["logits"].items()
+    ]
+    if facts["overfitting_gap"] is not None:
+        rows["logits"].append(f"gap of train and held-out {float(facts['overfitting_gap']):.4g}")
+    for heading, lines in rows.items():
+        say(hanging(f"  {heading}", ", ".join(lines)))
+    say("")
+
+
+def _named(run: Found, update: int) -> str:
+    return f"{run.method}, {run.setting}, {run.folder.path.name}, update {update:,}"

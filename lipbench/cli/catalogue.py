@@ -31,18 +31,20 @@ def methods(
     registry = Plugins(plugin or [])
     load_own(registry)
     if name:
-        from lipbench.cli import cards
+        from lipbench.cli import cards, listing
 
         with printing.aside():
             card = cards.describe(name, registry)
-        print_json(card) if as_json else printing.show_card(card)
+        print_json(card) if as_json else listing.show_card(card)
         return
     rows = [(found.name, *found.summary, found.origin) for found in registry.methods.by_name()]
     if as_json:
         keys = ("name", "label", "summary", "origin")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
     else:
-        printing.show_methods(rows)
+        from lipbench.cli import listing
+
+        listing.show_methods(rows)
 
 
 def suites(name: SuiteName = None, as_json: JsonOption = False) -> None:

@@ -13,8 +13,10 @@ from lipbench.cli.given import print_json
 from lipbench.cli.options import JsonOption, PluginOption
 from lipbench.cli.printing import say
 from lipbench.errors import Mark, UserError
+from lipbench.words import counted
 
 if TYPE_CHECKING:
+    from lipbench.exam import CaseResult, Cost
     from lipbench.plugins import Plugins, Registry
 
 
@@ -112,11 +114,11 @@ def _examined(
     for line in exam.examine(made):
         lines.append(line)
         if verbose is not None:
-            printing.show_line(line, verbose)
+            show_line(line, verbose)
     passed = all(line.passed for line in lines)
     cost = exam.cost(made) if passed and isinstance(made, Method) else None
     if verbose is not None:
-        printing.show_exam(lines, cost)
+        show_exam(lines, cost)
     return {kind.singular: name, "params": params, "cases": lines, "cost": cost}
 
 
@@ -143,3 +145,24 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
         document.set(assignment)
     fields: dict[str, Any] = document.data
     return fields
+
+
+def show_line(line: CaseResult, verbose: bool = False) -> None:
+    """Print one case of an exam; if `verbose`, with the traceback of an error."""
+    say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
+    if verbose and line.traceback:
+        say(line.traceback)
+
+
+def show_exam(lines: list[CaseResult], cost: Cost | None) -> None:
+    """Print an exam's end: what an update costs, or how many cases failed."""
+    failed = sum(not line.passed for line in lines)
+    if failed:
+        say(f"  {failed} of {counted(len(lines), 'case')} failed\n")
+        return
+    say(f"  {len(lines)} of {counted(len(lines), 'case')} passed")
+    if cost:
+        say(
+            f"  cost  {cost.seconds:.2f}x the time of an update of none, {cost.memory:.2f}x its "
+            "memory (on these small networks)\n"
+        )

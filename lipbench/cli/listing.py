@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lipbench.cli import installed
 from lipbench.cli.installed import (
@@ -20,6 +20,9 @@ from lipbench.cli.installed import (
 from lipbench.cli.printing import say, show, show_facts, table_of
 from lipbench.plugins import Registry
 from lipbench.words import counted
+
+if TYPE_CHECKING:
+    from lipbench.cli.cards import Card
 
 AnyCard = TypeVar("AnyCard", SuiteCard, ProtocolCard, PluginCard)
 
@@ -160,3 +163,34 @@ def _facts(card: MeasureCard) -> dict[str, list[str]]:
         "errors": [f"the bootstrap draws {card.resamples} images again"],
         **rewards,
     }
+
+
+def show_methods(rows: list[tuple[str, str, str, str]]) -> None:
+    """Print the list of methods: name, label, summary, origin."""
+    table = table_of("method", "label", "from", "what it does")
+    for name, label, summary, origin in rows:
+        table.add_row(name, label, origin, summary)
+    show(table)
+
+
+def show_card(card: Card) -> None:
+    """Print everything that a method says about itself."""
+    say(f"{card.name} ({card.label}), {card.origin}: {card.path}\n\n{card.description}\n")
+    rows = {
+        "hyperparameters": [str(field) for field in card.hyperparameters] or ["none"],
+        "hooks": [", ".join(card.hooks) or "none"],
+        "claims": list(card.claims) or ["no bound"],
+        "does to D": list(card.traits),
+        "requires": [f"the loss {card.loss}"] if card.loss else [],
+        "recipe": [card.recipe] if card.recipe else [],
+        "torch.compile": [] if card.compiles else ["does not capture D as wrapped"],
+        "refused with": [
+            f"{', '.join(refusal.partners)}: {refusal.reason} ({refusal.source})"
+            + ("" if refusal.impossible else f"; allow: [{refusal.rule}]")
+            for refusal in card.refusals
+        ],
+        "papers": [str(paper) for paper in card.papers],
+    }
+    show_facts(rows)
+    for paper in card.papers:
+        say(f"\n{paper.bibtex}")

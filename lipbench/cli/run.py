@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipbench.cli import printing
+from lipbench.cli import plans, printing
 from lipbench.cli.given import plan_of, planned, read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
@@ -102,13 +102,13 @@ def plan(
     read = read_suite(suite, set_, plugin)
     if read[0].tune:
         study = study_of(*read)
-        printing.show_study(study.plan, suite_folder(runs_dir, study.plan.name))
+        plans.show_study(study.plan, suite_folder(runs_dir, study.plan.name))
         return
     made, _, chosen = planned(read, only)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
-    printing.show_plan(made, chosen, suite_folder(runs_dir, made.name))
+    plans.show_plan(made, chosen, suite_folder(runs_dir, made.name))
 
 
 def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lipbench.cli import printing
+from lipbench.cli import plans
 from lipbench.cli.printing import say, show, table_of
 from lipbench.outcome import Outcome
 from lipbench.planning.plan import Plan
@@ -81,7 +81,7 @@ def _rows(folder: SuiteFolder, plan: Plan) -> list[dict[str, Any]]:
 def _show_study(folder: SuiteFolder, plan: Plan, rows: Sequence[Row]) -> None:
     """Print a study's searches, and what its best configurations reached with fresh seeds."""
     assert plan.tuning is not None, "only a study has trials"
-    printing.show_study(plan, folder)
+    plans.show_study(plan, folder)
     show_found(folder.path, plan)
     again = [
         row
@@ -102,7 +102,7 @@ def show_found(results: Path, plan: Plan) -> None:
     from lipbench.results.frame import load_trials
 
     assert plan.tuning is not None, "only a study has trials"
-    printing.show_trials(plan.tuning, load_trials(results))
+    plans.show_trials(plan.tuning, load_trials(results))
     show_confirmed(results, plan)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipbench.cli import completion, printing
+from lipbench.cli import completion, plans
 from lipbench.cli.given import read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
@@ -103,7 +103,7 @@ def tune(
     with opening.open_study(made, folder, registry, options, partial(say, error=True)) as work:
         if work.remaining != 0:
             prepare(work.plan, cache, inception_weights, devices[0])
-        printing.show_study(work.plan, folder, work.remaining)
+        plans.show_study(work.plan, folder, work.remaining)
         forecast = Forecast([], len(devices), estimates.timings(runs_dir))
         forecast.expect(work.remaining or 0)
         mirror = (work.tracking_uri, folder, work.plan, log_checkpoints)

@@ -16,7 +16,7 @@ from statistics import median
 import pytest
 import torch
 
-from lipbench.cli import main, printing
+from lipbench.cli import cost, main
 from lipbench.cost import side_by_side
 from lipbench.cost.side_by_side import Sample, TimedMethod
 from lipbench.cost.usage import Energy, PeakDevice
@@ -425,12 +425,12 @@ def test_columns_that_no_case_has_are_not_shown(capsys):
     shared = {"device": "cpu", "processor": "P", "threads": 2, "architecture": "standard_cnn",
               "width": 1.0, "batch_size": 64, "generator_batch_size": 64, "precision": "float32",
               "rounds": 3, "torch": "2"}  # fmt: skip
-    printing.show_cost({**shared, "rows": [row]})
+    cost.show_cost({**shared, "rows": [row]})
     heading, cells = capsys.readouterr().out.splitlines()[-2:]
     assert heading.endswith("extra parameters  MiB  J / 100 updates")
     assert " ".join(cells.split()) == "SN 1 32 5 30 1.25 1.00 to 9.00 1,234 3 123"
     absent = {"peak_device_bytes": None, "energy_joules_per_100_updates": None}
-    printing.show_cost({**shared, "rows": [{**row, **absent}]})
+    cost.show_cost({**shared, "rows": [{**row, **absent}]})
     assert capsys.readouterr().out.splitlines()[-2].endswith("extra parameters")
 
 
