@@ -75,6 +75,23 @@ def test_an_older_suite_goes_on_under_its_new_names(older, command):
     }  # fmt: skip
 
 
+def test_a_folder_in_the_new_place_of_an_older_run_stops_nothing(older, command):
+    """The run stays where it is, and is still done."""
+    suite = SuiteFolder(Path("runs/before"))
+    ((hash_, folder),) = [
+        (hash_, folder)
+        for hash_, folder in suite.folders().items()
+        if folder.path.name.startswith("none")
+    ]
+    place = folder.path.parent / f"none-C-s0-{hash_}"
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+    code, printed = command("run", "before.yaml", "--workers", 1, "--only", "none")
+    assert code == 0, printed
+    assert "0 to do" in printed
+    assert load_runs("runs/before").set_index("method").at["none", "fd_digits"] == FD
+
+
 @pytest.mark.slow
 def test_an_older_run_resumes_to_the_result_that_it_would_have_had(older, command):
     code, printed = command("run", "before.yaml", "--workers", 1)
