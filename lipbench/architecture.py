@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -18,12 +19,20 @@ from torch import nn
 
 from lipbench import parameterized
 from lipbench.errors import Mark, UserError, shortened, unknown
-from lipbench.networks import INITIALISATIONS, ChannelLayer, Discriminator, Generator, Shape
+from lipbench.networks import (
+    INITIALISATIONS,
+    ChannelLayer,
+    Discriminator,
+    Generator,
+    Labelled,
+    Shape,
+    given,
+)
 from lipbench.streams import Latents, Law
 
 __all__ = [
-    "Architecture", "ChannelLayer", "Dim", "Discriminator", "Generator", "Latents", "Law", "Shape",
-    "Width", "identity", "scaled",
+    "Architecture", "ChannelLayer", "Dim", "Discriminator", "Generator", "Labelled", "Latents",
+    "Law", "Shape", "Width", "identity", "scaled",
 ]  # fmt: skip
 
 Width = Annotated[float, Ge(0.01), Le(64)]
@@ -45,7 +54,8 @@ class Architecture:
     """A pair of networks. Fields are what a suite says of it; these three every one has.
 
     A subclass must say which `shapes` it makes samples of, in words, and which with `takes`, give
-    both networks, and name `examples` of shapes for the exam. It may set a field's default anew.
+    both networks, and name `examples` of shapes for the exam, with `variants`, values of its
+    fields that make other networks. It may set a field's default anew.
     `papers` are keys of a `references.bib` beside the file, or BibTeX entries; they and the title
     are read without importing it.
     """
@@ -54,6 +64,7 @@ class Architecture:
     papers: ClassVar[tuple[str, ...]] = ()
     shapes: ClassVar[str] = ""  # "images of 16, 32 or 48 pixels"
     examples: ClassVar[tuple[Shape, ...]] = ()
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     initialisation: ClassVar[str] = "normal_0.02"
     """A key of `lipbench.networks.INITIALISATIONS`, where a suite names none."""
 
@@ -77,9 +88,22 @@ class Architecture:
             raise TypeError(f"{cls.__name__}: {told}")
 
     @property
+    def is_conditional(self) -> bool:
+        """Return whether its networks need the labels of samples, with these fields."""
+        return False
+
+    def classes_of(self, count: int) -> int:
+        """Return of how many classes its networks get labels, where the data has so many."""
+        return count if self.is_conditional else 0
+
+    @property
     def latents(self) -> Latents:
         """Return the dimension and law of the latents that its generators turn into samples."""
         return Latents(self.latent_dim, self.latent_law)
+
+    def latents_of(self, classes: int) -> Latents:
+        """Return these with a label of so many classes beside each; 0: without."""
+        return replace(self.latents, classes=classes)
 
     def takes(self, shape: Shape) -> bool:
         """Return whether it makes samples of a shape: (C, H, W) of an image, (D,) of a point."""
@@ -108,7 +132,7 @@ class Architecture:
         raise NotImplementedError
 
 
-def require_networks(architecture: Architecture, shape: Shape) -> None:
+def require_networks(architecture: Architecture, shape: Shape, classes: int = 0) -> None:
     """Raise UserError where its networks for a shape cannot be built, or compute other shapes.
 
     They are tried on torch's meta device, which draws and stores no weights, or on the CPU where
@@ -116,23 +140,26 @@ def require_networks(architecture: Architecture, shape: Shape) -> None:
     """
     for name in ("generator", "discriminator"):
         try:
-            wrong = _misfit(architecture, name, shape, "meta")
+            wrong = _misfit(architecture, name, shape, classes, "meta")
         except Exception:
-            wrong = _misfit_on_cpu(architecture, name, shape)
+            wrong = _misfit_on_cpu(architecture, name, shape, classes)
         if wrong:
             raise UserError(f"{name} returned {wrong}", _place(architecture, name))
 
 
-def _misfit(architecture: Architecture, name: str, shape: Shape, device: str) -> str:
+def _misfit(architecture: Architecture, name: str, shape: Shape, classes: int, device: str) -> str:
     """Return in what a network does not fit a shape; nothing where it fits."""
     is_generator = name == "generator"
-    inputs, outputs = ((architecture.latent_dim,), shape) if is_generator else (shape, ())
+    latents = architecture.latents_of(classes)
+    inputs, outputs = ((latents.columns,), shape) if is_generator else (shape, ())
     base: type[nn.Module] = Generator if is_generator else Discriminator
     with torch.device(device), torch.no_grad():
-        network = getattr(architecture, name)(shape)
+        network = getattr(architecture, name)(shape, classes)
         if not isinstance(network, base):
             return f"{shortened(network)}, which is no {base.__name__}"
-        found = network.eval()(torch.zeros(2, *inputs))
+        labels = torch.zeros(2, dtype=torch.long) if classes and not is_generator else None
+        with given(network, labels):
+            found = network.eval()(torch.zeros(2, *inputs))
     if found.shape == (2, *outputs):
         return ""
     return (
@@ -140,10 +167,10 @@ def _misfit(architecture: Architecture, name: str, shape: Shape, device: str) ->
     )
 
 
-def _misfit_on_cpu(architecture: Architecture, name: str, shape: Shape) -> str:
+def _misfit_on_cpu(architecture: Architecture, name: str, shape: Shape, classes: int) -> str:
     """Return the same, on the CPU. Raises UserError with the line of what fails there, too."""
     try:
-        return _misfit(architecture, name, shape, "cpu")
+        return _misfit(architecture, name, shape, classes, "cpu")
     except UserError:
         raise
     except Exception as error:

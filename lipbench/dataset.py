@@ -90,7 +90,7 @@ def load(source: Source, info: DatasetInfo, cache: Path, device: torch.device) -
         samples, labels = (
             torch.from_numpy(arrays[f"{which}_{part}"]) for part in ("samples", "labels")
         )
-        return Split(samples.to(device), labels.to(device))
+        return Split(samples.to(device), labels.to(device), len(info.classes))
 
     train, test = split("train"), split("test")
     return Dataset(info.name, info.fingerprint, train, test, info.classes, notes)

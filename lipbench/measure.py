@@ -34,6 +34,12 @@ class Features(NamedTuple):
 
     pooled: Tensor  # (N, features)
     logits: Tensor  # (N, classes); no classes where the images themselves are compared
+    labels: Tensor | None = None  # (N,), int64: of a conditional generator, what was asked for
+
+    def at(self, index: Tensor | slice) -> Features:
+        """Return those of some of the images."""
+        labels = None if self.labels is None else self.labels[index]
+        return Features(self.pooled[index], self.logits[index], labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +193,7 @@ def blocks(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 def require_finite(features: Features) -> None:
     """Raise NonFiniteFeatures where a feature or a logit is inf or nan."""
-    for name, values in features._asdict().items():
+    for name, values in (("pooled", features.pooled), ("logits", features.logits)):
         bad = len(values) - int(values.isfinite().all(dim=1).sum())
         if bad:
             raise NonFiniteFeatures(f"{bad} of {len(values)} images have inf or nan in {name}")

@@ -51,6 +51,9 @@ class Batch:
     constants for G, are computed when they are first read: that costs a pass of the real images
     through D. Real and generated images may differ in number there. `step` counts the updates of
     D before this one, `progress` is the share of the budget done, in [0, 1).
+
+    Where training is conditional, `labels` (B,) are the classes of the generated images, and in
+    an update of D of the real ones too; D is bound to them, so a hook calls it as ever.
     """
 
     real: Tensor
@@ -59,6 +62,7 @@ class Batch:
     fake_logits: Tensor
     step: int = 0
     progress: float = 0.0
+    labels: Tensor | None = None
 
     @cached_property
     def real_logits(self) -> Tensor:
@@ -74,9 +78,10 @@ class Batch:
         fake: Tensor,
         step: int = 0,
         progress: float = 0.0,
+        labels: Tensor | None = None,
     ) -> Self:
         """Return the batch of these images, with the discriminator's logits of them."""
-        return cls(real, fake, discriminator(real), discriminator(fake), step, progress)
+        return cls(real, fake, discriminator(real), discriminator(fake), step, progress, labels)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -39,12 +39,65 @@ class Network(nn.Module):
         return torch.autocast(inputs.device.type, self.autocast_dtype, enabled=self.training)
 
 
+class Labelled(nn.Module):
+    """A part of a network that needs the labels of the samples it works on; see `given`."""
+
+    labels: Tensor | None = None  # (B,), int64
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def one_hot(self, inputs: Tensor) -> Tensor:
+        """Return the labels of a batch of inputs as unit vectors, (B, classes).
+
+        One label is that of all inputs, as one row, (1, classes). Where there are several times as
+        many inputs as labels, as of real samples with as many generated ones after them, the
+        labels repeat. Raises RuntimeError where they cannot.
+        """
+        if self.labels is not None and len(self.labels) == 1:
+            return nn.functional.one_hot(self.labels, self.classes).to(inputs.dtype)
+        if self.labels is None or len(inputs) % len(self.labels):
+            given = "none" if self.labels is None else len(self.labels)
+            raise RuntimeError(
+                f"a conditional network got {len(inputs)} inputs and {given} labels; "
+                "`discriminator.given(labels)` says of which classes inputs are"
+            )
+        labels = self.labels.repeat(len(inputs) // len(self.labels))
+        return nn.functional.one_hot(labels, self.classes).to(inputs.dtype)
+
+
+@contextlib.contextmanager
+def given(network: nn.Module, labels: Tensor | None) -> Iterator[None]:
+    """Tell the parts of a network that need labels (B,), within, of which classes inputs are."""
+    parts = [module for module in network.modules() if isinstance(module, Labelled)]
+    before = [part.labels for part in parts]
+    for part in parts:
+        part.labels = labels
+    try:
+        yield
+    finally:
+        for part, old in zip(parts, before, strict=True):
+            part.labels = old
+
+
 class Generator(Network):
-    """Maps `latents`, (B, latents.dim), to samples, such as images (B, C, H, W) in [-1, 1]."""
+    """Maps `latents`, (B, latents.columns), to samples, such as images (B, C, H, W) in [-1, 1].
+
+    A conditional one has latents with labels, which its `Labelled` parts get; `compute` gets the
+    values alone, (B, latents.dim).
+    """
 
     def __init__(self, latents: Latents) -> None:
         super().__init__()
         self.latents = latents
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the samples of latents in float32."""
+        if not self.latents.classes:
+            return super().forward(inputs)
+        with given(self, self.latents.labels(inputs)):
+            return super().forward(inputs[:, : self.latents.dim])
 
     def layers(self) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
         """Return the layers that have a weight matrix, input to output."""
@@ -53,7 +106,11 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Maps samples of `sample_shape`, such as images (B, C, H, W) in [-1, 1], to logits (B,)."""
+    """Maps samples of `sample_shape`, such as images (B, C, H, W) in [-1, 1], to logits (B,).
+
+    A conditional one has parts that are `Labelled`: it is called within `given`, so whoever calls
+    it on samples needs no labels. Training does so for the hooks of methods.
+    """
 
     body: nn.Module
     head: nn.Module
@@ -65,6 +122,13 @@ class Discriminator(Network):
     def layers(self) -> list[nn.Conv2d | nn.Linear]:
         """Return the layers that have a weight matrix, input to output: convolutions and head."""
         return [module for module in self.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+    def given(self, labels: Tensor | None) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which inputs are of these classes (B,); None: D needs no labels.
+
+        A batch may repeat them, see `Labelled.one_hot`.
+        """
+        return contextlib.nullcontext() if labels is None else given(self, labels)
 
     def features(self, samples: Tensor) -> Tensor:
         """Return what the head sees of samples, (B, F), in float32."""

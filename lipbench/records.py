@@ -309,6 +309,7 @@ class Audit(Record):
     overfitting_gap: Number | None = None
     loss_train: Number | None = None
     loss_heldout: Number | None = None
+    given_class: str | None = None  # the one as whose function a conditional D was audited
 
 
 SERIES: dict[str, type[Record]] = {

@@ -51,18 +51,57 @@ def seed_globals(seed: int) -> None:
 
 @dataclass(frozen=True)
 class Latents:
-    """What a generator maps to samples: independent values of one law, `dim` of them a sample."""
+    """What a generator maps to samples: independent values of one law, `dim` of them a sample.
+
+    Those of a conditional generator have one more column, which says of which class the sample
+    shall be: so wherever latents go, their labels go.
+    """
 
     dim: int
     law: Law = "normal"  # standard normal, or uniform in [-1, 1]
+    classes: int = 0  # that labels are drawn from; 0: the generator is unconditional
+    shares: tuple[float, ...] = ()  # of the classes, as the data has them; empty: equal ones
 
-    def draw(self, count: int, seed: int, stream: str, *index: int | str) -> torch.Tensor:
-        """Return a (count, dim) float32 tensor on the CPU, a function of these arguments."""
-        return self._drawn(torch.empty(count, self.dim), generator(seed, stream, *index))
+    @property
+    def columns(self) -> int:
+        """Return how many values there are a sample, its label included."""
+        return self.dim + bool(self.classes)
+
+    def draw(
+        self,
+        count: int,
+        seed: int,
+        stream: str,
+        *index: int | str,
+        labels: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return a (count, columns) float32 tensor on the CPU, a function of these arguments.
+
+        The labels of a conditional generator are drawn with the classes' shares, from a stream of
+        their own, or are those given, (count,).
+        """
+        values = self._drawn(torch.empty(count, self.dim), generator(seed, stream, *index))
+        if not self.classes:
+            return values
+        if labels is None:
+            source = generator(seed, f"labels of {stream}", *index)
+            labels = torch.multinomial(self._shares(), count, replacement=True, generator=source)
+        return torch.cat([values, labels.to("cpu", torch.float32)[:, None]], dim=1)
+
+    def labels(self, drawn: torch.Tensor) -> torch.Tensor | None:
+        """Return the labels (count,) in what `draw` returned, int64; None where there are none."""
+        return drawn[:, self.dim].long() if self.classes else None
 
     def random(self, count: int, device: torch.device) -> torch.Tensor:
-        """Return a (count, dim) float32 tensor, drawn from the device's global generator."""
-        return self._drawn(torch.empty(count, self.dim, device=device), None)
+        """Return a (count, columns) float32 tensor, drawn from the device's global generator."""
+        values = self._drawn(torch.empty(count, self.dim, device=device), None)
+        if not self.classes:
+            return values
+        labels = torch.multinomial(self._shares().to(device), count, replacement=True)
+        return torch.cat([values, labels[:, None].float()], dim=1)
+
+    def _shares(self) -> torch.Tensor:
+        return torch.tensor(self.shares or (1.0,) * self.classes)
 
     def _drawn(self, empty: torch.Tensor, source: torch.Generator | None) -> torch.Tensor:
         if self.law == "uniform":

@@ -107,6 +107,12 @@ def sample(
     checkpoint: Annotated[Checkpoint, typer.Option(help="Which generator draws.")] = (
         Checkpoint.LAST
     ),
+    class_: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="NAME", help="Of a conditional generator. Default: all by turns."
+        ),
+    ] = None,
     device: DeviceOption = None,
 ) -> None:
     """Draw samples from a trained generator: one picture, or a folder of images."""
@@ -122,7 +128,9 @@ def sample(
     workplace, cache = workplace_on(device), paths.cache_root()
     if not found[0].plan.dataset.is_of_images and not out.suffix:
         raise UserError(f"{out}: points are drawn as one picture, a .png file")
-    samples, update = finished.sample(found[0], checkpoint.value, count, chosen, workplace, cache)
+    samples, update = finished.sample(
+        found[0], checkpoint.value, count, chosen, workplace, cache, class_
+    )
     if out.suffix == ".png":
         real = finished.real(found[0], workplace, cache)
         pictures.save(out, pictures.of_samples(samples, real))

@@ -24,7 +24,8 @@ def extra(run: RunSpec, state: TrainState) -> int:
 
     Plain ones are the architecture's, without any method. Fewer is negative.
     """
-    architecture, shape = state.parts.architecture, run.dataset.shape
+    architecture = state.parts.architecture
+    asked = run.dataset.shape, state.latents.classes
     with torch.device("meta"):  # shapes suffice
-        plain = (architecture.generator(shape), architecture.discriminator(shape))
+        plain = (architecture.generator(*asked), architecture.discriminator(*asked))
     return trainable(state.generator, state.discriminator) - trainable(*plain)

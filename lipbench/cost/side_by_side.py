@@ -32,6 +32,7 @@ UPDATES = 100  # a row's seconds are of so many updates of G, as the paper's fig
 
 _POWER_ITERATIONS = "power_iterations"
 _IMAGES = 2000
+_CLASSES = 10  # of the random labels that conditional networks get; our choice
 _BUDGET = 100_000  # timed from its middle: by then whatever starts late has started
 # At least so long is a timed sample, if more than one update: our choice. Longer on a GPU, since
 # its counter of energy moves in steps.
@@ -309,8 +310,8 @@ def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
         images = torch.randint(0, 256, (_IMAGES, *shape), generator=draw).to(torch.uint8)
     else:
         images = torch.randn(_IMAGES, *shape, generator=draw)
-    labels = torch.zeros(_IMAGES, dtype=torch.long, device=device)
-    return Split(images.to(device), labels)
+    labels = torch.arange(_IMAGES, device=device) % _CLASSES
+    return Split(images.to(device), labels, _CLASSES)
 
 
 def estimate(warm_ups: Iterable[Sample], device: torch.device, rounds: int) -> float:

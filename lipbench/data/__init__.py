@@ -79,6 +79,12 @@ class Split:
 
     samples: Tensor
     labels: Tensor
+    classes: int = 0  # how many there are, with or without a sample here
+
+    def shares(self, classes: int) -> tuple[float, ...]:
+        """Return which share of the samples each of so many classes has; nothing for 0."""
+        counts = self.labels.bincount(minlength=classes)[:classes].tolist()
+        return tuple(count / len(self) for count in counts)
 
     @property
     def shape(self) -> tuple[int, ...]:

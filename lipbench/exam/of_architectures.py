@@ -6,16 +6,45 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lipbench.architecture import Architecture, Shape
+from lipbench.architecture import Architecture, Latents, Shape
 from lipbench.networks import INITIALISATIONS, Discriminator, Generator, initialise
 from lipbench.words import counted
 
 SMALL = 0.125  # the width of the networks: our choice
 BATCH = 4
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two networks of an architecture for a shape, their weights drawn."""
+
+    shape: Shape
+    latents: Latents
+    generator: Generator
+    discriminator: Discriminator
+
+    def labels(self) -> Tensor | None:
+        """Return the labels of a batch, (B,), where the networks are conditional."""
+        return torch.arange(BATCH) % CLASSES if self.latents.classes else None
+
+    def draw(self, count: int = BATCH, labels: Tensor | None = None) -> Tensor:
+        """Return latents of G, with labels of all classes, or those given, where it has any."""
+        if self.latents.classes and labels is None:
+            labels = torch.arange(count) % CLASSES
+        return self.latents.draw(count, 0, "exam", labels=labels)
+
+    def logits(self, samples: Tensor) -> Tensor:
+        """Return D's logits of samples, of those labels where it needs any."""
+        labels = torch.arange(len(samples)) % CLASSES if self.latents.classes else None
+        with self.discriminator.given(labels):
+            found: Tensor = self.discriminator(samples)
+        return found
 
 
 @dataclass(frozen=True)
@@ -30,18 +59,26 @@ class ExaminedArchitecture:
         width = min(self.architecture.width, SMALL)
         return dataclasses.replace(self.architecture, width=width)
 
-    def pairs(self) -> Iterator[tuple[Shape, Generator, Discriminator]]:
-        """Yield each example shape with its two networks, their weights drawn."""
-        for shape in self.architecture.examples:
-            yield shape, *networks(self.small, shape)
+    @cached_property
+    def variants(self) -> list[Architecture]:
+        """Return it, small, and with each of its variants' fields."""
+        return [dataclasses.replace(self.small, **each) for each in ({}, *self.small.variants)]
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the networks of each variant for each example shape."""
+        for variant in self.variants:
+            for shape in variant.examples:
+                yield pair(variant, shape)
 
 
-def networks(architecture: Architecture, shape: Shape) -> tuple[Generator, Discriminator]:
+def pair(architecture: Architecture, shape: Shape, **layers: Any) -> Pair:
     """Return a generator and a discriminator with weights drawn as a run draws them."""
-    pair = architecture.generator(shape), architecture.discriminator(shape)
-    for network, name in zip(pair, ("generator", "discriminator"), strict=True):
+    classes = architecture.classes_of(CLASSES)
+    generator = architecture.generator(shape, classes)
+    discriminator = architecture.discriminator(shape, classes, **layers)
+    for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, architecture.initialisation, 0, name)
-    return pair
+    return Pair(shape, architecture.latents_of(classes), generator, discriminator)
 
 
 Case = Callable[[ExaminedArchitecture], str]
@@ -62,54 +99,78 @@ def it_says_what_it_makes(subject: ExaminedArchitecture) -> str:
 def its_networks_fit_the_shapes(subject: ExaminedArchitecture) -> str:
     """G makes samples of the shape in [-1, 1] or beyond it, D one logit each, in float32."""
     told = []
-    for shape, generator, discriminator in subject.pairs():
+    for it in subject.pairs():
         for count in (2, BATCH):
-            samples = generator(generator.latents.draw(count, 0, "exam"))
-            wanted = (count, *shape)
+            samples = it.generator(it.draw(count))
+            wanted = (count, *it.shape)
             assert samples.shape == wanted, f"samples are {tuple(samples.shape)}, not {wanted}"
-            logits = discriminator(samples)
+            logits = it.logits(samples)
             assert logits.shape == (count,), f"logits are {tuple(logits.shape)}, not ({count},)"
             for what, found in (("samples", samples), ("logits", logits)):
                 assert found.dtype == torch.float32, f"{what} are {found.dtype}"
                 assert found.isfinite().all(), f"{what} are not finite"
-        assert discriminator.sample_shape == shape, f"D says {discriminator.sample_shape}"
-        told.append("x".join(map(str, shape)))
-    return ", ".join(told)
+        said = it.discriminator.sample_shape
+        assert said == it.shape, f"D says {said}"
+        told.append("x".join(map(str, it.shape)))
+    return ", ".join(dict.fromkeys(told))
 
 
 def its_fields_change_the_networks(subject: ExaminedArchitecture) -> str:
     """The width changes how many weights there are; latents have the dimension and law asked."""
     small, shape = subject.small, subject.architecture.examples[0]
     wide = dataclasses.replace(small, width=2 * small.width)
-    counts = [sum(map(_weights, networks(each, shape))) for each in (small, wide)]
+    counts = [_weights(pair(each, shape)) for each in (small, wide)]
     assert counts[0] < counts[1], f"{counts[0]:,} weights at both widths"
     odd = dataclasses.replace(small, latent_dim=7, latent_law="uniform")
-    generator = odd.generator(shape)
-    found = generator.latents
-    assert found == odd.latents, f"G has {found}; its architecture says {odd.latents}"
-    assert generator(found.draw(2, 0, "exam")).shape == (2, *shape), "7 latents do not fit G"
+    it = pair(odd, shape)
+    found = it.generator.latents
+    assert found == it.latents, f"G has {found}; its architecture says {it.latents}"
+    assert it.generator(it.draw(2)).shape == (2, *shape), "7 latents do not fit G"
     return f"{counts[0]:,} weights, {counts[1]:,} at twice the width"
 
 
 def it_is_the_same_each_time(subject: ExaminedArchitecture) -> str:
     """Drawn by one seed, two networks have the same weights, and compute the same."""
-    for shape, *first in subject.pairs():
-        second = networks(subject.small, shape)
-        torch.manual_seed(1)  # what it may draw from besides
-        for a, b in zip(first, second, strict=True):
-            a.eval(), b.eval()
-            latents = subject.small.latents.draw(BATCH, 0, "exam")
-            inputs = latents if isinstance(a, Generator) else _noise(shape)
-            assert torch.equal(a(inputs), b(inputs)), f"two of {type(a).__name__} differ"
+    for variant in subject.variants:
+        for shape in variant.examples:
+            first, second = pair(variant, shape), pair(variant, shape)
+            torch.manual_seed(1)  # what it may draw from besides
+            for it in (first, second):
+                it.generator.eval(), it.discriminator.eval()
+            made = [it.generator(it.draw()) for it in (first, second)]
+            told = [it.logits(_noise(shape)) for it in (first, second)]
+            for network, outputs in ((first.generator, made), (first.discriminator, told)):
+                assert torch.equal(*outputs), f"two of {type(network).__name__} differ"
     return "equal outputs of equal seeds"
+
+
+def its_networks_heed_labels(subject: ExaminedArchitecture) -> str:
+    """Where it is conditional, other labels are other samples and other logits."""
+    conditional = 0
+    for it in subject.pairs():
+        if not it.latents.classes:
+            continue
+        conditional += 1
+        one, other = torch.zeros(BATCH).long(), torch.ones(BATCH).long()
+        it.generator.eval(), it.discriminator.eval()
+        with torch.no_grad():
+            for network in (it.generator, it.discriminator):
+                _stir(network)
+            made = [it.generator(it.draw(labels=labels)) for labels in (one, other)]
+            told = []
+            for labels in (one, other):
+                with it.discriminator.given(labels):
+                    told.append(it.discriminator(_noise(it.shape)))
+        assert not torch.equal(*made), "G makes the same of every class"
+        assert not torch.equal(*told), "D says the same of every class"
+    return counted(conditional, "conditional pair")
 
 
 def its_gradients_are_finite(subject: ExaminedArchitecture) -> str:
     """Every weight of G and D gets a gradient, through D from G too."""
-    for _, generator, discriminator in subject.pairs():
-        fake = generator(generator.latents.draw(BATCH, 0, "exam"))
-        discriminator(fake).square().sum().backward()
-        for network in (generator, discriminator):
+    for it in subject.pairs():
+        it.logits(it.generator(it.draw())).square().sum().backward()
+        for network in (it.generator, it.discriminator):
             for name, weight in network.named_parameters():
                 found = weight.grad
                 assert found is not None, f"{name} gets no gradient"
@@ -119,11 +180,11 @@ def its_gradients_are_finite(subject: ExaminedArchitecture) -> str:
 
 def its_discriminator_can_be_differentiated_twice(subject: ExaminedArchitecture) -> str:
     """The norm of D's gradient by its samples has itself a gradient by D's weights."""
-    for shape, _, discriminator in subject.pairs():
-        samples = _noise(shape).requires_grad_()
-        (slopes,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+    for it in subject.pairs():
+        samples = _noise(it.shape).requires_grad_()
+        (slopes,) = torch.autograd.grad(it.logits(samples).sum(), samples, create_graph=True)
         slopes.square().sum().backward()
-        used = [weight.grad is not None for weight in discriminator.parameters()]
+        used = [weight.grad is not None for weight in it.discriminator.parameters()]
         assert any(used), "no weight gets a gradient from the gradient's norm"
     return "gradient penalties have gradients"
 
@@ -131,7 +192,8 @@ def its_discriminator_can_be_differentiated_twice(subject: ExaminedArchitecture)
 def its_discriminator_takes_methods_layers(subject: ExaminedArchitecture) -> str:
     """Normalizations and activations of methods stand in D's hidden layers; a head is dense."""
     told = []
-    for shape in subject.architecture.examples:
+    asked = [(each, shape) for each in subject.variants for shape in each.examples]
+    for variant, shape in asked:
         made: list[tuple[str, int]] = []
 
         def norm(channels: int) -> nn.Module:
@@ -142,14 +204,15 @@ def its_discriminator_takes_methods_layers(subject: ExaminedArchitecture) -> str
             made.append(("activation", channels))  # noqa: B023 - called in this turn
             return nn.Softplus()
 
-        discriminator = subject.small.discriminator(shape, norm=norm, activation=activation)
-        logits = discriminator(_noise(shape))
+        it = pair(variant, shape, norm=norm, activation=activation)
+        logits = it.logits(_noise(shape))
         assert logits.shape == (BATCH,), f"logits are {tuple(logits.shape)} with such layers"
         names = [name for name, _ in made]
         assert "norm" in names, "no hidden layer took the normalization"
         assert "activation" in names, "no hidden layer took the activation"
-        assert discriminator.layers(), "D has no layer with a weight matrix"
-        features = discriminator.features(_noise(shape))
+        assert it.discriminator.layers(), "D has no layer with a weight matrix"
+        with it.discriminator.given(it.labels()):
+            features = it.discriminator.features(_noise(shape))
         assert features.dim() == 2, f"features are {tuple(features.shape)}, not (B, F)"
         told.append(f"{counted(names.count('activation'), 'hidden layer')}")
     return ", ".join(dict.fromkeys(told))
@@ -159,8 +222,16 @@ def _noise(shape: Shape) -> Tensor:
     return torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(0)).tanh()
 
 
-def _weights(network: nn.Module) -> int:
-    return sum(weight.numel() for weight in network.parameters())
+def _stir(network: nn.Module) -> None:
+    """Add noise to all weights: some, such as a conditional gain's, start the same for all."""
+    source = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        weight.add_(torch.randn(weight.shape, generator=source), alpha=0.05)
+
+
+def _weights(it: Pair) -> int:
+    networks = (it.generator, it.discriminator)
+    return sum(weight.numel() for network in networks for weight in network.parameters())
 
 
 CASES: tuple[Case, ...] = (
@@ -168,6 +239,7 @@ CASES: tuple[Case, ...] = (
     its_networks_fit_the_shapes,
     its_fields_change_the_networks,
     it_is_the_same_each_time,
+    its_networks_heed_labels,
     its_gradients_are_finite,
     its_discriminator_can_be_differentiated_twice,
     its_discriminator_takes_methods_layers,

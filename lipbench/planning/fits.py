@@ -49,6 +49,17 @@ def check_shape(
         raise UserError(f"{name} makes {architecture.shapes}; these are {told}{hint}", mark)
 
 
+def check_classes(
+    name: str, architecture: Architecture, info: data.DatasetInfo, mark: Mark | None
+) -> None:
+    """Refuse a conditional architecture for samples without classes."""
+    if architecture.is_conditional and len(info.classes) < 2:
+        had = "one class" if info.classes else "no labels"
+        raise UserError(
+            f"{name} is conditional with these parameters, but {info.name} has {had}", mark
+        )
+
+
 def check_protocol(
     suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
 ) -> None:
@@ -81,12 +92,15 @@ def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
             )
 
 
-def check_layers(name: str, architecture: Architecture, shape: Shape, choice: Choice) -> None:
+def check_layers(
+    name: str, architecture: Architecture, info: data.DatasetInfo, choice: Choice
+) -> None:
     """Refuse a method that is about other samples or layers than these.
 
     Or whose layers do not fit D's channels, such as more groups than those.
     """
-    methods = choice.methods.values()
+    methods, shape = choice.methods.values(), info.shape
+    classes = architecture.classes_of(len(info.classes))
     for method in methods:
         if method.requires.images and len(shape) != 3:
             raise UserError(
@@ -96,11 +110,11 @@ def check_layers(name: str, architecture: Architecture, shape: Shape, choice: Ch
     picky = [method.label for method in methods if method.requires.convolutions]
     if not layers and not picky:
         return
-    if picky and not convolutions(architecture.discriminator(shape)):
+    if picky and not convolutions(architecture.discriminator(shape, classes)):
         raise UserError(
             f"{picky[0]} is about convolutions; the discriminator of {name} has none", choice.mark
         )
     try:
-        architecture.discriminator(shape, **layers)
+        architecture.discriminator(shape, classes, **layers)
     except UserError as error:
         raise UserError(f"{choice.label}: {error}", choice.mark) from error

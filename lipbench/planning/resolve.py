@@ -114,8 +114,9 @@ def resolve(
         fits.check_shape(name, architecture, (1, size, size), mark)
     info, dataset_params = _dataset(suite, document, registry, cache)
     fits.check_shape(name, architecture, info.shape, mark)
+    fits.check_classes(name, architecture, info, document.mark(("architecture",)))
     if registry.architectures[name].origin != "built-in":  # tests try those for all shapes
-        require_networks(architecture, info.shape)
+        require_networks(architecture, info.shape, architecture.classes_of(len(info.classes)))
     protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
     fits.check_protocol(suite, document, info, protocol)
@@ -125,7 +126,7 @@ def resolve(
         fits.check_combination(suite, choice, loss.name)
         made = parts.loss(loss.name, loss.params, registry)
         fits.check_pairs(suite, document, made, loss.name)
-        fits.check_layers(name, architecture, info.shape, choice)
+        fits.check_layers(name, architecture, info, choice)
         found.append((choice, loss))
     return Resolved(
         suite, document, registry, info, dataset_params, architecture, protocol, tuple(found)

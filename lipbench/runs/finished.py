@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lipbench import process_state
 from lipbench.dataset import Source
-from lipbench.errors import UserError
+from lipbench.errors import UserError, unknown
 from lipbench.planning import parts
 from lipbench.plugins import Plugins
 from lipbench.protocols import Protocol
-from lipbench.runs import restore, scores
+from lipbench.runs import pictures, restore, scores
 from lipbench.runs.restore import Found, Trained
 from lipbench.runs.run import Workplace
 from lipbench.runs.suite_folder import SuiteFolder
@@ -71,16 +71,31 @@ def audit(run: Found, images: int, workplace: Workplace, cache: Path) -> dict[st
 
 @process_state.kept()
 def sample(
-    run: Found, checkpoint: str, count: int, seed: int, workplace: Workplace, cache: Path
+    run: Found,
+    checkpoint: str,
+    count: int,
+    seed: int,
+    workplace: Workplace,
+    cache: Path,
+    of_class: str | None = None,
 ) -> tuple[Tensor, int]:
     """Return samples that a run's generator draws, and of which update.
 
     Images are uint8 (N, C, H, W), points float32 (N, D). The latents are those of the run's own
-    pictures of samples where the seed is the run's.
+    pictures of samples where the seed is the run's. A conditional generator draws the classes by
+    turns, or one of them. Raises UserError for a class that there is not.
     """
     restored = reopen(run, workplace, cache)
     generator, update = restored.sampler(checkpoint)
-    latents = restored.state.latents.draw(count, seed, "samples")
+    law, label = restored.state.latents, None
+    if of_class is not None:
+        known = run.plan.dataset.classes if law.classes else ()
+        if not known:
+            raise UserError(f"{run.folder.path.name} is not conditional: it has no classes")
+        if of_class not in known:
+            raise UserError(unknown("class", of_class, known))
+        label = known.index(of_class)
+    latents = pictures.latents(law, count, seed, label)
     frozen = sampling.frozen(generator).to(workplace.device)
     return sampling.sample(frozen, latents, workplace.device).cpu(), update
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lipbench import atomic
 from lipbench.errors import UserError
+from lipbench.streams import Latents
 
 _SIDE = 512  # pixels of a picture of points, and the rest of it: our choice
 _MARGIN = 0.25  # of the real points' extent, on each side
@@ -21,6 +22,19 @@ _REAL, _DRAWN = (200, 200, 200), (0, 90, 180)
 def of_samples(samples: Tensor, real: Tensor) -> Image.Image:
     """Return one picture of samples: a grid of images, or a plot of points over real ones."""
     return grid(samples) if samples.dim() == 4 else plot(samples, real)
+
+
+def latents(law: Latents, count: int, seed: int, label: int | None = None) -> Tensor:
+    """Return the latents of a run's pictures, (count, columns), by its seed alone.
+
+    Labels, of a conditional generator, go round through the classes, or are all the given one.
+    """
+    labels = None
+    if law.classes:
+        labels = (
+            torch.arange(count) % law.classes if label is None else torch.full((count,), label)
+        )
+    return law.draw(count, seed, "samples", labels=labels)
 
 
 def plot(points: Tensor, real: Tensor) -> Image.Image:

@@ -176,27 +176,41 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
     """Return the audit of a run's discriminator, at the update that it has reached.
 
     On as many training, held-out and generated images, drawn by the seed alone; the generator is
-    the one that is scored. It changes nothing: training goes on as if it had not been.
+    the one that is scored. A conditional D is audited as the function that it is of images of the
+    most frequent class, the first of several, on images of that class, which the row names as
+    `given_class`. It changes nothing: training goes on as if it had not been.
     """
     start = time.perf_counter()
-    device = data.train.samples.device
-    latents = state.latents.draw(images, spec.seed, "audit latents")
+    device, law = data.train.samples.device, state.latents
+    label = None  # of a conditional D: as a function of images alone it is that of one class
+    if law.classes:
+        label = torch.tensor([max(range(law.classes), key=law.shares.__getitem__)])
+    latents = law.draw(
+        images, spec.seed, "audit latents", labels=None if label is None else label.repeat(images)
+    )
     generator = sampling.frozen(state.sampler)
     with torch.no_grad():
         fake = torch.cat([generator(part.to(device)) for part in latents.split(64)])
-    facts = audit(
-        state.discriminator,
-        real=_drawn(data.train, images, spec.seed, "audit training images"),
-        heldout=_drawn(data.test, images, spec.seed, "audit held-out images"),
-        fake=fake,
-        loss=state.parts.loss,
-        seed=spec.seed,
-    )
+    given = None if label is None else label.to(device)
+    with state.discriminator.given(given):
+        facts = audit(
+            state.discriminator,
+            real=_drawn(data.train, images, spec.seed, "audit training images", given),
+            heldout=_drawn(data.test, images, spec.seed, "audit held-out images", given),
+            fake=fake,
+            loss=state.parts.loss,
+            seed=spec.seed,
+        )
     row = {"update": state.update, **facts.to_json()}
+    if label is not None:
+        row["given_class"] = data.classes[int(label)]
     return row | {"seconds": time.perf_counter() - start}
 
 
-def _drawn(split: Split, count: int, seed: int, stream: str) -> Tensor:
-    """Return distinct images of a split, all of them where it has no more."""
-    order = torch.randperm(len(split), generator=streams.generator(seed, stream))
-    return loop.network_inputs(split.samples[order[:count].to(split.samples.device)])
+def _drawn(split: Split, count: int, seed: int, stream: str, label: Tensor | None) -> Tensor:
+    """Return distinct images of a split, of a class where one is given, all of them at most."""
+    device = split.samples.device
+    order = torch.randperm(len(split), generator=streams.generator(seed, stream)).to(device)
+    if label is not None:
+        order = order[split.labels[order] == label]
+    return loop.network_inputs(split.samples[order[:count]])

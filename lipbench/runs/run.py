@@ -378,9 +378,12 @@ def sample_picture(state: TrainState, seed: int, data: Split) -> Image.Image:
 
 
 def samples_of(state: TrainState, seed: int, data: Split) -> Tensor:
-    """Return samples of fixed latents of the seed, the same for every method, on the CPU."""
+    """Return samples of fixed latents of the seed, the same for every method, on the CPU.
+
+    Those of a conditional generator are of one class after the other, again and again.
+    """
     count = SAMPLES if data.samples.dim() == 4 else POINTS
-    latents = state.latents.draw(count, seed, "samples")
+    latents = pictures.latents(state.latents, count, seed)
     generator, device = sampling.frozen(state.sampler), data.samples.device
     return sampling.sample(generator, latents, device).cpu()
 

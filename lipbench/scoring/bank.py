@@ -76,7 +76,7 @@ class Bank:
         images: Split = getattr(self._dataset, split)
         what = f"features of real images ({split} split)"
         features = features_of(images, missing, self._extractor, self._report, what)
-        made = dict(zip(_PARTS, (missing, *features), strict=True))
+        made = dict(zip(_PARTS, (missing, features.pooled, features.logits), strict=True))
         parts = [made] if stored is None else [stored, made]
         joined = {name: torch.cat([part[name] for part in parts]) for name in _PARTS}
         order = joined["index"].argsort()

@@ -193,7 +193,8 @@ class Scorer:
         if self._extractor:
             features = extract(self._extractor, images)
             found |= {space: features for space in wanted - RAW.keys()}
-        return _Views(found)
+        labels = latents.labels(drawn)
+        return _Views({space: each._replace(labels=labels) for space, each in found.items()})
 
     def _names(self) -> Iterable[str]:
         return {*self.protocol.scores, *self.protocol.selection.scores}
@@ -222,6 +223,5 @@ class _Views:
         """Return the features of the first so many images, which are in no order."""
         key = (space, count)
         if key not in self._cut:
-            whole = self._features[space]
-            self._cut[key] = Features(whole.pooled[:count], whole.logits[:count])
+            self._cut[key] = self._features[space].at(slice(count))
         return self._cut[key]

@@ -7,7 +7,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -76,9 +76,14 @@ class Meter:
 
 @dataclass
 class TrainState:
-    """Everything that training changes: two networks, two optimizers, a meter, the update."""
+    """Everything that training changes: two networks, two optimizers, a meter, the update.
+
+    And what it does not: `latents` are what G maps to samples, with labels as the data has them
+    where the architecture is conditional.
+    """
 
     parts: Parts
+    latents: Latents
     generator: Generator
     discriminator: Discriminator
     optimizer_g: torch.optim.Optimizer
@@ -86,11 +91,6 @@ class TrainState:
     average: AveragedModel | None
     meter: Meter
     update: int = 0
-
-    @property
-    def latents(self) -> Latents:
-        """Return what G maps to samples."""
-        return self.parts.architecture.latents
 
     @property
     def sampler(self) -> nn.Module:
@@ -146,12 +146,12 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
 
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
-    device, methods = data.samples.device, parts.methods
-    shape = spec.dataset.shape
+    device, methods, architecture = data.samples.device, parts.methods, parts.architecture
+    shape, classes = spec.dataset.shape, architecture.classes_of(data.classes)
 
     streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
-    generator = parts.architecture.generator(shape)
-    discriminator = parts.architecture.discriminator(shape, **hidden_layers(methods))
+    generator = architecture.generator(shape, classes)
+    discriminator = architecture.discriminator(shape, classes, **hidden_layers(methods))
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
@@ -165,17 +165,20 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     discriminator.to(device)
     generator.to(device)
     if preparing := [method for method in methods if "prepare" in method.hooks()]:
-        reference = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
+        reference, labels = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
         for method in preparing:
-            with torch.no_grad(), computed(discriminator):  # anew: the last one may have moved D
-                method.prepare(discriminator, reference)
+            with torch.no_grad(), discriminator.given(labels), computed(discriminator):
+                method.prepare(
+                    discriminator, reference
+                )  # computed anew: the last may have moved D
     optimizer_g = optimizers.make(spec.setting, generator.parameters(), rate_of_g(spec.setting))
     optimizer_d = optimizers.make(spec.setting, discriminator.parameters(), spec.setting.lr)
     average = None
     if spec.ema_decay is not None:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay))
+    latents = replace(architecture.latents_of(classes), shares=data.shares(classes))
     return TrainState(
-        parts, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
+        parts, latents, generator, discriminator, optimizer_g, optimizer_d, average, Meter(device)
     )
 
 
@@ -189,11 +192,17 @@ def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kin
     return value
 
 
-def real_batch(data: Split, count: int, seed: int, stream: str, *index: int | str) -> Tensor:
-    """Return `count` real samples as networks take them, drawn with replacement."""
+def real_batch(
+    data: Split, count: int, seed: int, stream: str, *index: int | str
+) -> tuple[Tensor, Tensor]:
+    """Return `count` real samples as networks take them, and their labels (count,).
+
+    They are drawn with replacement.
+    """
     draw = streams.generator(seed, stream, *index)
     chosen = torch.randint(len(data), (count,), generator=draw)
-    return network_inputs(data.samples[chosen.to(data.samples.device, non_blocking=True)])
+    chosen = chosen.to(data.samples.device, non_blocking=True)
+    return network_inputs(data.samples[chosen]), data.labels[chosen]
 
 
 def network_inputs(samples: Tensor) -> Tensor:
@@ -210,10 +219,13 @@ def network_inputs(samples: Tensor) -> Tensor:
 def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     """Train from `state.update` to the end of the budget, yielding after each update of G.
 
-    One update is `n_dis` updates of D, each with a new real batch (drawn with replacement) and
-    new latents, and then one of G with new latents. Real and generated images pass through D
-    apart from each other. Reparametrized weights are computed once for each update of D or G, in
-    float32. Only G's batch statistics move in D's updates, none of its weights.
+    One update is `n_dis` updates of D, each with a new real batch (drawn with replacement) and new
+    latents, and then one of G with new latents. Where training is conditional, the images
+    generated for an update of D are of the real ones' classes, so that D is bound to one set of
+    labels for both and for what lies between them; for G's, classes are drawn as the data has
+    them. Real and generated images pass through D apart from each other. Reparametrized weights
+    are computed once for each update of D or G, in float32. Only G's batch statistics move in D's
+    updates, none of its weights.
     """
     budget, seed, device = spec.budget, spec.seed, data.samples.device
     generator, discriminator = state.generator, state.discriminator
@@ -225,8 +237,9 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         (state.optimizer_d.param_groups, spec.setting.lr),
     )
 
-    def latents(count: int, *index: int | str) -> Tensor:
-        return state.latents.draw(count, seed, "latents", *index).to(device, non_blocking=True)
+    def latents(count: int, *index: int | str, labels: Tensor | None = None) -> Tensor:
+        drawn = state.latents.draw(count, seed, "latents", *index, labels=labels)
+        return drawn.to(device, non_blocking=True)
 
     generator.train()
     discriminator.train()
@@ -240,11 +253,12 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         for inner in range(spec.setting.n_dis):
             step = update * spec.setting.n_dis + inner
             streams.seed_torch(streams.derive(seed, "method", update, inner), device)
+            real, classes = real_batch(data, budget.batch_size, seed, "data", update, inner)
+            labels = classes if state.latents.classes else None
             with torch.no_grad(), cached(of_g):
-                fake = generator(latents(budget.batch_size, update, inner))
-            real = real_batch(data, budget.batch_size, seed, "data", update, inner)
-            with cached(of_d):
-                batch = Batch.of(discriminator, real, fake, step, progress)
+                fake = generator(latents(budget.batch_size, update, inner, labels=labels))
+            with discriminator.given(labels), cached(of_d):
+                batch = Batch.of(discriminator, real, fake, step, progress, labels)
                 loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
                 penalties = [method.penalty(discriminator, batch) for method in methods]
             penalty = sum(penalties, torch.zeros((), device=device))
@@ -259,11 +273,13 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
 
         streams.seed_torch(streams.derive(seed, "method", update, "generator"), device)
         set_requires_grad(trainable, False)
-        with cached([*of_g, *of_d]):
-            fake = generator(latents(budget.generator_batch_size, update, "generator"))
+        drawn = latents(budget.generator_batch_size, update, "generator")
+        wanted = state.latents.labels(drawn)
+        with discriminator.given(wanted), cached([*of_g, *of_d]):
+            fake = generator(drawn)
             fake_logits = discriminator(fake)
-            fresh = functools.partial(_without_graph, discriminator, real)
-            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress)
+            fresh = functools.partial(_without_graph, discriminator, real, labels)
+            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress, wanted)
             loss_g = loss.generator(fake_logits, batch.real_logits if loss.needs_real else None)
             for method in methods:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
@@ -309,10 +325,11 @@ def cached(weights: Sequence[tuple[nn.Module, str]]) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _without_graph(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Return a network's output, as constants."""
-    output: Tensor = network(inputs)
-    return output
+def _without_graph(discriminator: Discriminator, inputs: Tensor, labels: Tensor | None) -> Tensor:
+    """Return D's logits of samples of some classes, as constants."""
+    with discriminator.given(labels):
+        logits: Tensor = discriminator(inputs)
+    return logits
 
 
 def settled(network: Module) -> Module:

@@ -361,7 +361,7 @@ def _try(
         return
     choice = replace(searched.choice, methods=searched.methods({name: value}))
     named = resolved.suite.architecture.name
-    check_layers(named, resolved.architecture, resolved.info.shape, choice)
+    check_layers(named, resolved.architecture, resolved.info, choice)
 
 
 def _check_setting(name: str, value: Value, base: Setting) -> None:

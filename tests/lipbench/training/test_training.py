@@ -360,7 +360,7 @@ def relativistic_by_hand(digits, spec, stale: bool):
     for update in range(spec.budget.generator_updates):
         for inner in range(spec.setting.n_dis):
             latents = streams.Latents(128).draw(8, spec.seed, "latents", update, inner)
-            real = loop.real_batch(digits, 8, spec.seed, "data", update, inner)
+            real, _ = loop.real_batch(digits, 8, spec.seed, "data", update, inner)
             logits = discriminator(real)
             fake = discriminator(generator(latents).detach())
             of_d.zero_grad()
