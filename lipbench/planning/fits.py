@@ -61,9 +61,23 @@ def check_classes(
 
 
 def check_protocol(
-    suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
+    suite: Suite,
+    document: yamlmarks.Document,
+    info: data.DatasetInfo,
+    architecture: Architecture,
+    protocol: Protocol,
 ) -> None:
-    """Refuse too few samples for the protocol, or of another kind than it scores."""
+    """Refuse too few samples for the protocol, or of another kind than it scores.
+
+    And a generator without classes, where a score is of those that it was asked for.
+    """
+    asks = [name for name in protocol.scores if protocols.SCORES[name].needs_labels]
+    if asks and not architecture.is_conditional:
+        raise UserError(
+            f"{protocol.name} has the score {asks[0]}, which needs a conditional architecture; "
+            f"{suite.architecture.name} is none with these parameters",
+            document.mark(("protocol",)),
+        )
     try:
         protocols.check(protocol, info.n_train, info.n_test, info.name, info.shape)
     except UserError as error:

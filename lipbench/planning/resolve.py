@@ -119,7 +119,7 @@ def resolve(
         require_networks(architecture, info.shape, architecture.classes_of(len(info.classes)))
     protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
-    fits.check_protocol(suite, document, info, protocol)
+    fits.check_protocol(suite, document, info, architecture, protocol)
     found = []
     for choice in choices.choices(suite, document, registry):
         loss = _loss(suite, document, choice, registry)
