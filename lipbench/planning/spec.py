@@ -185,7 +185,11 @@ def from_json(data: dict[str, Any]) -> RunSpec:
 
     Raises ValueError where it is of a newer schema, or not a spec.
     """
-    return _adapter().validate_python(upgraded(data))
+    data = upgraded(data)
+    setting = data.get("setting")
+    if isinstance(setting, dict) and setting.get("optimizer") != "adam":
+        data["setting"] = {"beta1": None, "beta2": None, **setting}  # which only Adam has
+    return _adapter().validate_python(data)
 
 
 def fits(stored: Any, spec: RunSpec) -> bool:

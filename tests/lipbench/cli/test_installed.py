@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -58,9 +59,9 @@ def test_a_losss_card_has_its_parameters_with_their_ranges():
 @pytest.mark.parametrize("kind", ["suite", "protocol", "loss"])
 def test_a_name_that_is_not_there_is_refused_with_a_near_one(kind):
     near = {"suite": "quickstart", "protocol": "miyato2018", "loss": "hinge"}[kind]
-    given = (Plugins(), f"{near}x") if kind == "loss" else (f"{near}x",)
+    show = partial(installed.plugin, Plugins().losses)
     with pytest.raises(UserError, match=f"no {kind} called '{near}x'; did you mean '{near}'"):
-        getattr(installed, kind)(*given)
+        (show if kind == "loss" else getattr(installed, kind))(f"{near}x")
 
 
 @pytest.fixture
