@@ -231,7 +231,7 @@ def show_audit(run: Found, facts: dict[str, Any]) -> None:
             f", {float(facts['tightness']):.2g} of it reached" if facts["tightness"] else ""
         )
         rows["upper bound"] = [f"{float(facts['upper_bound']):.4g}{tightness}"]
-    if facts["upper_bound_kernel"] is not None:
+    if facts["upper_bound_kernel"] not in (None, facts["upper_bound"]):  # of convolutions
         rows["with kernels"] = [
             f"{float(facts['upper_bound_kernel']):.4g}: not a bound, since the norm of a "
             "convolution is not that of its kernel"

@@ -67,8 +67,10 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
         f"{budget.schedule} lr, {first.precision}",
     )
+    absent = {"audit": "off"}  # the others happen at the end, too
     intervals = (
-        f"{name} {every or 'at the end'}" for name, every in made.intervals.every().items()
+        f"{name} {every or absent.get(name, 'at the end')}"
+        for name, every in made.intervals.every().items()
     )
     yield "intervals", ", ".join(intervals)
     if first.ema_decay:
