@@ -52,6 +52,7 @@ def test_older_results_are_read_where_they_are(older):
     assert (runs.at["none", "optimizer"], runs.at["none", "lr_g"]) == ("adam", 2e-4)
     other = load_runs("runs/before", "quick@21e65295").set_index("method")
     assert other.at["none", "fd_digits"] == FD_MINE
+    assert load_runs("runs/before", "quick").equals(load_runs("runs/before", "quick@21e65295"))
     assert other.at["none", "best_update"] == 400
     assert "fd_digits_selection" in set(load_curves("runs/before")["name"])
     assert sorted((older / "runs").rglob("*")) == before
