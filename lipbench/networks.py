@@ -58,9 +58,9 @@ class Labelled(nn.Module):
         if self.labels is not None and len(self.labels) == 1:
             return nn.functional.one_hot(self.labels, self.classes).to(inputs.dtype)
         if self.labels is None or len(inputs) % len(self.labels):
-            given = "none" if self.labels is None else len(self.labels)
+            count = "no" if self.labels is None else len(self.labels)
             raise RuntimeError(
-                f"a conditional network got {len(inputs)} inputs and {given} labels; "
+                f"a conditional network got {len(inputs)} inputs and {count} labels; "
                 "`discriminator.given(labels)` says of which classes inputs are"
             )
         labels = self.labels.repeat(len(inputs) // len(self.labels))
