@@ -122,6 +122,7 @@ class Measure:
     needs_training: ClassVar[bool] = False  # whether it compares with training images, too
     needs_classes: ClassVar[bool] = False  # whether it reads a classifier's logits
     needs_labels: ClassVar[bool] = False  # whether it is of a conditional generator's images
+    needs_as_many: ClassVar[bool] = False  # whether it needs as many fakes as real images
     resamples: ClassVar[Literal["fake", "real"]] = "fake"  # whose images the bootstrap draws again
     floor: ClassVar[Literal["training", "held-out", "training, apart"]] = "training"
     """What stands in the fakes' place for the floor, what real images score. Where fakes are

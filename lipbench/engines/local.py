@@ -174,7 +174,8 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), signals.blocked():
+        environment = _environment(CPU_ENVIRONMENT if device == "cpu" else {})
+        with environment, signals.blocked(), _spawning():
             self.process.start()
         theirs.close()
 
@@ -200,7 +201,7 @@ class _Pool:
     """The workers, one for each device slot; one that is dead or leaves is replaced."""
 
     def __init__(self, devices: Sequence[str]) -> None:
-        with signals.blocked():  # it can start a process of multiprocessing's
+        with signals.blocked(), _spawning():  # it can start a process of multiprocessing's
             self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
         self.oom_kills = machine.oom_kills()
         self.workers = [_Worker(device, self.stop) for device in devices]
@@ -278,6 +279,18 @@ def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[Outc
     if oom_now > oom_before:
         return Outcome.OUT_OF_MEMORY, f"{killed}: the kernel ended it when memory had run out"
     return Outcome.FAILED, f"{killed}, and not because memory had run out"
+
+
+@contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    """Make the death of a process as it starts a crash of this one.
+
+    The command line would take a broken pipe for the end of its reader, and end without a word.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ChildProcessError("a worker process ended before it had begun") from error
 
 
 @contextlib.contextmanager

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
 from lipbench import data, protocols, yamlmarks
 from lipbench.architecture import Architecture
 from lipbench.data import described
 from lipbench.discriminators import convolutions
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import Mark, UserError, blaming, place_of, shortened, unknown
 from lipbench.loss import Loss
-from lipbench.method import hidden_layers
-from lipbench.networks import INITIALISATIONS, Shape
+from lipbench.method import HiddenLayers, hidden_layers
+from lipbench.networks import INITIALISATIONS, ChannelLayer, Shape
 from lipbench.planning import combinations
 from lipbench.planning.choices import Choice, entry_mark
 from lipbench.planning.suite import Suite
@@ -43,9 +48,11 @@ def check_shape(
     hint: str = "; set dataset.image_size",
 ) -> None:
     """Refuse samples that the architecture cannot make; `hint` is for images of another size."""
-    if not architecture.takes(shape):
+    with blaming(architecture.takes):
+        takes = architecture.takes(shape)
+    if not takes:
         told = described(shape)
-        hint = hint if len(shape) == 3 else ""
+        hint = hint if len(shape) == 3 and any(len(e) == 3 for e in architecture.examples) else ""
         raise UserError(f"{name} makes {architecture.shapes}; these are {told}{hint}", mark)
 
 
@@ -95,6 +102,24 @@ def check_pairs(suite: Suite, document: yamlmarks.Document, loss: Loss, name: st
         )
 
 
+def check_loss(loss: Loss) -> None:
+    """Refuse a loss that fails, or is no scalar, on a few logits: tests try those of lipbench."""
+    real, fake = torch.linspace(-1, 1, 4), torch.linspace(-1, 1, 4, requires_grad=True)
+    games: tuple[tuple[Callable[..., object], tuple[torch.Tensor | None, ...]], ...] = (
+        (loss.discriminator, (real, fake)),
+        (loss.generator, (fake, real if loss.needs_real else None)),
+    )
+    for game, logits in games:
+        with blaming(game):
+            value = game(*logits)
+        if isinstance(value, torch.Tensor) and value.dim() == 0:
+            continue
+        told = shortened(value)
+        if isinstance(value, torch.Tensor):
+            told = f"a tensor of shape {tuple(value.shape)} for logits of shape (4,)"
+        raise UserError(f"{game.__name__} returned {told}, not a scalar", place_of(game))
+
+
 def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
     """Refuse what is invalid or known to be bad, unless the suite allows it by name."""
     for rule in combinations.broken(choice.methods, loss):
@@ -128,7 +153,29 @@ def check_layers(
         raise UserError(
             f"{picky[0]} is about convolutions; the discriminator of {name} has none", choice.mark
         )
+    used: set[str] = set()
+    noting: HiddenLayers = {}
+    if "norm" in layers:
+        noting["norm"] = _noting(used, "norm", layers["norm"])
+    if "activation" in layers:
+        noting["activation"] = _noting(used, "activation", layers["activation"])
     try:
-        architecture.discriminator(shape, classes, **layers)
+        architecture.discriminator(shape, classes, **noting)
     except UserError as error:
         raise UserError(f"{choice.label}: {error}", choice.mark) from error
+    if idle := sorted(layers.keys() - used):
+        raise UserError(
+            f"{choice.label}: the discriminator of {name} takes no {idle[0]} of a method into its "
+            "hidden layers, so it would be the plain one",
+            choice.mark,
+        )
+
+
+def _noting(used: set[str], kind: str, layer: ChannelLayer) -> ChannelLayer:
+    """Return what makes the same layers, and notes that it was asked for one."""
+
+    def make(channels: int) -> nn.Module:
+        used.add(kind)
+        return layer(channels)
+
+    return make

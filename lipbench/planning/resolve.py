@@ -125,6 +125,8 @@ def resolve(
         loss = _loss(suite, document, choice, registry)
         fits.check_combination(suite, choice, loss.name)
         made = parts.loss(loss.name, loss.params, registry)
+        if registry.losses[loss.name].origin != "built-in":
+            fits.check_loss(made)
         fits.check_pairs(suite, document, made, loss.name)
         fits.check_layers(name, architecture, info, choice)
         found.append((choice, loss))
@@ -183,6 +185,8 @@ def _protocol(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo
     if isinstance(given, str) and Path(given).suffix in (".yaml", ".yml"):
         beside = Path(document.source).parent / given
         given = str(beside) if beside.is_file() else given
+        if not Path(given).is_file():
+            raise UserError(f"there is no file {given}", document.mark(("protocol",)))
     sizes = Sizes(info.n_train, info.n_test)
     return protocols.find(given, sizes, lambda keys: document.mark(("protocol", *keys)))
 
