@@ -205,20 +205,13 @@ def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:
 def show_audit(run: Found, facts: dict[str, Any]) -> None:
     """Print the Lipschitz facts of one discriminator."""
     say(f"{_named(run, facts['update'])}, audited in {facts['seconds']:.1f} s")
-    table = table_of(
-        "  layer", "sigma_kernel", "estimated", "sigma_operator", "effective rank", "stable rank"
-    )
+    columns = (
+        "sigma_kernel", "sigma_operator", "sigma_original", "sigma_estimate", "effective_rank",
+        "stable_rank",
+    )  # fmt: skip
+    table = table_of("  layer", *columns)
     for layer in facts["layers"]:
-        numbers = [
-            layer[name]
-            for name in (
-                "sigma_kernel",
-                "sigma_estimate",
-                "sigma_operator",
-                "effective_rank",
-                "stable_rank",
-            )
-        ]
+        numbers = [layer.get(name) for name in columns]
         texts = ["" if number is None else f"{float(number):.4g}" for number in numbers]
         table.add_row(f"  {layer['name']}", *texts)
     show(table)

@@ -29,11 +29,11 @@ def check_names(suite: Suite, document: yamlmarks.Document, plugins: Plugins) ->
         told = unknown("initialisation", suite.initialisation, INITIALISATIONS)
         raise UserError(told, document.mark(("initialisation",)))
     if suite.loss and suite.loss.name not in losses:
-        raise UserError(unknown("loss", suite.loss.name, losses), document.mark(("loss",)))
+        raise UserError(plugins.losses.unknown(suite.loss.name), document.mark(("loss",)))
     for index, entry in enumerate(suite.methods):
         if entry.loss and entry.loss.name not in losses:
             mark = entry_mark(document, index, "loss")
-            raise UserError(unknown("loss", entry.loss.name, losses), mark)
+            raise UserError(plugins.losses.unknown(entry.loss.name), mark)
     for index, name in enumerate(suite.allow):
         rules = [rule.name for rule in combinations.RULES.values() if not rule.impossible]
         if name not in rules:

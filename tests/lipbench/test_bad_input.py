@@ -582,3 +582,17 @@ def test_an_architecture_of_points_alone_does_not_speak_of_image_sizes(refused):
     said = refused("architectures", text)
     assert "mine makes images; these are images of 16 pixels" in said
     assert "image_size" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"), [("losses", "loss=mine"), ("methods", "methods=[mine]"),
+                        ("architectures", "architecture=mine"), ("datasets", "dataset=mine")]
+)  # fmt: skip
+def test_a_name_of_a_file_that_nobody_gave_is_told_how_to_give_it(
+    kind, given, command, write, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(PLUGINS[kind])
+    code, told = command("plan", write(), "--set", given)
+    assert code == 2
+    assert "--plugin mine.py takes the file that is here" in told
