@@ -13,6 +13,7 @@ from lipbench.cli import plans, printing
 from lipbench.cli.given import plan_of, planned, read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
+    GpusOption,
     JsonOption,
     KeepOption,
     LogCheckpointsOption,
@@ -49,6 +50,7 @@ def run(
     device: DeviceOption = None,
     workers: WorkersOption = None,
     runs_per_gpu: SharersOption = 1,
+    gpus_per_run: GpusOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
     log_checkpoints: LogCheckpointsOption = False,
@@ -63,12 +65,13 @@ def run(
 
     from lipbench import paths
     from lipbench.engines import local
-    from lipbench.runs import estimates, sweep
+    from lipbench.runs import estimates, parallel, sweep
     from lipbench.runs.eta import Forecast
 
     folder = suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
-    devices = local.slots(device, workers, runs_per_gpu)
+    devices = local.slots(device, workers, runs_per_gpu, gpus_per_run)
+    parallel.check(plan, gpus_per_run)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
     with folder.locked() as remark:
         folder.check_kind(plan)
@@ -82,7 +85,7 @@ def run(
         say(_summary(plan, folder, tasks))
         printing.show_notes(plan.dataset.notes)
         if tasks:
-            prepare(plan, cache, inception_weights, devices[0])
+            prepare(plan, cache, inception_weights, local.first(devices[0]))
         folder.save_plan(plan, uri)
         forecast = Forecast([t.run for t in tasks], len(devices), estimates.timings(runs_dir))
         mirror = (uri, folder, plan, log_checkpoints)
