@@ -52,8 +52,12 @@ def test_a_spec_spells_out_every_default(write, plan_of):
         "float32",
     )
     assert run.architecture == spec.ArchitectureSpec(
-        "standard_cnn", {"width": 0.125, "latent_dim": 128, "latent_law": "normal"}
-    )
+        "standard_cnn",
+        {
+            "width": 0.125, "latent_dim": 128, "latent_law": "normal",
+            "widths": "table", "slope": 0.1, "dense_norm": False,
+        },
+    )  # fmt: skip
     assert run.setting == spec.Setting(2e-4, 0.5, 0.999, 1, "adam")
 
 
@@ -340,6 +344,9 @@ def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of):
         "schema": 2,
     }
     assert spec.from_json(second).hash == run.hash
+    three = {"width": 0.125, "latent_dim": 128, "latent_law": "normal"}
+    third = {**now, "architecture": {"name": "standard_cnn", "params": three}, "schema": 3}
+    assert spec.from_json(third).hash == run.hash
     assert spec.from_json({**second, "loss": "non_saturating", "schema": 1}).hash == run.hash
     assert spec.fits(second, run)
     assert not spec.fits({**second, "width": 0.25}, run)
