@@ -99,6 +99,10 @@ def plan(
     only: OnlyOption = "",
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also measure the memory that runs take.")
+    ] = False,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a suite would run, or how a study would search, without running it."""
@@ -107,11 +111,13 @@ def plan(
         study = study_of(*read)
         plans.show_study(study.plan, suite_folder(runs_dir, study.plan.name))
         return
-    made, _, chosen = planned(read, only)
+    made, registry, chosen = planned(read, only)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
     plans.show_plan(made, chosen, suite_folder(runs_dir, made.name))
+    if verbose:
+        plans.show_memory(chosen, registry, device)
 
 
 def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri: str) -> None:
