@@ -323,7 +323,8 @@ class Method:
 
         Called once for each convolution of D but the first; the layer stands between the
         convolution and its activation. In an MLP the units of a hidden dense layer are such
-        channels, of 1 x 1 pixel.
+        channels, of 1 x 1 pixel. In a ResNet it stands before each activation of the residual
+        blocks, the first block excepted.
         """
         return nn.Identity()
 
