@@ -10,7 +10,7 @@ class SelfAttention(nn.Module):
     """Maps x to gamma o + x, where o at a pixel is a mean of values over pixels.
 
     o_j = v(sum over i of softmax_i(f(x_i) . g(x_j)) h(x_i)) (section 3); f, g, h and v are 1 x 1
-    convolutions, f and g with 1/8 of the channels. gamma starts at 0, so the layer at the
+    convolutions, f and g with 1/8 of the channels. gamma starts at 0, so the layer starts as the
     identity. As in the authors' code (github.com/brain-research/self-attention-gan, non_local.py),
     h has half of the channels, f and h are the maximum of 2 x 2 pixels, and there are no biases.
     """

@@ -33,8 +33,16 @@ class Layout:
             self.halvings,
         )
 
+    def sizes(self, image: int) -> list[int]:
+        """Return the sides in pixels of maps that blocks of both networks make, for an image's."""
+        of_g = [image // 2**index for index in range(len(self.generator) - 1)]
+        of_d = [image // 2 ** (index + 1) for index in range(self.halvings)]
+        return [size for size in of_g if size in of_d]
 
-LAYOUTS = {  # Miyato et al. 2018, Tables 4 to 6; 64 pixels: their later code, see `resnet`
+
+# Miyato et al. 2018, Tables 4 to 6; 64 pixels: their later code, see `resnet`; 16: our choice.
+LAYOUTS = {
+    16: Layout((256, 256, 256), (128, 128, 128, 128), 2),
     32: Layout((256, 256, 256, 256), (128, 128, 128, 128), 2),
     48: Layout((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
     64: Layout((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),

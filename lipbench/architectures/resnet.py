@@ -35,9 +35,10 @@ class ResNet(Architecture):
 
     64 pixels, blocks and the gains of the initial weights are those of the code for Miyato &
     Koyama 2018 (github.com/pfnet-research/sngan_projection): sqrt 2 on the 3 x 3 convolutions of
-    blocks, 1 elsewhere. At 32 pixels D's head has no bias, as there. `width_g` and `width_d` are
-    factors on the feature maps of one network: Gulrajani et al.'s G at 32 pixels, of which the
-    paper doubles the maps, has `width_g: 0.5`; Tables 7 and 8 have rows with `width_d: 1.5`.
+    blocks, 1 elsewhere; at 32 pixels D's head has no bias. 16 pixels, for digits, are our choice:
+    the networks of 32 with a block of G less. `width_g` and `width_d` are factors on the feature
+    maps of one network: Gulrajani et al.'s G at 32 pixels, of which the paper doubles the maps,
+    has `width_g: 0.5`; Tables 7 and 8 have rows with `width_d: 1.5`.
 
     `condition` says how labels enter: not at all; D gets an embedding of them in 128 more maps
     after its third block (`concat`, Table 6), or a `projection` (Miyato & Koyama 2018). In both
@@ -47,7 +48,7 @@ class ResNet(Architecture):
 
     title = "the ResNet of Miyato et al."
     papers = ("miyato2018", "gulrajani2017", "miyato2018projection")
-    shapes = "square images of 32, 48, 64 or 128 pixels"
+    shapes = "square images of 16, 32, 48, 64 or 128 pixels"
     examples = ((3, 32, 32), (3, 48, 48))
     variants = ({"condition": "concat"}, {"condition": "projection"})
     initialisation = "xavier_uniform"
@@ -84,7 +85,7 @@ class ResNet(Architecture):
         return ResidualDiscriminator(
             shape,
             self._layout(shape),
-            dense_head(of_projection, bias=shape[1] != 32),
+            dense_head(of_projection, bias=shape[1] > 32),
             norm,
             activation or relu,
             ROOT_2,
