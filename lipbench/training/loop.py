@@ -279,7 +279,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             fake = generator(drawn)
             fake_logits = discriminator(fake)
             fresh = functools.partial(_without_graph, discriminator, real, labels)
-            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress, wanted)
+            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress, wanted, labels)
             loss_g = loss.generator(fake_logits, batch.real_logits if loss.needs_real else None)
             for method in methods:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)

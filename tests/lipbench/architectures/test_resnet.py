@@ -12,7 +12,7 @@ from lipbench.architectures._conditional import ConditionalBatchNorm, LabelMaps,
 from lipbench.architectures._residual import DownBlock, FirstBlock, SumPool, UpBlock, relu
 from lipbench.architectures.resnet import ResNet
 from lipbench.discriminators import hidden, input_shapes
-from lipbench.method import Method
+from lipbench.method import Batch, Method
 from lipbench.networks import given, initialise
 from lipbench.plugins import Registry
 
@@ -205,6 +205,49 @@ def test_minibatch_discrimination_joins_the_dense_layer_of_a_head_with_a_project
     assert network.head.dense.head.in_features == network.head.embedding.out_features
     with network.given(torch.tensor([0, 1])):
         assert network(noise(2, *IMAGES)).shape == (2,)
+
+
+def test_virtual_batch_norm_shows_the_reference_batch_with_the_labels_it_came_with():
+    method = Registry("methods")["virtual_batch_norm"].load(Method)()
+    architecture = ResNet(width=0.05, condition="concat")
+    network = method.wrap(architecture.discriminator(IMAGES, 3, norm=method.norm))
+    reference, images = noise(2, *IMAGES), noise(3, *IMAGES)
+    with torch.no_grad(), network.given(torch.tensor([0, 1])):
+        method.prepare(network, reference)
+    seen = []
+    part = network.body.body.labels
+    part.register_forward_hook(lambda part, *_: seen.append(part.labels.tolist()))
+    with network.given(torch.tensor([2])):
+        one = network(images)
+    with network.given(torch.tensor([2, 2, 2])):
+        torch.testing.assert_close(network(images), one)
+    assert seen == [[0, 1, 2, 2, 2]] * 2
+
+
+def test_feature_matching_sees_the_real_images_with_their_own_labels():
+    network = ResNet(width=0.05, condition="concat").discriminator(IMAGES, 3)
+    seen = []
+    network.body.labels.register_forward_hook(lambda part, *_: seen.append(part.labels.tolist()))
+    real, fake = noise(2, *IMAGES), noise(3, *IMAGES)
+    theirs, wanted = torch.tensor([0, 1]), torch.tensor([2, 2, 2])
+    batch = Batch(real, fake, torch.zeros(2), torch.zeros(3), labels=wanted, real_labels=theirs)
+    method = Registry("methods")["feature_matching"].load(Method)()
+    with network.given(wanted):
+        method.generator_loss(torch.zeros(()), SMALL.generator(IMAGES), network, batch)
+    assert seen == [[0, 1], [2, 2, 2]]
+
+
+def test_jacobian_clamping_moves_the_latents_and_leaves_their_labels():
+    seen = []
+    generator = ResNet(width=0.05, condition="concat").generator(IMAGES, 3)
+    generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    method = Registry("methods")["jacobian_clamping"].load(Method)(distance=2.0)
+    fake = torch.zeros(4, *IMAGES)
+    batch = Batch(fake, fake, torch.zeros(4), torch.zeros(4))
+    method.generator_loss(torch.zeros(()), generator, SMALL.discriminator(IMAGES), batch)
+    before, after = seen[0].chunk(2)
+    assert torch.equal(before[:, 128], after[:, 128])
+    torch.testing.assert_close((after - before).norm(dim=1), torch.full((4,), 2.0))
 
 
 def test_the_shapes_of_layers_inputs_are_found_without_labels():
