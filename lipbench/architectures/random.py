@@ -112,7 +112,8 @@ def drawn(seed: int) -> tuple[Drawn, Drawn]:
     source = streams.generator(seed, "random architecture")
 
     def one(options: tuple[Option, ...]) -> Option:
-        return options[int(torch.randint(len(options), (), generator=source))]
+        index = torch.randint(len(options), (), generator=source, device="cpu")
+        return options[int(index)]
 
     def network() -> Drawn:
         return Drawn(one(NONLINEARITIES), one(DEPTHS), one((False, True)), one(BASES))

@@ -43,6 +43,8 @@ def test_200_draws_have_all_that_the_table_has_and_no_two_networks_of_one_draw_a
 def test_a_draw_is_the_same_each_time():
     assert drawn(7) == drawn(7)
     assert drawn(0) != drawn(1)
+    with torch.device("meta"):
+        assert drawn(7) == drawn(7)
 
 
 def test_depth_4_with_128_filters_is_the_dcgan_of_the_code():
