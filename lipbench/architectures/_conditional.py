@@ -45,7 +45,7 @@ class LabelMaps(Labelled):
         return torch.cat([inputs, embedded.to(inputs.dtype).expand(size)], dim=1)
 
 
-class Projection(Labelled):
+class ProjectionHead(Labelled):
     """The head of Miyato & Koyama (2018): w f + b + <V y, f>, for features f and a label y.
 
     The embedding V is a dense layer of the label as a unit vector, so it is one of D's layers.

@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from lipbench.architecture import ChannelLayer, Discriminator, Generator, Latents, Shape, scaled
 
 from ._attention import SelfAttention
-from ._conditional import ConditionalBatchNorm, LabelMaps, Projection
+from ._conditional import ConditionalBatchNorm, LabelMaps, ProjectionHead
 
 ROOT_2 = math.sqrt(2)  # the gain of 3 x 3 convolutions in Miyato et al.'s code
 
 
 @dataclass(frozen=True)
-class Layout:
+class BlockMaps:
     """The feature maps of both networks at full width, for one size of images."""
 
     generator: tuple[int, ...]  # of the dense layer, then of each block, which doubles the size
     discriminator: tuple[int, ...]  # of each block
     halvings: int  # how many blocks of D, from the first on, halve the size
 
-    def scaled(self, generator: float, discriminator: float) -> Layout:
+    def scaled(self, generator: float, discriminator: float) -> BlockMaps:
         """Return it with these factors on the feature maps of each network."""
-        return Layout(
+        return BlockMaps(
             tuple(scaled(channels, generator) for channels in self.generator),
             tuple(scaled(channels, discriminator) for channels in self.discriminator),
             self.halvings,
@@ -41,12 +41,12 @@ class Layout:
 
 
 # Miyato et al. 2018, Tables 4 to 6; 64 pixels: their later code, see `resnet`; 16: our choice.
-LAYOUTS = {
-    16: Layout((256, 256, 256), (128, 128, 128, 128), 2),
-    32: Layout((256, 256, 256, 256), (128, 128, 128, 128), 2),
-    48: Layout((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
-    64: Layout((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
-    128: Layout((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
+BLOCK_MAPS = {
+    16: BlockMaps((256, 256, 256), (128, 128, 128, 128), 2),
+    32: BlockMaps((256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: BlockMaps((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: BlockMaps((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: BlockMaps((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
 }
 
 
@@ -205,7 +205,7 @@ class ResidualDiscriminator(Discriminator):
     def __init__(
         self,
         shape: Shape,
-        layout: Layout,
+        maps: BlockMaps,
         head: Callable[[int], nn.Module],
         norm: ChannelLayer,
         activation: ChannelLayer,
@@ -217,8 +217,8 @@ class ResidualDiscriminator(Discriminator):
         super().__init__(shape)
         inputs, size, _ = shape
         self.body = nn.Sequential()
-        for index, outputs in enumerate(layout.discriminator):
-            halve = index < layout.halvings
+        for index, outputs in enumerate(maps.discriminator):
+            halve = index < maps.halvings
             block = (
                 DownBlock(inputs, outputs, halve, norm, activation, gain, wide)
                 if index
@@ -252,5 +252,5 @@ def batch_norm(classes: int) -> ChannelLayer:
 def dense_head(classes: int, bias: bool) -> Callable[[int], nn.Module]:
     """Return D's head, made from a number of features: with a projection of labels, if any."""
     return lambda features: (
-        Projection(features, classes, bias) if classes else nn.Linear(features, 1, bias=bias)
+        ProjectionHead(features, classes, bias) if classes else nn.Linear(features, 1, bias=bias)
     )

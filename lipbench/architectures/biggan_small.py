@@ -21,14 +21,14 @@ from lipbench.architecture import (
 )
 
 from ._residual import (
-    Layout,
+    BlockMaps,
     ResidualDiscriminator,
     ResidualGenerator,
     dense_head,
     relu,
 )
 
-_LAYOUT = Layout((256, 256, 256, 256), (256, 256, 256, 256), 2)
+_BLOCK_MAPS = BlockMaps((256, 256, 256, 256), (256, 256, 256, 256), 2)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class BigGANSmall(Architecture):
         return len(shape) == 3 and shape[1:] == (32, 32)
 
     def generator(self, shape: Shape, classes: int = 0) -> Generator:
-        channels = _LAYOUT.scaled(self.width, self.width).generator
+        channels = _BLOCK_MAPS.scaled(self.width, self.width).generator
         latents = self.latents_of(classes)
         return BigGANGenerator(latents, shape, channels, scaled(self.embedding, self.width))
 
@@ -76,7 +76,7 @@ class BigGANSmall(Architecture):
     ) -> Discriminator:
         return ResidualDiscriminator(
             shape,
-            _LAYOUT.scaled(self.width, self.width),
+            _BLOCK_MAPS.scaled(self.width, self.width),
             dense_head(classes, bias=True),
             norm,
             activation or relu,

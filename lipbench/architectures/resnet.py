@@ -18,9 +18,9 @@ from lipbench.architecture import (
 
 from ._conditional import LabelMaps
 from ._residual import (
-    LAYOUTS,
+    BLOCK_MAPS,
     ROOT_2,
-    Layout,
+    BlockMaps,
     ResidualDiscriminator,
     ResidualGenerator,
     batch_norm,
@@ -62,11 +62,11 @@ class ResNet(Architecture):
         return self.condition != "none"
 
     def takes(self, shape: Shape) -> bool:
-        return len(shape) == 3 and shape[1] == shape[2] and shape[1] in LAYOUTS
+        return len(shape) == 3 and shape[1] == shape[2] and shape[1] in BLOCK_MAPS
 
     def generator(self, shape: Shape, classes: int = 0) -> Generator:
         classes = self.classes_of(classes)
-        channels = self._layout(shape).generator
+        channels = self._maps(shape).generator
         return ResidualGenerator(
             self.latents_of(classes), shape, channels, batch_norm(classes), ROOT_2
         )
@@ -84,7 +84,7 @@ class ResNet(Architecture):
         )
         return ResidualDiscriminator(
             shape,
-            self._layout(shape),
+            self._maps(shape),
             dense_head(of_projection, bias=shape[1] > 32),
             norm,
             activation or relu,
@@ -92,5 +92,5 @@ class ResNet(Architecture):
             labels=LabelMaps(embedding, of_concat) if of_concat else None,
         )
 
-    def _layout(self, shape: Shape) -> Layout:
-        return LAYOUTS[shape[1]].scaled(self.width * self.width_g, self.width * self.width_d)
+    def _maps(self, shape: Shape) -> BlockMaps:
+        return BLOCK_MAPS[shape[1]].scaled(self.width * self.width_g, self.width * self.width_d)

@@ -18,8 +18,8 @@ from lipbench.architecture import (
 from lipbench.errors import UserError
 
 from ._residual import (
-    LAYOUTS,
-    Layout,
+    BLOCK_MAPS,
+    BlockMaps,
     ResidualDiscriminator,
     ResidualGenerator,
     batch_norm,
@@ -57,14 +57,14 @@ class SAGAN(Architecture):
         return self.condition != "none"
 
     def takes(self, shape: Shape) -> bool:
-        return len(shape) == 3 and shape[1] == shape[2] and shape[1] in LAYOUTS
+        return len(shape) == 3 and shape[1] == shape[2] and shape[1] in BLOCK_MAPS
 
     def generator(self, shape: Shape, classes: int = 0) -> Generator:
         classes = self.classes_of(classes)
         return ResidualGenerator(
             self.latents_of(classes),
             shape,
-            self._layout(shape).generator,
+            self._maps(shape).generator,
             batch_norm(classes),
             attention=self._attention(shape),
         )
@@ -78,7 +78,7 @@ class SAGAN(Architecture):
     ) -> Discriminator:
         return ResidualDiscriminator(
             shape,
-            self._layout(shape),
+            self._maps(shape),
             dense_head(self.classes_of(classes), bias=True),
             norm,
             activation or relu,
@@ -86,11 +86,11 @@ class SAGAN(Architecture):
             attention=self._attention(shape),
         )
 
-    def _layout(self, shape: Shape) -> Layout:
-        return LAYOUTS[shape[1]].scaled(self.width, self.width)
+    def _maps(self, shape: Shape) -> BlockMaps:
+        return BLOCK_MAPS[shape[1]].scaled(self.width, self.width)
 
     def _attention(self, shape: Shape) -> int:
-        sizes = LAYOUTS[shape[1]].sizes(shape[1])
+        sizes = BLOCK_MAPS[shape[1]].sizes(shape[1])
         if self.attention is None:
             return max(size for size in sizes if size <= 32)
         if self.attention not in sizes:

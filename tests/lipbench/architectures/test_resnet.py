@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lipbench.architectures._conditional import ConditionalBatchNorm, LabelMaps, Projection
+from lipbench.architectures._conditional import ConditionalBatchNorm, LabelMaps, ProjectionHead
 from lipbench.architectures._residual import DownBlock, FirstBlock, SumPool, UpBlock, relu
 from lipbench.architectures.resnet import ResNet
 from lipbench.discriminators import hidden, input_shapes
@@ -161,7 +161,7 @@ def test_conditional_bn_with_equal_gains_and_shifts_is_bn():
 
 
 def test_a_label_adds_its_embeddings_product_with_the_features_to_the_logit():
-    head = Projection(2, 3)
+    head = ProjectionHead(2, 3)
     with torch.no_grad():
         head.dense.weight.copy_(torch.tensor([[1.0, 1.0]]))
         head.dense.bias.fill_(0.5)
