@@ -85,11 +85,12 @@ def compare_with_torch(registry: Plugins, width: float, device: torch.device, ro
         state = loop.build(run, parts.of(run, registry), data)
         return functools.partial(next, loop.train(run, data, state))
 
+    base = spec(width, "float32")
     loops = {
         "lipbench": (step("none"), step("spectral_norm")),
         "textbook": (
-            textbook_step(data, width),
-            textbook_step(data, width, textbook_spectral_norm),
+            textbook_step(base, data),
+            textbook_step(base, data, textbook_spectral_norm),
         ),
     }
     times = timing.interleaved(
