@@ -23,6 +23,7 @@ from benchmarks.train_step import BATCH, spec, textbook_step
 from lipbench.cost import side_by_side, timing
 from lipbench.cost.side_by_side import TimedMethod
 from lipbench.data import Split
+from lipbench.method import Method
 from lipbench.planning import parts
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec
 from lipbench.plugins import Plugins
@@ -57,7 +58,11 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     device = torch.device(given.device)
     registry = Plugins()
-    chosen = given.methods or [plugin.name for plugin in registry.methods.by_name()]
+    installed: dict[str, type[Method]] = {
+        plugin.name: plugin.load(Method) for plugin in registry.methods.by_name()
+    }
+    unlabelled = [name for name, cls in installed.items() if not cls.requires.labels]
+    chosen = given.methods or unlabelled  # the standard CNN has no labels
     cases = [
         case(name, registry, given.width, given.precision)
         for name in dict.fromkeys(["none", *chosen])

@@ -26,6 +26,7 @@ class Around(Discriminator):
 
     def __init__(self, inner: Discriminator) -> None:
         super().__init__(inner.sample_shape)
+        self.classes = inner.classes
         self.inner = inner
 
     @property

@@ -103,12 +103,14 @@ class Requires:
     """What a method cannot do without. A suite that says otherwise is refused when it is read.
 
     `images`: samples that have pixels, as points have not. `convolutions`: hidden layers of D that
-    are convolutions, as those of an MLP are not. Methods without these work on anything.
+    are convolutions, as those of an MLP are not. `labels`: a conditional architecture. Methods
+    without these work on anything.
     """
 
     loss: str | None = None
     images: bool = False
     convolutions: bool = False
+    labels: bool = False
 
 
 class Trait(enum.Enum):
@@ -271,7 +273,7 @@ def _refuse_attributes(cls: type[Method]) -> None:
     }
     written = {
         "papers": 'a tuple of strings, such as ("key",)',
-        "requires": 'Requires(loss="...", images=True, convolutions=True)',
+        "requires": 'Requires(loss="...", images=True, convolutions=True, labels=True)',
         "recipe": "Recipe(lr=..., beta1=..., beta2=..., n_dis=...)",
         "traits": "frozenset({Trait...})",
     }

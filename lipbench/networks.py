@@ -120,6 +120,7 @@ class Discriminator(Network):
 
     body: nn.Module
     head: nn.Module
+    classes: int = 0  # of the labels that training gives, set by it; 0: it gives none
 
     def __init__(self, sample_shape: Shape) -> None:
         super().__init__()

@@ -40,9 +40,10 @@ class ResNet(Architecture):
     maps of one network: Gulrajani et al.'s G at 32 pixels, of which the paper doubles the maps,
     has `width_g: 0.5`; Tables 7 and 8 have rows with `width_d: 1.5`.
 
-    `condition` says how labels enter: not at all; D gets an embedding of them in 128 more maps
-    after its third block (`concat`, Table 6), or a `projection` (Miyato & Koyama 2018). In both
-    cases G has conditional BN. A method's normalization stands before each activation of D's
+    `condition` says how labels enter: not at all (`none`); into D as an embedding in 128 more maps
+    after its third block (`concat`, Table 6), or as a `projection` (Miyato & Koyama 2018); or not
+    into D, which the method `auxiliary_classifier` lets classify (`classifier`, Table 8). Where
+    they enter, G has conditional BN. A method's normalization stands before each activation of D's
     blocks but the first, as in Gulrajani et al.'s code, none before the pooling.
     """
 
@@ -50,12 +51,12 @@ class ResNet(Architecture):
     papers = ("miyato2018", "gulrajani2017", "miyato2018projection")
     shapes = "square images of 16, 32, 48, 64 or 128 pixels"
     examples = ((3, 32, 32), (3, 48, 48))
-    variants = ({"condition": "concat"}, {"condition": "projection"})
+    variants = ({"condition": "concat"}, {"condition": "projection"}, {"condition": "classifier"})
     initialisation = "xavier_uniform"
 
     width_g: Width = 1.0
     width_d: Width = 1.0
-    condition: Literal["none", "concat", "projection"] = "none"
+    condition: Literal["none", "concat", "projection", "classifier"] = "none"
 
     @property
     def is_conditional(self) -> bool:

@@ -152,6 +152,7 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
     generator = architecture.generator(shape, classes)
     discriminator = architecture.discriminator(shape, classes, **hidden_layers(methods))
+    discriminator.classes = classes
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
