@@ -23,6 +23,7 @@ from benchmarks.train_step import BATCH, spec, textbook_step
 from lipbench.cost import side_by_side, timing
 from lipbench.cost.side_by_side import TimedMethod
 from lipbench.data import Split
+from lipbench.method import Method
 from lipbench.planning import parts
 from lipbench.planning.spec import LossSpec, MethodSpec, RunSpec
 from lipbench.plugins import Plugins
@@ -57,7 +58,11 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     device = torch.device(given.device)
     registry = Plugins()
-    chosen = given.methods or [plugin.name for plugin in registry.methods.by_name()]
+    installed: dict[str, type[Method]] = {
+        plugin.name: plugin.load(Method) for plugin in registry.methods.by_name()
+    }
+    unlabelled = [name for name, cls in installed.items() if not cls.requires.labels]
+    chosen = given.methods or unlabelled  # the standard CNN has no labels
     cases = [
         case(name, registry, given.width, given.precision)
         for name in dict.fromkeys(["none", *chosen])
@@ -85,11 +90,12 @@ def compare_with_torch(registry: Plugins, width: float, device: torch.device, ro
         state = loop.build(run, parts.of(run, registry), data)
         return functools.partial(next, loop.train(run, data, state))
 
+    base = spec(width, "float32")
     loops = {
         "lipbench": (step("none"), step("spectral_norm")),
         "textbook": (
-            textbook_step(data, width),
-            textbook_step(data, width, textbook_spectral_norm),
+            textbook_step(base, data),
+            textbook_step(base, data, textbook_spectral_norm),
         ),
     }
     times = timing.interleaved(

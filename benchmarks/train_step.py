@@ -1,13 +1,14 @@
 """Time lipbench's training step against a plain textbook loop of the same networks.
 
-    python benchmarks/train_step.py [--widths 1 0.75] [--rounds 5] [--device cpu] [--threads 1]
+    python benchmarks/train_step.py [--architecture resnet] [--set condition=projection]
+        [--size 32] [--widths 1 0.75] [--batch 64] [--rounds 5] [--device cpu] [--threads 1]
 
-Both train the standard CNN at 32 x 32 x 3 with batches of 64 and one update of D for each of G,
-in one process and interleaved, so that a noisy machine is as noisy for each. The textbook loop is
-what a tutorial shows: float32, default memory format and optimizer, a graph through G in D's
-step, gradients for D in G's step, `.item()` for every loss. Printed are seconds a step (the
-median over rounds), the ratio to the textbook loop, and the share of the machine's measured
-matrix-multiplication peak in the same precision.
+Both train an architecture, the standard CNN if none is named, on images of 3 channels and 10
+classes with one update of D for each of G, in one process and interleaved, so that a noisy machine
+is as noisy for each. The textbook loop is what a tutorial shows: float32, default memory format
+and optimizer, a graph through G in D's step, gradients for D in G's step, `.item()` for every
+loss. Printed are seconds a step (the median over rounds), the ratio to the textbook loop, and the
+share of the machine's measured matrix-multiplication peak in the same precision.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from dataclasses import asdict
 from statistics import median
 
 import torch
+import yaml
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from lipbench.architecture import Architecture
 from lipbench.architectures.standard_cnn import StandardCNN
 from lipbench.data import Split
 from lipbench.networks import initialise
@@ -38,58 +41,71 @@ from lipbench.plugins import Plugins
 from lipbench.training import loop
 
 BATCH = 64
+CLASSES = 10
 UPDATES = 100_000  # more than any benchmark does
 
 
-def spec(width: float, precision: str) -> RunSpec:
-    """Return a run of the standard CNN at setting C, without a method."""
+def spec(
+    width: float,
+    precision: str,
+    named: ArchitectureSpec = ArchitectureSpec("standard_cnn", asdict(StandardCNN())),  # noqa: B008
+    size: int = 32,
+    batch: int = BATCH,
+) -> RunSpec:
+    """Return a run at setting C, of the standard CNN if no other is named, without a method."""
+    architecture = parts.architecture(named.name, {**named.params, "width": width}, Plugins())
     return RunSpec(
         methods=(),
         setting=Setting(2e-4, 0.5, 0.999, 1),
-        architecture=ArchitectureSpec("standard_cnn", asdict(StandardCNN(width=width))),
-        initialisation="normal_0.02",
+        architecture=ArchitectureSpec(named.name, asdict(architecture)),
+        initialisation=architecture.initialisation,
         loss=LossSpec("non_saturating", {}),
-        dataset=DatasetSpec("noise", "", (3, 32, 32)),
-        budget=Budget(UPDATES, BATCH, BATCH, "constant"),
+        dataset=DatasetSpec("noise", "", (3, size, size)),
+        budget=Budget(UPDATES, batch, batch, "constant"),
         precision=precision,
         ema_decay=None,
         seed=0,
     )
 
 
-def lipbench_step(data: Split, width: float, precision: str) -> Callable[[], object]:
+def lipbench_step(run: RunSpec, data: Split) -> Callable[[], object]:
     """Return a function that does one update with lipbench's loop."""
-    run = spec(width, precision)
     updates = loop.train(run, data, loop.build(run, parts.of(run, Plugins()), data))
     return lambda: next(updates)
 
 
 def textbook_step(
-    data: Split, width: float, wrap: Callable[[torch.nn.Module], object] = lambda _: None
+    run: RunSpec, data: Split, wrap: Callable[[torch.nn.Module], object] = lambda _: None
 ) -> Callable[[], object]:
     """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
-    architecture = StandardCNN(width=width)
-    device = data.samples.device
-    g = architecture.generator((3, 32, 32)).to(device)
-    d = architecture.discriminator((3, 32, 32)).to(device)
-    initialise(g, "normal_0.02", 0, "generator")
-    initialise(d, "normal_0.02", 0, "discriminator")
+    architecture: Architecture = parts.of(run, Plugins()).architecture
+    device, shape, batch = data.samples.device, run.dataset.shape, run.budget.batch_size
+    classes = architecture.classes_of(data.classes)
+    latents = architecture.latents_of(classes)
+    g = architecture.generator(shape, classes).to(device)
+    d = architecture.discriminator(shape, classes).to(device)
+    initialise(g, run.initialisation, 0, "generator")
+    initialise(d, run.initialisation, 0, "discriminator")
     wrap(d)
     adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
     adam_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
 
     def step() -> tuple[float, float]:
-        chosen = torch.randint(len(data), (BATCH,), device=device)
+        chosen = torch.randint(len(data), (batch,), device=device)
         real = data.samples[chosen].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
-        fake = g(torch.randn(BATCH, architecture.latent_dim, device=device))
+        drawn = latents.random(batch, device)
+        fake = g(drawn)
         adam_d.zero_grad()
-        loss_d = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
+        with d.given(data.labels[chosen] if classes else None):
+            real_logits = d(real)
+        with d.given(latents.labels(drawn)):
+            loss_d = F.softplus(-real_logits).mean() + F.softplus(d(fake.detach())).mean()
         loss_d.backward()
         adam_d.step()
         adam_g.zero_grad()
-        loss_g = F.softplus(
-            -d(g(torch.randn(BATCH, architecture.latent_dim, device=device)))
-        ).mean()
+        drawn = latents.random(batch, device)
+        with d.given(latents.labels(drawn)):
+            loss_g = F.softplus(-d(g(drawn))).mean()
         loss_g.backward()
         adam_g.step()
         return loss_d.item(), loss_g.item()
@@ -123,6 +139,10 @@ def peak_flops(dtype: torch.dtype, device: torch.device) -> float:
 def main() -> None:
     """Print one line for each width and variant."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--architecture", default="standard_cnn")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="its fields")
+    parser.add_argument("--size", type=int, default=32, help="of the images, in pixels")
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--widths", type=float, nargs="+", default=[1.0, 0.75])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="steps in a round")
@@ -131,17 +151,21 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = torch.device(given.device)
-    images = torch.randint(0, 256, (5000, 32, 32, 3), dtype=torch.uint8, device=device)
-    data = Split(images, torch.zeros(len(images), dtype=torch.long, device=device))
+    pairs = [assignment.partition("=") for assignment in given.set]
+    params = {field: yaml.safe_load(value) for field, _, value in pairs}
+    named = ArchitectureSpec(given.architecture, params)
+    images = torch.randint(0, 256, (5000, *2 * [given.size], 3), dtype=torch.uint8, device=device)
+    data = Split(images, torch.arange(len(images), device=device) % CLASSES, CLASSES)
     peaks = {
         name: peak_flops(dtype or torch.float32, device) for name, dtype in loop.DTYPES.items()
     }
     print(f"{device}, {given.threads} threads; peak: ", end="")
     print(", ".join(f"{name} {flops / 1e9:.0f} GFLOP/s" for name, flops in peaks.items()))
     for width in given.widths:
+        runs = {name: spec(width, name, named, given.size, given.batch) for name in loop.DTYPES}
         steps = {
-            "textbook": textbook_step(data, width),
-            **{name: lipbench_step(data, width, name) for name in loop.DTYPES},
+            "textbook": textbook_step(runs["float32"], data),
+            **{name: lipbench_step(run, data) for name, run in runs.items()},
         }
         with FlopCounterMode(display=False) as counter:
             steps["float32"]()
@@ -155,7 +179,9 @@ def main() -> None:
             for name, dtype in loop.DTYPES.items():
                 peaks[name] = max(peaks[name], peak_flops(dtype or torch.float32, device))
         print(
-            f"{device}, {given.threads} threads, width {width:g}; matrix products reach ", end=""
+            f"{given.architecture} at width {width:g}, {given.size} pixels, {given.batch} images; "
+            "matrix products reach ",
+            end="",
         )
         print(", ".join(f"{peak / 1e9:.0f} GFLOP/s ({name})" for name, peak in peaks.items()))
         ratio_of = median(times["textbook"])

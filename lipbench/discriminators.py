@@ -26,6 +26,7 @@ class Around(Discriminator):
 
     def __init__(self, inner: Discriminator) -> None:
         super().__init__(inner.sample_shape)
+        self.classes = inner.classes
         self.inner = inner
 
     @property
@@ -92,7 +93,9 @@ def input_shapes(discriminator: Discriminator) -> dict[nn.Module, torch.Size]:
     handles = [layer.register_forward_pre_hook(note) for layer in discriminator.layers()]
     was_training = discriminator.training
     weight = next(discriminator.parameters())
-    discriminator.eval()(weight.new_zeros(1, *discriminator.sample_shape))
+    label = torch.zeros(1, dtype=torch.long, device=weight.device)
+    with discriminator.given(label):
+        discriminator.eval()(weight.new_zeros(1, *discriminator.sample_shape))
     discriminator.train(was_training)
     for handle in handles:
         handle.remove()

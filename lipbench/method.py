@@ -52,8 +52,10 @@ class Batch:
     through D. Real and generated images may differ in number there. `step` counts the updates of
     D before this one, `progress` is the share of the budget done, in [0, 1).
 
-    Where training is conditional, `labels` (B,) are the classes of the generated images, and in
-    an update of D of the real ones too; D is bound to them, so a hook calls it as ever.
+    Where training is conditional, `labels` (B,) are the classes of the generated images and
+    `real_labels` those of the real ones; in an update of D they are the same. D is bound to
+    `labels`, so a hook calls it as ever, but for the real images in an update of G: within
+    `discriminator.given(batch.real_labels)`.
     """
 
     real: Tensor
@@ -63,6 +65,7 @@ class Batch:
     step: int = 0
     progress: float = 0.0
     labels: Tensor | None = None
+    real_labels: Tensor | None = None
 
     @cached_property
     def real_logits(self) -> Tensor:
@@ -81,7 +84,8 @@ class Batch:
         labels: Tensor | None = None,
     ) -> Self:
         """Return the batch of these images, with the discriminator's logits of them."""
-        return cls(real, fake, discriminator(real), discriminator(fake), step, progress, labels)
+        logits = discriminator(real), discriminator(fake)
+        return cls(real, fake, *logits, step, progress, labels, labels)
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,14 @@ class Requires:
     """What a method cannot do without. A suite that says otherwise is refused when it is read.
 
     `images`: samples that have pixels, as points have not. `convolutions`: hidden layers of D that
-    are convolutions, as those of an MLP are not. Methods without these work on anything.
+    are convolutions, as those of an MLP are not. `labels`: a conditional architecture. Methods
+    without these work on anything.
     """
 
     loss: str | None = None
     images: bool = False
     convolutions: bool = False
+    labels: bool = False
 
 
 class Trait(enum.Enum):
@@ -267,7 +273,7 @@ def _refuse_attributes(cls: type[Method]) -> None:
     }
     written = {
         "papers": 'a tuple of strings, such as ("key",)',
-        "requires": 'Requires(loss="...", images=True, convolutions=True)',
+        "requires": 'Requires(loss="...", images=True, convolutions=True, labels=True)',
         "recipe": "Recipe(lr=..., beta1=..., beta2=..., n_dis=...)",
         "traits": "frozenset({Trait...})",
     }
@@ -323,7 +329,8 @@ class Method:
 
         Called once for each convolution of D but the first; the layer stands between the
         convolution and its activation. In an MLP the units of a hidden dense layer are such
-        channels, of 1 x 1 pixel.
+        channels, of 1 x 1 pixel. In a ResNet it stands before each activation of the residual
+        blocks, the first block excepted.
         """
         return nn.Identity()
 

@@ -67,6 +67,12 @@ class Labelled(nn.Module):
         return nn.functional.one_hot(labels, self.classes).to(inputs.dtype)
 
 
+def labels_of(network: nn.Module) -> Tensor | None:
+    """Return the labels that parts of a network have got (B,); None where no part needs any."""
+    parts = (module for module in network.modules() if isinstance(module, Labelled))
+    return next((part.labels for part in parts), None)
+
+
 @contextlib.contextmanager
 def given(network: nn.Module, labels: Tensor | None) -> Iterator[None]:
     """Tell the parts of a network that need labels (B,), within, of which classes inputs are."""
@@ -114,6 +120,7 @@ class Discriminator(Network):
 
     body: nn.Module
     head: nn.Module
+    classes: int = 0  # of the labels that training gives, set by it; 0: it gives none
 
     def __init__(self, sample_shape: Shape) -> None:
         super().__init__()

@@ -68,7 +68,10 @@ class CayleyConvolution(nn.Conv2d):
 
     def transfer(self, size: torch.Size) -> Tensor:
         """Return the orthonormal matrices (H, W / 2 + 1, o, i * stride^2), one a frequency."""
-        kernel = F.pixel_unshuffle(self.scaled(self.weight), self.stride[0])
+        stride = self.stride[0]
+        down, across = (-taps % stride for taps in self.weight.shape[2:])
+        whole = F.pad(self.scaled(self.weight), (0, across, 0, down))  # by zeros, to whole strides
+        kernel = F.pixel_unshuffle(whole, stride)
         rows, columns = (
             waves(count, taps, kernel) for count, taps in zip(size, kernel.shape[2:], strict=True)
         )

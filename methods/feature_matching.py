@@ -24,6 +24,6 @@ class FeatureMatching(Method):
     def generator_loss(
         self, loss: Tensor, generator: Generator, discriminator: Discriminator, batch: Batch
     ) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), discriminator.given(batch.real_labels):
             real = discriminator.features(batch.real).mean(dim=0)
         return (real - discriminator.features(batch.fake).mean(dim=0)).square().sum()

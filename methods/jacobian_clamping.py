@@ -33,8 +33,10 @@ class JacobianClamping(Method):
         self, loss: Tensor, generator: Generator, discriminator: Discriminator, batch: Batch
     ) -> Tensor:
         latents = generator.latents.random(len(batch.fake), batch.fake.device)
-        step = self.distance * F.normalize(torch.randn_like(latents), dim=1)
-        images, moved = generator(torch.cat([latents, latents + step])).flatten(1).chunk(2)
+        values = latents[:, : generator.latents.dim]  # without the label of a conditional one
+        step = self.distance * F.normalize(torch.randn_like(values), dim=1)
+        moved_latents = torch.cat([values + step, latents[:, values.shape[1] :]], dim=1)
+        images, moved = generator(torch.cat([latents, moved_latents])).flatten(1).chunk(2)
         gain = (images - moved).norm(dim=1) / step.norm(dim=1)
         above = (gain - self.largest).relu().square()
         below = (self.smallest - gain).relu().square()

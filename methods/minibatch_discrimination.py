@@ -58,8 +58,8 @@ class MinibatchDiscrimination(Method):
     dimensions: Count = 5
 
     def wrap(self, discriminator: Discriminator) -> Discriminator:
-        head = discriminator.head
-        assert isinstance(head, nn.Linear)
+        parts = discriminator.head.modules()  # a head of labels has another after the dense one
+        head = next(layer for layer in parts if isinstance(layer, nn.Linear))
         with_closeness = WithCloseness(head, self.kernels, self.dimensions)
         replace(discriminator, head, with_closeness.to(head.weight.device))
         return discriminator

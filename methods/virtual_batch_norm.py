@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lipbench.discriminators import Discriminator, find, replace
+from lipbench.networks import given, labels_of
 
 from ._affine import Normalization
 
@@ -33,18 +34,28 @@ class ReferenceNorm(nn.Module):
 
 
 class WithReference(nn.Module):
-    """Pass the reference batch through a module with the images, and drop its outputs."""
+    """Pass the reference batch through a module with the images, and drop its outputs.
+
+    Where parts of the module need labels, the reference batch keeps its own, `labels`.
+    """
 
     reference: Tensor
+    labels: Tensor
 
     def __init__(self, body: nn.Module, none: Tensor) -> None:
         super().__init__()
         self.body = body
         self.register_buffer("reference", none)
+        self.register_buffer("labels", none.new_empty(0, dtype=torch.long), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the module's outputs for the images alone."""
-        return self.body(torch.cat([self.reference, images]))[len(self.reference) :]
+        both = torch.cat([self.reference, images])
+        labels = labels_of(self.body) if len(self.labels) else None
+        if labels is None:
+            return self.body(both)[len(self.reference) :]
+        with given(self.body, torch.cat([self.labels, labels.repeat(len(images) // len(labels))])):
+            return self.body(both)[len(self.reference) :]
 
 
 class VirtualBatchNorm(Normalization):
@@ -73,7 +84,10 @@ class VirtualBatchNorm(Normalization):
         return discriminator
 
     def prepare(self, discriminator: Discriminator, real: Tensor) -> None:
-        find(discriminator, WithReference).reference = real.clone()
+        part = find(discriminator, WithReference)
+        part.reference = real.clone()
+        if (labels := labels_of(part.body)) is not None:
+            part.labels = labels.clone()
         for module in discriminator.modules():
             if isinstance(module, ReferenceNorm):
                 module.count = len(real)

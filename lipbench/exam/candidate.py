@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lipbench import data, paths
+from lipbench.architecture import Architecture
+from lipbench.architectures.resnet import ResNet
 from lipbench.architectures.standard_cnn import StandardCNN
 from lipbench.dataset import load
 from lipbench.datasets.digits import Digits
@@ -35,7 +37,8 @@ UPDATES = 4
 LATE = 5_000  # an update by which whatever starts late has started
 BATCH = 16
 SHAPE = (3, 16, 16)  # of the images
-ARCHITECTURE = StandardCNN(width=0.125)
+PLAIN = ("standard_cnn", StandardCNN(width=0.125))
+CONDITIONAL = ("resnet", ResNet(width=0.0625, condition="classifier"))  # where labels are needed
 GENTLE = Setting(2e-4, 0.5, 0.999, 2)  # C of Miyato et al. 2018, but two updates of D
 AGGRESSIVE = Setting(1e-3, 0.9, 0.999, 2)  # F, but two updates of D
 
@@ -46,7 +49,7 @@ def digits() -> data.Split:
     cache = paths.cache_root()
     train = load(Digits(), Digits().inspect(cache), cache, torch.device("cpu")).train
     colours = [train.samples.roll(shift, 0) for shift in range(3)]
-    return data.Split(torch.cat(colours, dim=3), train.labels)
+    return data.Split(torch.cat(colours, dim=3), train.labels, train.classes)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Candidate:
         name = self.method.requires.loss or parts.DEFAULT_LOSS
         return parts.loss(name, {}, Plugins())
 
+    @property
+    def architecture(self) -> Architecture:
+        """Return the small networks."""
+        return (CONDITIONAL if self.method.requires.labels else PLAIN)[1]
+
     def spec(
         self,
         setting: Setting = GENTLE,
@@ -73,10 +81,11 @@ class Candidate:
         ema_decay: float | None = None,
     ) -> RunSpec:
         """Return the run that the exam makes, long enough to have a late part."""
+        name, architecture = CONDITIONAL if self.method.requires.labels else PLAIN
         return RunSpec(
             methods=(),
             setting=setting,
-            architecture=ArchitectureSpec("standard_cnn", asdict(ARCHITECTURE)),
+            architecture=ArchitectureSpec(name, asdict(architecture)),
             initialisation="xavier_uniform",  # large enough for bounds to bind at once
             loss=LossSpec(self.method.requires.loss or parts.DEFAULT_LOSS, {}),
             dataset=DatasetSpec("digits", "", SHAPE),
@@ -89,7 +98,8 @@ class Candidate:
     def build(self, spec: RunSpec | None = None, with_method: bool = True) -> TrainState:
         """Return the state before the first update."""
         methods = (self.method,) if with_method else ()
-        return loop.build(spec or self.spec(), Parts(methods, self.loss, ARCHITECTURE), digits())
+        made = Parts(methods, self.loss, self.architecture)
+        return loop.build(spec or self.spec(), made, digits())
 
     def train(
         self, state: TrainState, spec: RunSpec | None = None, updates: int = UPDATES
@@ -110,27 +120,37 @@ class Candidate:
         """Return real images (count, 3, 16, 16)."""
         return loop.real_batch(digits(), count, 0, "exam")[0]
 
+    def labels(self) -> Tensor | None:
+        """Return the labels (16,) of those images, where the networks are conditional."""
+        labels = loop.real_batch(digits(), BATCH, 0, "exam")[1]
+        return labels if self.architecture.is_conditional else None
+
     def batch(self, state: TrainState, step: int = 0) -> Batch:
         """Return a batch of real and generated images, with D's logits of them."""
+        labels = self.labels()
         with torch.no_grad(), seeded():
-            fake = state.generator(state.latents.random(BATCH, torch.device("cpu")))
-        return Batch.of(state.discriminator, self.images(), fake, step, step / (4 * LATE))
+            latents = state.latents.random(BATCH, torch.device("cpu"))
+            if labels is not None:
+                latents[:, state.latents.dim] = labels
+            fake = state.generator(latents)
+        images = self.images()
+        return Batch.of(state.discriminator, images, fake, step, step / (4 * LATE), labels)
 
     def networks(self, state: TrainState) -> list[tuple[nn.Module, Tensor]]:
         """Return D and G, each with inputs."""
-        return [(state.discriminator, self.images()), (state.generator, latents())]
+        return [(state.discriminator, self.images()), (state.generator, latents(state))]
 
 
-def latents() -> Tensor:
-    """Return the latents (16, 128) that G is looked at with."""
-    return ARCHITECTURE.latents.draw(BATCH, 0, "exam")
+def latents(state: TrainState) -> Tensor:
+    """Return the latents (16, columns) that G is looked at with."""
+    return state.latents.draw(BATCH, 0, "exam")
 
 
 @torch.no_grad()
 def samples(state: TrainState) -> Tensor:
     """Return G's images of those latents, in eval mode."""
     state.generator.eval()
-    images = state.generator(latents())
+    images = state.generator(latents(state))
     state.generator.train()
     return images
 

@@ -16,7 +16,6 @@ from lipbench import process_state
 from lipbench.exam import bounds, traits
 from lipbench.exam.candidate import (
     AGGRESSIVE,
-    ARCHITECTURE,
     BATCH,
     LATE,
     UPDATES,
@@ -113,9 +112,13 @@ def its_gradients_are_finite(candidate: Candidate) -> str:
     _check_gradients(state.discriminator)
     state.discriminator.requires_grad_(False)
     with seeded(state.generator, state.discriminator):
-        images = state.generator(state.latents.random(BATCH, torch.device("cpu")))
-        logits = state.discriminator(images)
-        batch = Batch(batch.real, images, batch.real_logits.detach(), logits, batch.step)
+        latents = state.latents.random(BATCH, torch.device("cpu"))
+        images = state.generator(latents)
+        logits, labels = state.discriminator(images), state.latents.labels(latents)
+        batch = dataclasses.replace(
+            batch, fake=images, _real_logits=batch.real_logits.detach(), fake_logits=logits,
+            labels=labels,
+        )  # fmt: skip
         candidate.method.generator_loss(
             _of_g(loss, batch), state.generator, state.discriminator, batch
         ).backward()
@@ -294,7 +297,7 @@ def its_loss_of_g_sees_the_current_d(candidate: Candidate) -> str:
     if "generator_loss" not in method.hooks():
         return "it leaves G's loss alone"
     errors: list[float] = []
-    parts = Parts((_probe(errors), method), candidate.loss, ARCHITECTURE)
+    parts = Parts((_probe(errors), method), candidate.loss, candidate.architecture)
     state = loop.build(candidate.spec(), parts, digits())
     candidate.train(state)
     _require(

@@ -217,7 +217,7 @@ def _penalizes_weights(candidate: Candidate) -> bool:
             discriminator = candidate.build().discriminator
             parts = [p for layer in discriminator.layers() for p in layer.parameters()]
             with seeded(discriminator):
-                batch = Batch.of(discriminator, seen, -seen, step)
+                batch = Batch.of(discriminator, seen, -seen, step, labels=candidate.labels())
                 value = method.penalty(discriminator, batch)
             values.append(value.detach())
             if value.requires_grad:
@@ -253,7 +253,7 @@ def _penalizes_both_sides(candidate: Candidate) -> bool:
         for slope in (0.9, 1.0, 1.1):
             plane = _Plane(candidate.build().discriminator, slope)
             with seeded():
-                batch = Batch.of(plane, images, -images, step)
+                batch = Batch.of(plane, images, -images, step, labels=candidate.labels())
                 penalties.append(method.penalty(plane, batch).item())
         if penalties[1] < min(penalties[0], penalties[2]):
             return True

@@ -134,7 +134,7 @@ def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
 def check_layers(
     name: str, architecture: Architecture, info: data.DatasetInfo, choice: Choice
 ) -> None:
-    """Refuse a method that is about other samples or layers than these.
+    """Refuse a method that is about other samples or layers than these, or lacks labels.
 
     Or whose layers do not fit D's channels, such as more groups than those.
     """
@@ -144,6 +144,11 @@ def check_layers(
         if method.requires.images and len(shape) != 3:
             raise UserError(
                 f"{method.label} is about images; these are {described(shape)}", choice.mark
+            )
+        if method.requires.labels and not architecture.is_conditional:
+            raise UserError(
+                f"{method.label} needs labels; {name} is not conditional with these parameters",
+                choice.mark,
             )
     layers = hidden_layers(list(methods))
     picky = [method.label for method in methods if method.requires.convolutions]

@@ -154,6 +154,7 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
     generator = architecture.generator(shape, classes)
     discriminator = architecture.discriminator(shape, classes, **hidden_layers(methods))
+    discriminator.classes = classes
     for network, name in ((generator, "generator"), (discriminator, "discriminator")):
         initialise(network, spec.initialisation, spec.seed, name)
         network.autocast_dtype = DTYPES[spec.precision]
@@ -286,7 +287,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             fake = generator(drawn)
             fake_logits = discriminator(fake)
             fresh = functools.partial(_without_graph, discriminator, real, labels)
-            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress, wanted)
+            batch = Batch(real, fake, fresh, fake_logits, step + 1, progress, wanted, labels)
             loss_g = loss.generator(fake_logits, batch.real_logits if loss.needs_real else None)
             for method in methods:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)

@@ -19,7 +19,7 @@ from ._convolutions import (
 )
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, (4, 1, 4, 2, 2)])
+@pytest.mark.parametrize("shape", [*SHAPES, (4, 1, 4, 2, 2), (5, 2, 5, 2, 8)])
 def test_cayley_convolutions_keep_norms_of_inputs_or_outputs(make, shape):
     outputs, inputs, _, stride, size = shape
     wrapped = make("cayley").wrap(drawn(*shape))
@@ -31,7 +31,7 @@ def test_cayley_convolutions_keep_norms_of_inputs_or_outputs(make, shape):
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 2, 3, 1, 4), (2, 3, 3, 1, 5), (9, 2, 4, 2, 4), (3, 1, 4, 2, 8)]
+    "shape", [(3, 2, 3, 1, 4), (2, 3, 3, 1, 5), (9, 2, 4, 2, 4), (3, 1, 4, 2, 8), (3, 1, 5, 2, 8)]
 )
 def test_a_cayley_convolution_is_the_cayley_transform_of_the_dense_circular_matrix(make, shape):
     outputs, inputs, side, stride, size = shape
@@ -41,7 +41,7 @@ def test_a_cayley_convolution_is_the_cayley_transform_of_the_dense_circular_matr
     # Pixels in the order in which a stride takes them as channels.
     order = F.pixel_unshuffle(torch.arange(inputs * size**2.0).view(inputs, size, size), stride)
     order = order.flatten().long()
-    centre = (side // stride - 1) // 2
+    centre = (-(-side // stride) - 1) // 2
     dense_weight = circular(kernel, stride, size, centre * stride)[:, order].double().numpy()
     wide = dense_weight.shape[0] < dense_weight.shape[1]
     tall = dense_weight.T if wide else dense_weight

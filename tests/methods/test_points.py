@@ -55,7 +55,8 @@ def trained(method: Method, name: str, data: Split) -> loop.TrainState:
 def test_a_method_trains_on_points_unless_it_says_that_it_cannot(name, tmp_path_factory):
     method = PLUGINS.methods[name].load(Method)()
     data = points(tmp_path_factory.getbasetemp())
-    if method.requires.images or method.requires.convolutions:
+    needs = method.requires
+    if needs.images or needs.convolutions or needs.labels:
         return  # refused when the suite is read: tests/lipbench/planning/test_points.py
     state = trained(method, name, data)
     assert state.update == UPDATES

@@ -597,8 +597,8 @@ def test_a_harness_that_hands_the_logits_of_ds_last_step_to_gs_would_fail(
             monkeypatch.setattr(Stale, "last", batch.real_logits.detach(), raising=False)
             return batch
 
-        def __new__(cls, real, fake, real_logits, fake_logits, step, progress):
-            return Batch(real, fake, cls.last, fake_logits, step, progress)
+        def __new__(cls, real, fake, real_logits, fake_logits, *rest):
+            return Batch(real, fake, cls.last, fake_logits, *rest)
 
     candidate = exam.Candidate(make_method("feature_matching"))
     assert "4 updates" in cases.its_loss_of_g_sees_the_current_d(candidate)

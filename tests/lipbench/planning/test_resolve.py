@@ -380,11 +380,19 @@ def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_
         assert planned()
 
 
-def test_methods_digits_trains_every_built_in_method(plan_of):
+def test_methods_digits_trains_every_built_in_method_that_needs_no_labels(plan_of):
     plan = plan_of(suite.find("methods_digits"))
     trained = {method.name for run in plan.runs for method in run.spec.methods}
     built_in = {p.name for p in Registry("methods").plugins.values() if p.origin == "built-in"}
-    assert trained == built_in
+    assert trained == built_in - {"auxiliary_classifier"}
+
+
+def test_a_method_that_needs_labels_is_refused_for_an_unconditional_architecture(write, plan_of):
+    methods = ("[none, spectral_norm]", "[auxiliary_classifier]")
+    with pytest.raises(UserError, match=r"AC needs labels; standard_cnn is not conditional"):
+        plan_of(write(methods))
+    conditional = "architecture: {name: resnet, condition: classifier"
+    assert plan_of(write(methods, ("architecture: {", conditional + ", "))).runs
 
 
 def test_the_cifar_grid_is_the_papers(plan_of):
