@@ -42,6 +42,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),
 ]
+SmallOption = Annotated[
+    bool,
+    typer.Option("--small", help="The suite's small form, for a laptop; --set applies to it."),
+]
 OnlyOption = Annotated[
     str,
     typer.Option(
