@@ -26,7 +26,7 @@ ResultsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RESULTS",
-        help="A suite's results, e.g. runs/cifar_grid.",
+        help="A suite's results, e.g. runs/table1_2_cifar10.",
         autocompletion=completion.results,
     ),
 ]
@@ -34,7 +34,7 @@ ResultsArguments = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULTS...",
-        help="A suite's results, e.g. runs/cifar_grid; several are compared.",
+        help="A suite's results, e.g. runs/table1_2_cifar10; several are compared.",
         autocompletion=completion.results,
     ),
 ]
