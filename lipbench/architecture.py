@@ -6,8 +6,6 @@ what a suite says of it.
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
@@ -18,7 +16,7 @@ from pydantic import ConfigDict
 from torch import nn
 
 from lipbench import parameterized
-from lipbench.errors import Mark, UserError, shortened, unknown
+from lipbench.errors import UserError, blaming, place_of, shortened, unknown
 from lipbench.networks import (
     INITIALISATIONS,
     ChannelLayer,
@@ -144,7 +142,7 @@ def require_networks(architecture: Architecture, shape: Shape, classes: int = 0)
         except Exception:
             wrong = _misfit_on_cpu(architecture, name, shape, classes)
         if wrong:
-            raise UserError(f"{name} returned {wrong}", _place(architecture, name))
+            raise UserError(f"{name} returned {wrong}", place_of(getattr(architecture, name)))
 
 
 def _misfit(architecture: Architecture, name: str, shape: Shape, classes: int, device: str) -> str:
@@ -169,22 +167,5 @@ def _misfit(architecture: Architecture, name: str, shape: Shape, classes: int, d
 
 def _misfit_on_cpu(architecture: Architecture, name: str, shape: Shape, classes: int) -> str:
     """Return the same, on the CPU. Raises UserError with the line of what fails there, too."""
-    try:
+    with blaming(getattr(architecture, name), f" for {shape}"):
         return _misfit(architecture, name, shape, classes, "cpu")
-    except UserError:
-        raise
-    except Exception as error:
-        place = _place(architecture, name)
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == place.source]
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{name} fails for {shape}: {type(error).__name__}: {reason}",
-            Mark(place.source, lines[-1] if lines else place.line),
-        ) from error
-
-
-def _place(architecture: Architecture, function: str) -> Mark:
-    """Return where a class defines a function."""
-    code = inspect.unwrap(getattr(type(architecture), function)).__code__
-    return Mark(code.co_filename, code.co_firstlineno)

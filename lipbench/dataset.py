@@ -6,7 +6,6 @@ says of it, such as a path. Importing this module imports no torch.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,7 +14,7 @@ from pydantic import ConfigDict
 
 from lipbench import parameterized
 from lipbench.data import Arrays, Dataset, DatasetInfo, Split
-from lipbench.errors import Mark, UserError, shortened
+from lipbench.errors import UserError, blaming, place_of, shortened
 
 if TYPE_CHECKING:
     import torch
@@ -63,9 +62,10 @@ class Source:
 
 def facts(source: Source, cache: Path) -> DatasetInfo:
     """Return what `inspect` says. Raises UserError as it does, and for facts that cannot be."""
-    info = source.inspect(cache)
+    with blaming(source.inspect):
+        info = source.inspect(cache)
     if wrong := _impossible(info):
-        raise UserError(f"inspect returned {wrong}", _place(source, "inspect"))
+        raise UserError(f"inspect returned {wrong}", place_of(source.inspect))
     return info
 
 
@@ -77,13 +77,14 @@ def load(source: Source, info: DatasetInfo, cache: Path, device: torch.device) -
     """
     import torch
 
-    loaded = source.load(info, cache)
+    with blaming(source.load):
+        loaded = source.load(info, cache)
     if not isinstance(loaded, tuple) or len(loaded) != 2:
-        raise UserError("load should return arrays and notes", _place(source, "load"))
+        raise UserError("load should return arrays and notes", place_of(source.load))
     arrays, notes = loaded
     if wrong := misfit(arrays, info):
         raise UserError(
-            f"load returned other data than inspect says: {wrong}", _place(source, "load")
+            f"load returned other data than inspect says: {wrong}", place_of(source.load)
         )
 
     def split(which: str) -> Split:
@@ -118,6 +119,8 @@ def misfit(arrays: Arrays, info: DatasetInfo) -> str:
                 return f"{name} is {array.shape}; `inspect` says {shape}"
             if array.dtype != dtype:
                 return f"{name} is {array.dtype}, not {dtype}"
+            if array.dtype == np.float32 and not np.isfinite(array).all():
+                return f"{name} hold nan or inf"
         labels = arrays[f"{split}_labels"]
         low, high, classes = int(labels.min()), int(labels.max()), len(info.classes)
         if low < 0 or high >= max(1, classes):
@@ -145,9 +148,3 @@ def _impossible(info: DatasetInfo) -> str:
     if not named:
         return f"the classes {shortened(info.classes)}, which are no tuple of names"
     return ""
-
-
-def _place(source: Source, function: str) -> Mark:
-    """Return where a source defines a function."""
-    code = inspect.unwrap(getattr(type(source), function)).__code__
-    return Mark(code.co_filename, code.co_firstlineno)

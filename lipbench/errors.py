@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
-from collections.abc import Iterable
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 # What the system says where a disk is full, or a folder cannot be made or written: users' matters.
@@ -45,6 +48,35 @@ class UserError(Exception):
 
     def __init__(self, message: str, mark: Mark | None = None) -> None:
         super().__init__(message if mark is None else f"{mark}: {message}")
+
+
+def place_of(function: Callable[..., object]) -> Mark:
+    """Return where a function is defined."""
+    code = inspect.unwrap(function).__code__
+    return Mark(code.co_filename, code.co_firstlineno)
+
+
+@contextlib.contextmanager
+def blaming(function: Callable[..., object], for_what: str = "") -> Iterator[None]:
+    """Tell of what a plugin's function raises as a mistake in its file, with its line.
+
+    UserErrors pass, and so does what a function of lipbench's own raises: that is no user's.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if function.__module__.partition(".")[0] == __package__:
+            raise
+        place = place_of(function)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == place.source]
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(": ")
+        raise UserError(
+            f"{function.__name__} fails{for_what}: {reason}",
+            Mark(place.source, lines[-1] if lines else place.line),
+        ) from error
 
 
 def shortened(value: object, length: int = 80) -> str:

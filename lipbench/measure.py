@@ -121,6 +121,8 @@ class Measure:
     needs_real: ClassVar[bool] = True  # whether it compares with real images at all
     needs_training: ClassVar[bool] = False  # whether it compares with training images, too
     needs_classes: ClassVar[bool] = False  # whether it reads a classifier's logits
+    needs_labels: ClassVar[bool] = False  # whether it is of a conditional generator's images
+    needs_as_many: ClassVar[bool] = False  # whether it needs as many fakes as real images
     resamples: ClassVar[Literal["fake", "real"]] = "fake"  # whose images the bootstrap draws again
     floor: ClassVar[Literal["training", "held-out", "training, apart"]] = "training"
     """What stands in the fakes' place for the floor, what real images score. Where fakes are
@@ -199,11 +201,11 @@ def require_finite(features: Features) -> None:
             raise NonFiniteFeatures(f"{bad} of {len(values)} images have inf or nan in {name}")
 
 
-def require_labels(real: Real, measure: str) -> Tensor:
-    """Return the real images' labels; raise UserError where there are none."""
-    if real.labels is None:
-        raise UserError(f"{measure} needs the labels of real images; none were given")
-    return real.labels
+def require_labels(labels: Tensor | None, measure: str, of: str = "real") -> Tensor:
+    """Return labels of real or generated images; raise UserError where there are none."""
+    if labels is None:
+        raise UserError(f"{measure} needs the labels of {of} images; none were given")
+    return labels
 
 
 def require_training(real: Real, measure: str) -> Features:

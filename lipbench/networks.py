@@ -58,9 +58,9 @@ class Labelled(nn.Module):
         if self.labels is not None and len(self.labels) == 1:
             return nn.functional.one_hot(self.labels, self.classes).to(inputs.dtype)
         if self.labels is None or len(inputs) % len(self.labels):
-            given = "none" if self.labels is None else len(self.labels)
+            count = "no" if self.labels is None else len(self.labels)
             raise RuntimeError(
-                f"a conditional network got {len(inputs)} inputs and {given} labels; "
+                f"a conditional network got {len(inputs)} inputs and {count} labels; "
                 "`discriminator.given(labels)` says of which classes inputs are"
             )
         labels = self.labels.repeat(len(inputs) // len(self.labels))
@@ -147,20 +147,26 @@ INITIALISATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     # Glorot & Bengio 2010; of the authors' code for ResNets, there with gains
     # (github.com/pfnet-research/sngan_projection).
     "xavier_uniform": lambda weight, g: nn.init.xavier_uniform_(weight, generator=g),
+    # Saxe et al. 2014: orthonormal rows or columns of the weight as a matrix, (first axis, all
+    # the rest); of BigGAN (Brock et al. 2019).
+    "orthogonal": lambda weight, g: nn.init.orthogonal_(weight, generator=g),
 }
 
 
 @torch.no_grad()
 def initialise(network: nn.Module, scheme: str, seed: int, name: str) -> None:
-    """Draw the weights of dense and convolution layers and set their biases to zero.
+    """Draw the weights of dense layers, convolutions and embeddings; set their biases to zero.
 
     Each weight is drawn from the `init` stream by its own name (`name` is the network's), so it
-    does not depend on what else the network holds. Other modules keep their constructors' values.
+    does not depend on what else the network holds. A layer's attribute `gain`, if it has one, is a
+    factor on its weight. Other modules keep their constructors' values.
     """
+    drawn = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
     for module_name, module in network.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        if isinstance(module, drawn):
             INITIALISATIONS[scheme](
                 module.weight, streams.generator(seed, "init", f"{name}.{module_name}.weight")
             )
-            if module.bias is not None:
-                module.bias.zero_()
+            module.weight.mul_(getattr(module, "gain", 1.0))
+            if getattr(module, "bias", None) is not None:
+                module.bias.zero_()  # type: ignore[operator,union-attr]

@@ -306,8 +306,17 @@ class Registry:
     def __getitem__(self, name: str) -> Plugin:
         """Return a plugin; raise UserError, with the nearest name, where there is none."""
         if name not in self.plugins:
-            raise UserError(unknown(self.singular, name, self.plugins))
+            raise UserError(self.unknown(name))
         return self.plugins[name]
+
+    def unknown(self, name: str) -> str:
+        """Return the sentence on a name that there is not; a file of that name may be here."""
+        told, file = unknown(self.singular, name, self.plugins), Path(f"{name}.py")
+        if name.isidentifier() and file.is_file() and self.kind in _kinds_of(file):
+            return (
+                f"no {self.singular} called {name!r}; --plugin {file} takes the file that is here"
+            )
+        return told
 
     def by_name(self) -> list[Plugin]:
         """Return the plugins in alphabetical order."""

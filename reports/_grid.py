@@ -248,5 +248,5 @@ def _notes(
     if len(results.methods) > 1:
         notes.append(_about_bold(bold, verdicts))
     if real is not None:
-        notes.append("Real data is the score of as many real images instead of generated ones.")
+        notes.append("Real data is the score of as many real samples instead of generated ones.")
     return notes

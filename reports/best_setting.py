@@ -98,7 +98,11 @@ def _published(run: pd.Series, published: pd.DataFrame) -> tuple[pd.DataFrame, s
 
 
 def _differences(run: pd.Series, params: Mapping[str, object], row: pd.Series) -> list[str]:
-    pairs = [(called, run[column], row[column]) for column, called in _SAME.items()]
+    pairs = [
+        (called, run[column], row[column])
+        for column, called in _SAME.items()
+        if pd.notna(run[column])  # points have no image size
+    ]
     wanted = {} if pd.isna(row["params"]) else json.loads(row["params"])
     pairs += [(name, params.get(name, value), value) for name, value in wanted.items()]
     return [

@@ -96,10 +96,10 @@ def _table(results: Results, audits: Mapping[str, Sequence[Audit]]) -> Table:
         rows=tuple(rows),
         raw=_raw(audits),
         notes=(
-            "Lower bounds: the largest norm of D's gradient at real images, at generated ones and "
-            "between the two, and the steepest pair of images that an attack finds. Upper bound: "
-            "the layers' constants composed along the network. Tightness: the largest lower bound "
-            "as a share of the upper one.",
+            "Lower bounds: the largest norm of D's gradient at real samples, at generated ones "
+            "and between the two, and the steepest pair of samples that an attack finds. Upper "
+            "bound: the layers' constants composed along the network. Tightness: the largest "
+            "lower bound as a share of the upper one.",
             *_about_kernels(audits),
             *notes(results, every),
             *_about_batches(every),
@@ -142,8 +142,8 @@ def _about_batches(audits: Sequence[Audit]) -> Iterator[str]:
     joint = dict.fromkeys(a.method for a in audits if not a.stored.get("per_image", True))
     if joint:
         yield (
-            f"No bounds of {', '.join(joint)}: there the images of a batch see each other, so one "
-            "image has no constant."
+            f"No bounds of {', '.join(joint)}: there the samples of a batch see each other, so "
+            "one sample has no constant."
         )
 
 

@@ -32,7 +32,7 @@ class Cost(Exhibit):
 
 
 _OTHERS = {  # that runs may record: what it is called, in which unit, and what to know of it
-    "images_per_second": ("Images/s", 1, "of D's updates, real and generated, and of G's"),
+    "images_per_second": ("Samples/s", 1, "of D's updates, real and generated, and of G's"),
     "extra_parameters": ("Extra parameters", 1, "trained, beyond the plain networks'"),
     "peak_device_bytes": ("Device MiB", 2**20, "the most that it had allocated"),
     "peak_resident_bytes": ("Process MiB", 2**20, "its peak, interpreter and data included"),

@@ -88,7 +88,7 @@ def _score(results: Results, score: str, curves: pd.DataFrame, number: str) -> F
         axes.set_ylabel(plain(about.title))
     legend(drawing, results, _present(results, thinned))
     note = (
-        "These scores choose the best checkpoint: other latents and other real images than those "
+        "These scores choose the best checkpoint: other latents and other real samples than those "
         "of the tables."
     )
     caption = f"Learning curves at each setting: {about.title}."

@@ -120,14 +120,14 @@ def _amount(budget: float) -> str:
 def _notes(results: Results, views: Mapping[str, _View], same: list[str]) -> Iterator[str]:
     yield (
         "A budget is the largest that every completed run has spent. A run counts by the last of "
-        "its scores during training within it: those that choose checkpoints, of other images "
+        "its scores during training within it: those that choose checkpoints, of other samples "
         "than the tables' scores."
     )
     if same:
         names = listed([BUDGETS[budget] for budget in same])
         yield f"Every run takes as many {names} for an update, so those views are the first one."
     if "images" in views:
-        yield "Images: real and generated ones of D's updates, and generated ones of G's."
+        yield "Samples: real and generated ones of D's updates, and generated ones of G's."
     if "seconds" in views:
         machines = len(results.machines)
         yield (

@@ -30,7 +30,7 @@ from ._audits import (
 from ._draw import LARGEST, groups, height_of_rows, log_x, method_rows, paper, positive, tint
 from ._strips import points_a_row, strip, thinned
 
-_TITLES = dict(zip(KINDS, ("real images", "generated images", "between the two"), strict=True))
+_TITLES = dict(zip(KINDS, ("real samples", "generated samples", "between the two"), strict=True))
 _LIGHTNESS = dict(zip(KINDS, (0.0, 0.35, 0.65), strict=True))
 _LANES = dict(zip(KINDS, (-0.26, 0.0, 0.26), strict=True))
 _SATURATION: dict[str, tuple[float, str, dict[str, Any]]] = {

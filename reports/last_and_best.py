@@ -70,14 +70,14 @@ class LastAndBest(Exhibit):
                 "Each column's median over the completed runs, which differ in their seeds, so "
                 "the gap need not be the difference of two medians.",
                 "A run's best is at the update that a selection score chose, on other latents and "
-                "other real images than those of the score that is reported: so it is no "
+                "other real samples than those of the score that is reported: so it is no "
                 "optimistic estimate, and can be worse than the last. Methods are ranked by the "
                 "last.",
                 "Gap: last minus best, with the sign that makes it positive where the last is "
                 "worse.",
                 *_told_of_spreads(found.values()),
                 *(
-                    [f"Real images score {number(real, about)} (floor)."]
+                    [f"Real samples score {number(real, about)} (floor)."]
                     if real is not None
                     else []
                 ),
@@ -90,7 +90,7 @@ class LastAndBest(Exhibit):
 def _told_of_spreads(found: Iterable[Mapping[Any, Any]]) -> Iterator[str]:
     found = list(found)
     if any(not math.isnan(cell["standard_error"]) for cell in found):
-        yield "Standard error: of a run's last score, by the bootstrap over its images."
+        yield "Standard error: of a run's last score, by the bootstrap over its samples."
     if any(not math.isnan(cell["std_over_latents"]) for cell in found):
         yield "Std over latents: over sets of latents, for scores that a protocol repeats."
 

@@ -19,12 +19,12 @@ from ._strips import banded, lines, over_runs, panels
 _COLUMNS = 4  # panels in a row
 _PANELS = 20  # in a figure, at most
 _LOGITS = {"train": "D(train)", "heldout": "D(held-out)", "fake": "D(generated)"}
-_LOSSES = {"loss_train": "training images", "loss_heldout": "held-out images"}
-_DASHES: dict[str, Literal["-", "--"]] = {"training images": "--", "held-out images": "-"}
+_LOSSES = {"loss_train": "training samples", "loss_heldout": "held-out samples"}
+_DASHES: dict[str, Literal["-", "--"]] = {"training samples": "--", "held-out samples": "-"}
 
 
 class Overfitting(Exhibit):
-    """Compare D on the images that it was trained with and on others of the same kind."""
+    """Compare D on the samples that it was trained with and on others of the same kind."""
 
     title = "The discriminator's overfitting"
     order = 150
@@ -45,8 +45,8 @@ class Overfitting(Exhibit):
         moving = set(updates.index[(updates > 1).all(axis=1)])
         if not moving:
             yield Omitted(
-                "no curve of D's loss on held-out images: no method was audited at several "
-                "updates with held-out images and a loss"
+                "no curve of D's loss on held-out samples: no method was audited at several "
+                "updates with held-out samples and a loss"
             )
         about = tuple(notes(results, audits, last=False))
         for number, methods in groups([m for m in results.methods if m in moving], _PANELS):
@@ -55,7 +55,7 @@ class Overfitting(Exhibit):
         if compared:
             yield _table(results, compared)
         else:
-            yield Omitted("no audit has logits of images")
+            yield Omitted("no audit has logits of samples")
 
 
 def _figure(results: Results, number: str, losses: pd.DataFrame, about: Sequence[str]) -> Figure:
@@ -72,7 +72,7 @@ def _figure(results: Results, number: str, losses: pd.DataFrame, about: Sequence
     drawing.legend(handles, list(_DASHES), loc="outside lower center", ncols=2)
     return Figure(
         f"overfitting{number}",
-        "D's loss on its training images and on held-out ones, beside the same generated images"
+        "D's loss on its training samples and on held-out ones, beside the same generated ones"
         f"{banded(losses)}.",
         drawing,
         (
@@ -107,14 +107,14 @@ def _table(results: Results, audits: Sequence[Audit]) -> Table:
         rows.append((first(method, own), *entries))
     return Table(
         name="logits",
-        caption="D's mean logits of its training images, of held-out and of generated ones: the "
+        caption="D's mean logits of its training samples, of held-out and of generated ones: the "
         "median over each method's audited runs, with the range below.",
         columns=("Method", *_LOGITS.values(), "Gap", "Loss, train", "Loss, held-out"),
         rows=tuple(rows),
         raw=raw,
         notes=(
-            "Gap: the mean logit of training images minus that of held-out ones, in logits, whose "
-            "scale is each method's own.",
+            "Gap: the mean logit of training samples minus that of held-out ones, in logits, "
+            "whose scale is each method's own.",
             *notes(results, audits),
         ),
     )

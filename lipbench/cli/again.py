@@ -205,20 +205,13 @@ def show_record(run: Found, protocol: Protocol, record: ScoreRecord) -> None:
 def show_audit(run: Found, facts: dict[str, Any]) -> None:
     """Print the Lipschitz facts of one discriminator."""
     say(f"{_named(run, facts['update'])}, audited in {facts['seconds']:.1f} s")
-    table = table_of(
-        "  layer", "sigma_kernel", "estimated", "sigma_operator", "effective rank", "stable rank"
-    )
+    columns = (
+        "sigma_kernel", "sigma_operator", "sigma_original", "sigma_estimate", "effective_rank",
+        "stable_rank",
+    )  # fmt: skip
+    table = table_of("  layer", *columns)
     for layer in facts["layers"]:
-        numbers = [
-            layer[name]
-            for name in (
-                "sigma_kernel",
-                "sigma_estimate",
-                "sigma_operator",
-                "effective_rank",
-                "stable_rank",
-            )
-        ]
+        numbers = [layer.get(name) for name in columns]
         texts = ["" if number is None else f"{float(number):.4g}" for number in numbers]
         table.add_row(f"  {layer['name']}", *texts)
     show(table)
@@ -231,7 +224,7 @@ def show_audit(run: Found, facts: dict[str, Any]) -> None:
             f", {float(facts['tightness']):.2g} of it reached" if facts["tightness"] else ""
         )
         rows["upper bound"] = [f"{float(facts['upper_bound']):.4g}{tightness}"]
-    if facts["upper_bound_kernel"] is not None:
+    if facts["upper_bound_kernel"] not in (None, facts["upper_bound"]):  # of convolutions
         rows["with kernels"] = [
             f"{float(facts['upper_bound_kernel']):.4g}: not a bound, since the norm of a "
             "convolution is not that of its kernel"

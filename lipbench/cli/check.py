@@ -79,7 +79,7 @@ def new(
 ) -> None:
     """Write a plugin of your own and its test into the current folder; both run as they are."""
     written = scaffold.write(kind, name, Path())
-    say(f"{written.file}: the {kind}, {written.test}: its tests")
+    say(f"wrote {written.file}, the {kind}, and {written.test}, its tests")
     for command in written.commands:
         say(command)
 
@@ -149,7 +149,7 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
 
 def show_line(line: CaseResult, verbose: bool = False) -> None:
     """Print one case of an exam; if `verbose`, with the traceback of an error."""
-    say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:42} {line.measured}")
+    say(f"  {'pass' if line.passed else 'FAIL'}  {line.case:52} {line.measured}")
     if verbose and line.traceback:
         say(line.traceback)
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -81,6 +81,8 @@ class _Running:
     update: int = 0
     score: str = ""  # the newest
     step: str = ""  # what is being prepared, if anything is
+    trained: bool = False  # before, so that it is scored alone
+    started: float = field(default_factory=time.monotonic)
 
 
 class Display:
@@ -156,6 +158,7 @@ class Display:
             one.score = self._score(facts)
             self._forecast.scored(one.task.run, one.update)
         elif kind == "began":
+            one.trained = one.update == one.task.run.spec.budget.generator_updates
             self._forecast.began(one.task.run, one.update)
         else:
             self._forecast.progress(one.task.run, one.update)
@@ -167,8 +170,12 @@ class Display:
         self._forecast.ended(one.task.run, facts["outcome"], cost)
         self._look_ahead()
         of = "" if self._total is None else f"/{self._total}"
-        words = [f"[{self._number()}{of}]", facts["outcome"], _place(one.task.run), one.score]
-        if "seconds_training" in cost:
+        again = one.trained and facts["outcome"] == Outcome.COMPLETED
+        outcome = "scored" if again else facts["outcome"]
+        words = [f"[{self._number()}{of}]", outcome, _place(one.task.run), one.score]
+        if again:
+            words.append(duration(time.monotonic() - one.started))
+        elif "seconds_training" in cost:
             words.append(duration(cost["seconds_training"] + cost["seconds_scoring"]))
         words.append(facts["cause"] or "")
         if not self.console.is_terminal and self._total and self._left:

@@ -320,6 +320,7 @@ def _measure(plugin: Plugin) -> MeasureCard:
     needs = {
         "real images": cls.needs_real,
         "training images": cls.needs_training,
+        "a conditional generator": cls.needs_labels,
         "a classifier": cls.needs_classes,
     }
     features = cls.description.replace("{features}", "features")

@@ -110,7 +110,7 @@ def _show_protocol(card: ProtocolCard) -> None:
             "source": [card.source],
             "datasets": [card.dataset],
             "features": [card.extractor],
-            "images": [f"real {counts[0]}, generated {counts[1]}, in up to {sets}"],
+            "counts": [f"real {counts[0]}, generated {counts[1]}, in up to {sets}"],
             "scores": [", ".join(card.scores)],
             "ranks by": [card.scores[0]],
             "whole record": [card.record],

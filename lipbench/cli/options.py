@@ -103,6 +103,9 @@ WorkersOption = Annotated[
     typer.Option(min=1, help="Runs at a time. Default: one a core, or what the GPUs offer."),
 ]
 SharersOption = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
+GpusOption = Annotated[
+    int, typer.Option(min=1, help="GPUs that train each run together, with a share of each batch.")
+]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
 KeepOption = Annotated[
     bool, typer.Option("--keep-changed", help="Keep runs made by a method's old code.")

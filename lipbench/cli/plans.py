@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lipbench.planning.plan import Plan, PlannedRun
     from lipbench.planning.tuning import Tuning
+    from lipbench.plugins import Plugins
     from lipbench.runs.suite_folder import SuiteFolder
 
 _LISTED_SEEDS = 20
@@ -69,8 +70,10 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
         f"{budget.schedule} lr, {first.precision}",
     )
+    absent = {"audit": "off"}  # the others happen at the end, too
     intervals = (
-        f"{name} {every or 'at the end'}" for name, every in made.intervals.every().items()
+        f"{name} {every or absent.get(name, 'at the end')}"
+        for name, every in made.intervals.every().items()
     )
     yield "intervals", ", ".join(intervals)
     if first.ema_decay:
@@ -172,3 +175,24 @@ def show_trials(tuning: Tuning, trials: pd.DataFrame) -> None:
                 counts.append(f"{total:,.4g}" if spent == "seconds" else f"{total:,.0f}")
             table.add_row(method, str(seed), str(len(rows)), *counts, shown)
     show(table)
+
+
+def show_memory(runs: Sequence[PlannedRun], registry: Plugins, device: str | None) -> None:
+    """Print what memory a run of each method takes, by one update of its first run."""
+    import torch
+
+    from lipbench.cost import memory
+    from lipbench.engines import local
+    from lipbench.training import arithmetic
+
+    arithmetic.limit_threads()
+    on = torch.device(local.slots(device, 1, 1)[0])
+    table = table_of("method", "networks", "optimizers", "an update", "in all, MiB")
+    for label in dict.fromkeys(run.method for run in runs):
+        spec = next(run.spec for run in runs if run.method == label)
+        found = memory.of_run(spec, registry, on)
+        sizes = (found.networks, found.optimizers, found.update, found.total)
+        table.add_row(label, *["" if size is None else f"{size / 2**20:,.1f}" for size in sizes])
+    say("")
+    show(table)
+    say(f"on {on}, without the data and what scores need")

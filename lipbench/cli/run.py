@@ -13,6 +13,7 @@ from lipbench.cli import plans, printing
 from lipbench.cli.given import plan_of, planned, read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
+    GpusOption,
     JsonOption,
     KeepOption,
     LogCheckpointsOption,
@@ -51,6 +52,7 @@ def run(
     device: DeviceOption = None,
     workers: WorkersOption = None,
     runs_per_gpu: SharersOption = 1,
+    gpus_per_run: GpusOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
     log_checkpoints: LogCheckpointsOption = False,
@@ -65,12 +67,13 @@ def run(
 
     from lipbench import paths
     from lipbench.engines import local
-    from lipbench.runs import estimates, sweep
+    from lipbench.runs import estimates, parallel, sweep
     from lipbench.runs.eta import Forecast
 
     folder = suite_folder(runs_dir, plan.name)
     cache = paths.cache_root()
-    devices = local.slots(device, workers, runs_per_gpu)
+    devices = local.slots(device, workers, runs_per_gpu, gpus_per_run)
+    parallel.check(plan, gpus_per_run)
     choices = sweep.Choices(retry_failed, rerun_changed, keep_changed)
     with folder.locked() as remark:
         folder.check_kind(plan)
@@ -84,7 +87,7 @@ def run(
         say(_summary(plan, folder, tasks))
         printing.show_notes(plan.dataset.notes)
         if tasks:
-            prepare(plan, cache, inception_weights, devices[0])
+            prepare(plan, cache, inception_weights, local.first(devices[0]))
         folder.save_plan(plan, uri)
         forecast = Forecast([t.run for t in tasks], len(devices), estimates.timings(runs_dir))
         mirror = (uri, folder, plan, log_checkpoints)
@@ -99,6 +102,10 @@ def plan(
     only: OnlyOption = "",
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also measure the memory that runs take.")
+    ] = False,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a suite would run, or how a study would search, without running it."""
@@ -107,11 +114,13 @@ def plan(
         study = study_of(*read)
         plans.show_study(study.plan, suite_folder(runs_dir, study.plan.name))
         return
-    made, _, chosen = planned(read, only)
+    made, registry, chosen = planned(read, only)
     if as_json:
         print(json.dumps([{"id": r.id, "spec": r.spec.to_json()} for r in chosen], indent=1))
         return
     plans.show_plan(made, chosen, suite_folder(runs_dir, made.name))
+    if verbose:
+        plans.show_memory(chosen, registry, device)
 
 
 def _conclude(folder: SuiteFolder, outcomes: dict[Outcome, int], asked: int, uri: str) -> None:

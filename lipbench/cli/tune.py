@@ -12,6 +12,7 @@ from lipbench.cli import completion, plans
 from lipbench.cli.given import read_suite, study_of, suite_folder
 from lipbench.cli.options import (
     DeviceOption,
+    GpusOption,
     KeepOption,
     LogCheckpointsOption,
     PluginOption,
@@ -54,6 +55,7 @@ def tune(
     device: DeviceOption = None,
     workers: WorkersOption = None,
     runs_per_gpu: SharersOption = 1,
+    gpus_per_run: GpusOption = 1,
     inception_weights: WeightsOption = None,
     tracking_uri: TrackingOption = None,
     log_checkpoints: LogCheckpointsOption = False,
@@ -97,14 +99,14 @@ def tune(
         _export(folder, made, document, export_best)
         return
     cache = paths.cache_root()
-    devices = local.slots(device, workers, runs_per_gpu)
-    made.check_device(devices[0])
+    devices = local.slots(device, workers, runs_per_gpu, gpus_per_run)
+    made.check_device(local.first(devices[0]))
     options = opening.Options(
         storage, tracking_uri, retry_failed, keep_changed, cache, inception_weights
     )
     with opening.open_study(made, folder, registry, options, partial(say, error=True)) as work:
         if work.remaining != 0:
-            prepare(work.plan, cache, inception_weights, devices[0])
+            prepare(work.plan, cache, inception_weights, local.first(devices[0]))
         plans.show_study(work.plan, folder, work.remaining)
         forecast = Forecast([], len(devices), estimates.timings(runs_dir))
         forecast.expect(work.remaining or 0)

@@ -204,7 +204,7 @@ def measure(
     if device.type == "cuda":
         torch.cuda.set_device(device)
         memory, energy = memory or PeakDevice(device), energy or Energy(device)
-    images = {case.run.dataset: _noise(case.run.dataset, device) for case in cases}
+    images = {case.run.dataset: noise(case.run.dataset, device) for case in cases}
     found = process_state.capture()
     trainings: dict[tuple[int, int], list[_Training]] = {}
     for case in cases:
@@ -303,7 +303,7 @@ def _period(run: RunSpec) -> int:
     return math.lcm(*(number // math.gcd(number, run.setting.n_dis) for number in every))
 
 
-def _noise(dataset: DatasetSpec, device: torch.device) -> Split:
+def noise(dataset: DatasetSpec, device: torch.device) -> Split:
     """Return random samples of a dataset's shape, which no cost depends on."""
     draw, (shape, kind) = streams.generator(0, "cost"), stored(dataset.shape)
     if kind == "uint8":

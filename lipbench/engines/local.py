@@ -21,7 +21,7 @@ from lipbench.outcome import Outcome
 from lipbench.runs.run import Task, Workplace, run
 from lipbench.runs.run_folder import RunFolder, Status
 from lipbench.training import arithmetic
-from lipbench.words import counted
+from lipbench.words import are, counted
 
 PROGRESS_SECONDS = 0.5
 _TICK_SECONDS = 0.25
@@ -81,11 +81,14 @@ class _Listed:
         return True
 
 
-def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[str]:
-    """Return the device of each worker.
+def slots(
+    device: str | None, workers: int | None, runs_per_gpu: int, gpus_per_run: int = 1
+) -> list[str]:
+    """Return the device of each worker; of several for each run, joined by "+".
 
     Without a device: every GPU, `runs_per_gpu` workers each; without a GPU, one worker a core.
-    Raises UserError for a device that is not here.
+    Where `gpus_per_run` processes train each run together, they have a GPU, or a core, each.
+    Raises UserError for a device that is not here, and for too few GPUs.
     """
     import torch
 
@@ -95,12 +98,23 @@ def slots(device: str | None, workers: int | None, runs_per_gpu: int) -> list[st
     if kind not in ("cpu", "cuda"):
         raise UserError(f"no device called {device!r}; there are cpu, cuda, cuda:0, cuda:1, ...")
     if kind == "cpu":
-        return ["cpu"] * (workers or machine.cores())
+        together = "+".join(["cpu"] * gpus_per_run)
+        return [together] * (workers or max(1, machine.cores() // gpus_per_run))
     if not gpus or (index and not (index.isdigit() and int(index) < gpus)):
         raise UserError(f"device {device} is not here; torch sees {counted(gpus, 'GPU')}")
     chosen = [f"cuda:{index}"] if index else [f"cuda:{number}" for number in range(gpus)]
-    every = chosen * runs_per_gpu  # one on each GPU before a second on any
+    if len(chosen) < gpus_per_run:
+        here = f"there {are(len(chosen))} {counted(len(chosen), 'GPU')}"
+        raise UserError(f"{gpus_per_run} GPUs for each run were asked for; {here}")
+    whole = len(chosen) - len(chosen) % gpus_per_run
+    groups = ["+".join(chosen[at : at + gpus_per_run]) for at in range(0, whole, gpus_per_run)]
+    every = groups * runs_per_gpu  # one on each GPU before a second on any
     return every[: workers or len(every)]
+
+
+def first(slot: str) -> str:
+    """Return the device of a slot that scores, of several the first."""
+    return slot.partition("+")[0]
 
 
 def execute(tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event]:
@@ -174,7 +188,8 @@ class _Worker:
         self.process: SpawnProcess = context.Process(
             target=_work, args=(theirs, stop, device), daemon=True, name=f"lipbench {device}"
         )
-        with _environment(CPU_ENVIRONMENT if device == "cpu" else {}), signals.blocked():
+        environment = _environment(CPU_ENVIRONMENT if first(device) == "cpu" else {})
+        with environment, signals.blocked(), _spawning():
             self.process.start()
         theirs.close()
 
@@ -200,7 +215,7 @@ class _Pool:
     """The workers, one for each device slot; one that is dead or leaves is replaced."""
 
     def __init__(self, devices: Sequence[str]) -> None:
-        with signals.blocked():  # it can start a process of multiprocessing's
+        with signals.blocked(), _spawning():  # it can start a process of multiprocessing's
             self.stop: StopEvent = multiprocessing.get_context("spawn").Event()
         self.oom_kills = machine.oom_kills()
         self.workers = [_Worker(device, self.stop) for device in devices]
@@ -281,6 +296,18 @@ def _ended(code: int, oom_before: int | None, oom_now: int | None) -> tuple[Outc
 
 
 @contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    """Make the death of a process as it starts a crash of this one.
+
+    The command line would take a broken pipe for the end of its reader, and end without a word.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ChildProcessError("a worker process ended before it had begun") from error
+
+
+@contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({name: os.environ.get(name, value) for name, value in values.items()})
@@ -304,15 +331,15 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _pass_on(signal.SIGXCPU)
     arithmetic.exact_float32()
-    if device == "cpu":
+    if first(device) == "cpu":
         torch.set_num_threads(1)
     else:
-        torch.cuda.set_device(device)
+        torch.cuda.set_device(first(device))
 
     def report(what: str, done: int, total: int) -> None:
         notify("preparing", {"what": what, "done": done, "total": total})
 
-    workplace = Workplace(torch.device(device), report)
+    workplace = Workplace(torch.device(first(device)), report, device.split("+"))
     found = process_state.capture()
     sent = 0.0
 
@@ -341,7 +368,7 @@ def _work(connection: Connection[Any, Any], stop: StopEvent, device: str) -> Non
             notify("remarked", {"remark": remark})
         facts = {"outcome": status.outcome, "cause": status.cause, "update": status.update}
         # An error can leave a GPU's context unusable, and a method the process another one.
-        failed = device != "cpu" and status.outcome.is_failure
+        failed = first(device) != "cpu" and status.outcome.is_failure
         leaves = failed or bool(changed)
         connection.send(("finished", {**facts, "cost": status.cost, "leaves": leaves}))
 

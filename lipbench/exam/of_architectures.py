@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipbench import parameterized
 from lipbench.architecture import Architecture, Latents, Shape
+from lipbench.errors import UserError
 from lipbench.networks import INITIALISATIONS, Discriminator, Generator, initialise
 from lipbench.words import counted
 
@@ -129,6 +132,55 @@ def its_fields_change_the_networks(subject: ExaminedArchitecture) -> str:
     return f"{counts[0]:,} weights, {counts[1]:,} at twice the width"
 
 
+def each_of_its_own_fields_matters(subject: ExaminedArchitecture) -> str:
+    """Another value of a field is another network, in one variant and shape at least."""
+    every = {field.name for field in dataclasses.fields(Architecture)}
+    own = [f.name for f in dataclasses.fields(subject.architecture) if f.name not in every]
+    for name in own:
+        changes = [
+            _differ(pair(variant, shape), pair(other, shape))
+            for variant in subject.variants
+            for other in _others(variant, name)
+            for shape in variant.examples
+            if other.takes(shape)
+        ]
+        assert any(changes) or not changes, f"{name} changes neither G nor D"
+    return ", ".join(own) or "no fields of its own"
+
+
+def _others(architecture: Architecture, name: str) -> Iterator[Architecture]:
+    """Yield the architecture with other values of a field that its range allows."""
+    value = getattr(architecture, name)
+    kind: Any = type(architecture)
+    about = parameterized.adapter(kind).json_schema()["properties"][name]
+    near: list[Any] = [each for each in about.get("enum", ()) if each != value]
+    if isinstance(value, bool):
+        near = [not value]
+    elif isinstance(value, (int, float)):
+        near = [value + 1, value - 1, 2 * value, value / 2 if isinstance(value, float) else value]
+    for other in near:
+        with contextlib.suppress(UserError):
+            params = {**dataclasses.asdict(architecture), name: other}
+            yield parameterized.checked(kind, params, "it", "field")
+
+
+@torch.no_grad()
+def _differ(one: Pair, other: Pair) -> bool:
+    """Return whether two pairs have other weights, or compute something else."""
+    for first, second in (
+        (one.generator, other.generator), (one.discriminator, other.discriminator),
+    ):  # fmt: skip
+        weights = [
+            {name: tensor.shape for name, tensor in network.state_dict().items()}
+            for network in (first, second)
+        ]
+        if weights[0] != weights[1]:
+            return True
+    made = [it.generator(it.draw()) for it in (one, other)]
+    told = [it.logits(_noise(it.shape)) for it in (one, other)]
+    return not (torch.equal(*made) and torch.equal(*told))
+
+
 def it_is_the_same_each_time(subject: ExaminedArchitecture) -> str:
     """Drawn by one seed, two networks have the same weights, and compute the same."""
     for variant in subject.variants:
@@ -238,6 +290,7 @@ CASES: tuple[Case, ...] = (
     it_says_what_it_makes,
     its_networks_fit_the_shapes,
     its_fields_change_the_networks,
+    each_of_its_own_fields_matters,
     it_is_the_same_each_time,
     its_networks_heed_labels,
     its_gradients_are_finite,

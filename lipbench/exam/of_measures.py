@@ -46,9 +46,11 @@ class ExaminedMeasure:
     def sets(self, seed: int = 2, moved: float = 0.0, count: int | None = None) -> Sets:
         """Return fakes of a seed, against real images and training images."""
         each = count or self.count
-        labels = torch.arange(each) % _CLASSES
-        real = Real(self._drawn(each, 0), training=self._drawn(each, 1), labels=labels)
-        return Sets(self._drawn(each, seed, moved)._replace(labels=labels), real)
+        labels = torch.arange(each) % (2 if self.measure.needs_labels else _CLASSES)
+        fake, known, training = (
+            self._drawn(each, *how)._replace(labels=labels) for how in ((seed, moved), (0,), (1,))
+        )
+        return Sets(fake, Real(known, training=training, labels=labels))
 
     def _drawn(self, count: int, seed: int, moved: float = 0.0) -> Features:
         draw = torch.Generator().manual_seed(seed)

@@ -32,7 +32,7 @@ class Places(NamedTuple):
 
 def modes(real: Real) -> Modes:
     """Return the modes of real points. Raises UserError for points without labels."""
-    labels = require_labels(real, "a measure of modes")
+    labels = require_labels(real.labels, "a measure of modes")
     points = real.features.pooled.double()
     known, index = labels.unique(return_inverse=True)
     counts = torch.bincount(index, minlength=len(known)).double()[:, None]

@@ -30,6 +30,7 @@ class WassersteinDistance(Measure):
     axis = "log"
     decimals = 4
     spaces = ("points",)
+    needs_as_many = True
     on = (On("points", title="W1"),)
 
     def value(self, fake: Features, real: Real) -> float:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
 from lipbench import data, protocols, yamlmarks
 from lipbench.architecture import Architecture
 from lipbench.data import described
 from lipbench.discriminators import convolutions
-from lipbench.errors import Mark, UserError, unknown
+from lipbench.errors import Mark, UserError, blaming, place_of, shortened, unknown
 from lipbench.loss import Loss
-from lipbench.method import hidden_layers
-from lipbench.networks import INITIALISATIONS, Shape
+from lipbench.method import HiddenLayers, hidden_layers
+from lipbench.networks import INITIALISATIONS, ChannelLayer, Shape
 from lipbench.planning import combinations
 from lipbench.planning.choices import Choice, entry_mark
 from lipbench.planning.suite import Suite
@@ -24,11 +29,11 @@ def check_names(suite: Suite, document: yamlmarks.Document, plugins: Plugins) ->
         told = unknown("initialisation", suite.initialisation, INITIALISATIONS)
         raise UserError(told, document.mark(("initialisation",)))
     if suite.loss and suite.loss.name not in losses:
-        raise UserError(unknown("loss", suite.loss.name, losses), document.mark(("loss",)))
+        raise UserError(plugins.losses.unknown(suite.loss.name), document.mark(("loss",)))
     for index, entry in enumerate(suite.methods):
         if entry.loss and entry.loss.name not in losses:
             mark = entry_mark(document, index, "loss")
-            raise UserError(unknown("loss", entry.loss.name, losses), mark)
+            raise UserError(plugins.losses.unknown(entry.loss.name), mark)
     for index, name in enumerate(suite.allow):
         rules = [rule.name for rule in combinations.RULES.values() if not rule.impossible]
         if name not in rules:
@@ -43,9 +48,11 @@ def check_shape(
     hint: str = "; set dataset.image_size",
 ) -> None:
     """Refuse samples that the architecture cannot make; `hint` is for images of another size."""
-    if not architecture.takes(shape):
+    with blaming(architecture.takes):
+        takes = architecture.takes(shape)
+    if not takes:
         told = described(shape)
-        hint = hint if len(shape) == 3 else ""
+        hint = hint if len(shape) == 3 and any(len(e) == 3 for e in architecture.examples) else ""
         raise UserError(f"{name} makes {architecture.shapes}; these are {told}{hint}", mark)
 
 
@@ -61,9 +68,23 @@ def check_classes(
 
 
 def check_protocol(
-    suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo, protocol: Protocol
+    suite: Suite,
+    document: yamlmarks.Document,
+    info: data.DatasetInfo,
+    architecture: Architecture,
+    protocol: Protocol,
 ) -> None:
-    """Refuse too few samples for the protocol, or of another kind than it scores."""
+    """Refuse too few samples for the protocol, or of another kind than it scores.
+
+    And a generator without classes, where a score is of those that it was asked for.
+    """
+    asks = [name for name in protocol.scores if protocols.SCORES[name].needs_labels]
+    if asks and not architecture.is_conditional:
+        raise UserError(
+            f"{protocol.name} has the score {asks[0]}, which needs a conditional architecture; "
+            f"{suite.architecture.name} is none with these parameters",
+            document.mark(("protocol",)),
+        )
     try:
         protocols.check(protocol, info.n_train, info.n_test, info.name, info.shape)
     except UserError as error:
@@ -79,6 +100,24 @@ def check_pairs(suite: Suite, document: yamlmarks.Document, loss: Loss, name: st
             f"generator_batch_size must be equal; they are {sizes[0]} and {sizes[1]}",
             document.mark(("budget",)),
         )
+
+
+def check_loss(loss: Loss) -> None:
+    """Refuse a loss that fails, or is no scalar, on a few logits: tests try those of lipbench."""
+    real, fake = torch.linspace(-1, 1, 4), torch.linspace(-1, 1, 4, requires_grad=True)
+    games: tuple[tuple[Callable[..., object], tuple[torch.Tensor | None, ...]], ...] = (
+        (loss.discriminator, (real, fake)),
+        (loss.generator, (fake, real if loss.needs_real else None)),
+    )
+    for game, logits in games:
+        with blaming(game):
+            value = game(*logits)
+        if isinstance(value, torch.Tensor) and value.dim() == 0:
+            continue
+        told = shortened(value)
+        if isinstance(value, torch.Tensor):
+            told = f"a tensor of shape {tuple(value.shape)} for logits of shape (4,)"
+        raise UserError(f"{game.__name__} returned {told}, not a scalar", place_of(game))
 
 
 def check_combination(suite: Suite, choice: Choice, loss: str) -> None:
@@ -114,7 +153,29 @@ def check_layers(
         raise UserError(
             f"{picky[0]} is about convolutions; the discriminator of {name} has none", choice.mark
         )
+    used: set[str] = set()
+    noting: HiddenLayers = {}
+    if "norm" in layers:
+        noting["norm"] = _noting(used, "norm", layers["norm"])
+    if "activation" in layers:
+        noting["activation"] = _noting(used, "activation", layers["activation"])
     try:
-        architecture.discriminator(shape, classes, **layers)
+        architecture.discriminator(shape, classes, **noting)
     except UserError as error:
         raise UserError(f"{choice.label}: {error}", choice.mark) from error
+    if idle := sorted(layers.keys() - used):
+        raise UserError(
+            f"{choice.label}: the discriminator of {name} takes no {idle[0]} of a method into its "
+            "hidden layers, so it would be the plain one",
+            choice.mark,
+        )
+
+
+def _noting(used: set[str], kind: str, layer: ChannelLayer) -> ChannelLayer:
+    """Return what makes the same layers, and notes that it was asked for one."""
+
+    def make(channels: int) -> nn.Module:
+        used.add(kind)
+        return layer(channels)
+
+    return make

@@ -120,12 +120,14 @@ def resolve(
         require_networks(architecture, info.shape, architecture.classes_of(len(info.classes)))
     protocols.SCORES.join(registry.measures.files())
     protocol = _protocol(suite, document, info)
-    fits.check_protocol(suite, document, info, protocol)
+    fits.check_protocol(suite, document, info, architecture, protocol)
     found = []
     for choice in choices.choices(suite, document, registry):
         loss = _loss(suite, document, choice, registry)
         fits.check_combination(suite, choice, loss.name)
         made = parts.loss(loss.name, loss.params, registry)
+        if registry.losses[loss.name].origin != "built-in":
+            fits.check_loss(made)
         fits.check_pairs(suite, document, made, loss.name)
         fits.check_layers(name, architecture, info, choice)
         found.append((choice, loss))
@@ -184,6 +186,8 @@ def _protocol(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo
     if isinstance(given, str) and Path(given).suffix in (".yaml", ".yml"):
         beside = Path(document.source).parent / given
         given = str(beside) if beside.is_file() else given
+        if not Path(given).is_file():
+            raise UserError(f"there is no file {given}", document.mark(("protocol",)))
     sizes = Sizes(info.n_train, info.n_test)
     return protocols.find(given, sizes, lambda keys: document.mark(("protocol", *keys)))
 

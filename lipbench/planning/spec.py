@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-SCHEMA = 3
+SCHEMA = 4
 
 # The parameters of losses in schema 1, which had none.
 _LOSSES_OF_1: dict[str, dict[str, None]] = {
@@ -45,11 +45,21 @@ def _training_of_2(old: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _training_of_3(old: dict[str, Any]) -> dict[str, Any]:
+    """Return schema 3's spec with the parameters that the standard CNN had not yet."""
+    named = old["architecture"]
+    if named["name"] != "standard_cnn":
+        return old
+    gained = {"widths": "table", "slope": 0.1, "dense_norm": False}
+    return {**old, "architecture": {**named, "params": {**gained, **named["params"]}}}
+
+
 # From each older schema to the next one. A step fills in the value that the older code had, so
 # that a new field orphans no finished run.
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda old: {**old, "loss": {"name": old["loss"], "params": _LOSSES_OF_1[old["loss"]]}},
     2: _training_of_2,
+    3: _training_of_3,
 }
 
 
@@ -185,7 +195,11 @@ def from_json(data: dict[str, Any]) -> RunSpec:
 
     Raises ValueError where it is of a newer schema, or not a spec.
     """
-    return _adapter().validate_python(upgraded(data))
+    data = upgraded(data)
+    setting = data.get("setting")
+    if isinstance(setting, dict) and setting.get("optimizer") != "adam":
+        data["setting"] = {"beta1": None, "beta2": None, **setting}  # which only Adam has
+    return _adapter().validate_python(data)
 
 
 def fits(stored: Any, spec: RunSpec) -> bool:

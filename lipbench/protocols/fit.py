@@ -31,6 +31,7 @@ def check(
             f"protocol {protocol.name!r} scores the dataset {protocol.dataset!r} only, "
             f"not {dataset!r}"
         )
+    what = "points" if protocol.scores_points else "images"
     needed = {"train": protocol.training_images, "test": 0}
     chosen = protocol.selection
     drawn = protocol.n_real + (chosen.n_real if chosen.split == protocol.real_split else 0)
@@ -39,8 +40,8 @@ def check(
     if n_test < needed["test"] or n_train < needed["train"]:
         raise UserError(
             f"protocol {protocol.name!r} needs {needed['test']:,} test and {needed['train']:,} "
-            f"training images; the dataset has {n_test:,} and {n_train:,}"
-            f"{_smaller(Sizes(n_train, n_test))}"
+            f"training {what}; the dataset has {n_test:,} and {n_train:,}"
+            f"{_smaller(Sizes(n_train, n_test)) if what == 'images' else ''}"
         )
 
 

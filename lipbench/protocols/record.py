@@ -253,7 +253,14 @@ class Protocol:
     def _check_counts(self, score: str, n_real: int, n_fake: int, *at: str) -> None:
         if SCORES.imported(score) is None:
             return
-        least, why = self.measure(score).fewest(SCORES[score].on.features or 0)
+        measure = self.measure(score)
+        if measure.needs_as_many and n_real != n_fake:
+            raise RecordError(
+                f"{self.name}: {score} needs as many real as generated samples; it would get "
+                f"{n_real:,} and {n_fake:,}",
+                *at,
+            )
+        least, why = measure.fewest(SCORES[score].on.features or 0)
         if min(n_real, n_fake) < least:
             raise RecordError(
                 f"{self.name}: {score} needs at least {least:,} real and as many generated "

@@ -79,6 +79,7 @@ class Score:
     untold: Mapping[str, float] = field(default_factory=dict, hash=False)
     needs_real: bool = True
     needs_training: bool = False
+    needs_labels: bool = False  # of generated images, so a conditional generator
 
     @property
     def on(self) -> Space:
@@ -233,4 +234,5 @@ def _score(measure: str, cls: type[Measure], name: str, options: Mapping[str, fl
         untold=dict(cls.untold),
         needs_real=cls.needs_real,
         needs_training=cls.needs_training,
+        needs_labels=cls.needs_labels,
     )

@@ -26,6 +26,7 @@ OPTUNA = ("akiba2019",)
 INITIALISATIONS = {
     "normal_0.02": Term("a normal distribution with mean 0 and standard deviation 0.02"),
     "xavier_uniform": Term("Glorot and Bengio's uniform distribution", ("glorot2010",)),
+    "orthogonal": Term("random orthogonal matrices", ("saxe2014",)),
 }
 SPACES = {  # of `lipbench.protocols.scores.SPACES`
     "inception": ("szegedy2016", "obukhov2020"),

@@ -48,10 +48,10 @@ _COSTS = (
 def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.DataFrame:
     """Return one row a run of a suite's results folder, e.g. `runs/table1_2_cifar10`.
 
-    `protocol` is another protocol that `lipbench eval` scored the runs under, or its id, in place
-    of the suite's. Columns and their types follow from the plan and the protocol, whatever the
-    runs have come to. A run that stands in two cells of the plan has a row for each, with one
-    `run_id`.
+    `protocol` is another protocol that `run` or `eval` scored the runs by, or its id, or its name
+    where only one has it, in place of the suite's. Columns and their types follow from the plan
+    and the protocol, whatever the runs have come to. A run that stands in two cells of the plan
+    has a row for each, with one `run_id`.
 
     Columns: `run_id`, `suite`, `planned` (whether the current plan has it), `method` and `setting`
     (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`, `n_dis`,
@@ -353,20 +353,30 @@ def _unplanned(folders: list[RunFolder]) -> list[PlannedRun]:
 
 
 def _protocol(wanted: str | Protocol | None, plan: Plan, suite: SuiteFolder) -> Protocol:
-    """Return the protocol that is asked for; raise UserError for an id that nothing has."""
+    """Return the protocol that is asked for, by its id, or by its name where one has it.
+
+    Raises UserError for an id that nothing has.
+    """
     if not isinstance(wanted, str):
         return wanted or plan.protocol
-    known = {protocol.id: protocol for protocol in (*PROTOCOLS.values(), plan.protocol)}
-    if wanted in known:
-        return known[wanted]
-    known |= suite.protocols()
-    if wanted not in known:  # older versions kept records beside the scores
-        rows = [row for folder in suite.folders().values() for row in folder.rows("scores")]
-        stored = {row["protocol"]: row["record"] for row in rows if row.get("record")}
-        known |= {id_: protocols.from_json(record) for id_, record in stored.items()}
-    if wanted not in known:
-        raise UserError(unknown("protocol", wanted, known))
-    return known[wanted]
+    known: dict[str, Protocol] = {}
+    for found in (
+        lambda: {protocol.id: protocol for protocol in (*PROTOCOLS.values(), plan.protocol)},
+        suite.protocols,
+        lambda: _beside_scores(suite),
+    ):
+        known |= found()
+        named = [each for each in known.values() if wanted in (each.id, each.name)]
+        if len(named) == 1:
+            return named[0]
+    raise UserError(unknown("protocol", wanted, known))
+
+
+def _beside_scores(suite: SuiteFolder) -> dict[str, Protocol]:
+    """Return the protocols whose records older versions kept beside the scores."""
+    rows = [row for folder in suite.folders().values() for row in folder.rows("scores")]
+    stored = {row["protocol"]: row["record"] for row in rows if row.get("record")}
+    return {id_: protocols.from_json(record) for id_, record in stored.items()}
 
 
 def _columns(protocol: Protocol, tuning: Tuning | None) -> dict[str, str | None]:

@@ -28,7 +28,16 @@ from lipbench.planning.spec import RunSpec
 from lipbench.planning.suite import Intervals
 from lipbench.plugins import Plugins
 from lipbench.protocols import SCORES, Protocol
-from lipbench.runs import checkpoints, estimates, pictures, restore, scores, surface
+from lipbench.runs import (
+    checkpoints,
+    estimates,
+    parallel,
+    pictures,
+    restore,
+    scores,
+    surface,
+)
+from lipbench.runs.parallel import Follower
 from lipbench.runs.restore import Trained
 from lipbench.runs.run_folder import HEARTBEAT_SECONDS, RunFolder, Status
 from lipbench.scoring import (
@@ -68,9 +77,15 @@ class Task:
 class Workplace:
     """What a process keeps from one run to the next: data on the device, feature extractors."""
 
-    def __init__(self, device: torch.device, report: Progress = silent) -> None:
-        """Keep what runs need on a device; `report` hears of features that are extracted."""
+    def __init__(
+        self, device: torch.device, report: Progress = silent, devices: Sequence[str] = ()
+    ) -> None:
+        """Keep what runs need on a device; `report` hears of features that are extracted.
+
+        `devices` are those of all processes that train a run together, where there are several.
+        """
         self.device, self._report = device, report
+        self.devices = tuple(devices) or (str(device),)
         self._dataset = functools.lru_cache(maxsize=1)(self._load_dataset)
         self._scorer = functools.lru_cache(maxsize=1)(self._make_scorer)
 
@@ -143,7 +158,7 @@ def _attempt(
     try:
         registry = Plugins(task.plugins)
         SCORES.join(registry.measures.files())
-        folder.open(task.run.spec, _session(task, registry, workplace.device))
+        folder.open(task.run.spec, _session(task, registry, workplace))
         work = _Work(task, folder, workplace, registry, notify, is_trained)
         status = work.score_again() if is_trained else work.finish(stop)
         if status.outcome.is_result:
@@ -241,13 +256,27 @@ class _Work:
 
     def finish(self, stop: Callable[[], bool]) -> Status:
         """Train to the end of the budget, then draw samples and score."""
+        total = self.spec.budget.generator_updates
+        self.folder.set_status(self.status(Outcome.RUNNING))
+        if self.task.intervals.audit and self.state.update == 0:
+            self._audit()
+        self.notify("began", {"update": self.state.update})
+        with parallel.following(self._follower(), self.workplace.devices, self.state):
+            if ended := self._train(stop):
+                return ended
+        if stop():  # scoring can take longer than training, and the checkpoint is there
+            return self.status(Outcome.INTERRUPTED)
+        self._draw_samples()
+        self._draw_surface()
+        if not self.folder.is_scored(self.task.protocol.id, total):
+            self._score()
+        return self.status(Outcome.COMPLETED)
+
+    def _train(self, stop: Callable[[], bool]) -> Status | None:
+        """Train to the end of the budget, doing what is due; return how it ended before."""
         total, intervals = self.spec.budget.generator_updates, self.task.intervals
         lap_start = self.state.update
         heartbeat = 0.0
-        self.folder.set_status(self.status(Outcome.RUNNING))
-        if intervals.audit and self.state.update == 0:
-            self._audit()
-        self.notify("began", {"update": self.state.update})
         self.clock.restart()
         for snapshot in loop.train(self.spec, self.dataset.train, self.state):
             update, stopped = snapshot.update, stop()
@@ -274,13 +303,12 @@ class _Work:
                 heartbeat = time.monotonic()
                 self.folder.set_status(self.status(Outcome.RUNNING))
             self.notify("progress", {"update": update, "total": total})
-        if stop():  # scoring can take longer than training, and the checkpoint is there
-            return self.status(Outcome.INTERRUPTED)
-        self._draw_samples()
-        self._draw_surface()
-        if not self.folder.is_scored(self.task.protocol.id, total):
-            self._score()
-        return self.status(Outcome.COMPLETED)
+        return None
+
+    def _follower(self) -> Follower:
+        """Return what another process needs to train this run, too."""
+        task = self.task
+        return Follower(self.spec, task.dataset, task.dataset_params, task.plugins, task.cache)
 
     def score_again(self) -> Status:
         """Score what was trained before, by the task's protocol."""
@@ -388,14 +416,16 @@ def samples_of(state: TrainState, seed: int, data: Split) -> Tensor:
     return sampling.sample(generator, latents, device).cpu()
 
 
-def _session(task: Task, registry: Plugins, device: torch.device) -> dict[str, Any]:
+def _session(task: Task, registry: Plugins, workplace: Workplace) -> dict[str, Any]:
     """Return what the manifest says of this start of a run."""
+    device = workplace.device
     named = {**parts.names(task.run.spec), "measures": [*SCORES.own(task.protocol.scores)]}
     return {
         **task.provenance,
         "started": time.time(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        "processes": len(workplace.devices),
         "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
         **{
             kind.sources: {name: kind[name].source_hash for name in named[kind.kind]}

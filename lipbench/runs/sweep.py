@@ -120,8 +120,8 @@ def changed(
 ) -> list[tuple[RunFolder, str]]:
     """Return the runs made, or begun, by other code of their plugins than there is now.
 
-    Manifests of older versions have that of methods alone. A dataset's code is passed over: its
-    fingerprint, of the content, is part of the run.
+    Manifests of older versions have that of methods alone. The code of a dataset of lipbench's is
+    passed over: its fingerprint, of the content, is part of the run.
     """
     folders = suite.folders()
     found = []
@@ -133,8 +133,8 @@ def changed(
         sources = (
             (kind[name], source)
             for kind in registry.kinds
-            if kind.kind != "datasets"
             for name, source in sessions[-1].get(kind.sources, {}).items()
+            if kind.kind != "datasets" or kind[name].origin == "file"
         )
         for plugin, source in sources:
             if plugin.source_hash != source:

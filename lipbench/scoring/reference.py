@@ -129,7 +129,8 @@ class Reference:
             return None
         else:
             index = self.draws.floor[: protocol.n_fake_of(score)]
-            fake = self._features(about.space, protocol.floor_split, index)
+            labels = getattr(self._dataset, protocol.floor_split).labels.cpu()[index]
+            fake = self._features(about.space, protocol.floor_split, index)._replace(labels=labels)
         if kind == "training, apart" and protocol.floor_split == "train":
             apart = self.draws.training[~torch.isin(self.draws.training, index)]
             if len(apart) < 2:

@@ -25,6 +25,7 @@ from lipbench.rest import undisturbed
 from lipbench.streams import Latents
 from lipbench.training import optimizers
 from lipbench.training.optimizers import rate_of_g
+from lipbench.training.shares import ALONE, Share
 
 Kind = TypeVar("Kind")
 Module = TypeVar("Module", bound=nn.Module)
@@ -91,6 +92,7 @@ class TrainState:
     average: AveragedModel | None
     meter: Meter
     update: int = 0
+    share: Share = ALONE  # of each batch, where several processes train
 
     @property
     def sampler(self) -> nn.Module:
@@ -227,7 +229,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     are computed once for each update of D or G, in float32. Only G's batch statistics move in D's
     updates, none of its weights.
     """
-    budget, seed, device = spec.budget, spec.seed, data.samples.device
+    budget, seed, device, share = spec.budget, spec.seed, data.samples.device, state.share
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
@@ -238,8 +240,10 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     )
 
     def latents(count: int, *index: int | str, labels: Tensor | None = None) -> Tensor:
-        drawn = state.latents.draw(count, seed, "latents", *index, labels=labels)
-        return drawn.to(device, non_blocking=True)
+        drawn = state.latents.draw(count, seed, "latents", *index).to(device, non_blocking=True)
+        if labels is not None and state.latents.classes:  # on the device, which nobody waits for
+            drawn[:, -1] = labels
+        return share.of(drawn)
 
     generator.train()
     discriminator.train()
@@ -252,11 +256,12 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         measured = []
         for inner in range(spec.setting.n_dis):
             step = update * spec.setting.n_dis + inner
-            streams.seed_torch(streams.derive(seed, "method", update, inner), device)
+            streams.seed_torch(streams.derive(seed, "method", update, inner, *share.index), device)
             real, classes = real_batch(data, budget.batch_size, seed, "data", update, inner)
-            labels = classes if state.latents.classes else None
+            drawn = latents(budget.batch_size, update, inner, labels=classes)
+            real, labels = share.of(real), state.latents.labels(drawn)
             with torch.no_grad(), cached(of_g):
-                fake = generator(latents(budget.batch_size, update, inner, labels=labels))
+                fake = generator(drawn)
             with discriminator.given(labels), cached(of_d):
                 batch = Batch.of(discriminator, real, fake, step, progress, labels)
                 loss_d = loss.discriminator(batch.real_logits, batch.fake_logits)
@@ -264,6 +269,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             penalty = sum(penalties, torch.zeros((), device=device))
             state.optimizer_d.zero_grad()
             (loss_d + penalty).backward()
+            share.average_gradients(state.optimizer_d)
             state.optimizer_d.step()
             with torch.no_grad():
                 for method in methods:
@@ -271,7 +277,8 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             means = (loss_d, penalty, batch.real_logits.mean(), batch.fake_logits.mean())
             measured.append(torch.stack([mean.detach() for mean in means]))
 
-        streams.seed_torch(streams.derive(seed, "method", update, "generator"), device)
+        stream = streams.derive(seed, "method", update, "generator", *share.index)
+        streams.seed_torch(stream, device)
         set_requires_grad(trainable, False)
         drawn = latents(budget.generator_batch_size, update, "generator")
         wanted = state.latents.labels(drawn)
@@ -285,14 +292,14 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
                 loss_g = method.generator_loss(loss_g, generator, discriminator, batch)
         state.optimizer_g.zero_grad()
         loss_g.backward()
+        share.average_gradients(state.optimizer_g)
         state.optimizer_g.step()
         set_requires_grad(trainable, True)
         if state.average:
             state.average.update_parameters(generator)
 
-        state.meter.add(
-            update + 1, torch.cat([torch.stack(measured).mean(0), loss_g.detach()[None]])
-        )
+        values = torch.cat([torch.stack(measured).mean(0), loss_g.detach()[None]])
+        state.meter.add(update + 1, share.mean_(values))
         state.update = update + 1
         yield Snapshot(state.update, state)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from lipbench import protocols
+from lipbench.data import DatasetInfo
+from lipbench.dataset import misfit
+from lipbench.errors import UserError
 from lipbench.protocols import SCORES
 from lipbench.words import a
 
@@ -502,3 +507,92 @@ def test_arrays_that_are_not_what_inspect_says_are_refused_before_any_run(
     place = f"{{file}}:{line_of(text, 'def load')}: load returned other data than inspect says: "
     assert place + said in refused("datasets", text, verb="run")
     assert not list(tmp_path.glob("runs/*/runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "said", "verb"),
+    [
+        ("datasets", "return DatasetInfo(", "1 / 0; return DatasetInfo(",
+         "inspect fails: ZeroDivisionError: division by zero", "plan"),
+        ("datasets", "draw, arrays =", "1 / 0; draw, arrays =",
+         "load fails: ZeroDivisionError: division by zero", "run"),
+        ("architectures", "return len(shape) == 3", "return shape[7] == 3",
+         "takes fails: IndexError: tuple index out of range", "plan"),
+        ("losses", "return self.scale * (", "return self.none * (",
+         "discriminator fails: AttributeError: 'Mine' object has no attribute 'none'", "plan"),
+        ("losses", "return -self.scale * fake_logits.mean()", "return real_logits.mean()",
+         "generator fails: AttributeError: 'NoneType' object has no attribute 'mean'", "plan"),
+    ],
+)  # fmt: skip
+def test_a_function_that_fails_is_told_with_its_line(kind, old, new, said, verb, refused):
+    text = PLUGINS[kind].replace(old, new, 1)
+    assert f"{{file}}:{line_of(text, new)}: {said}" in refused(kind, text, verb=verb)
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("return fake_logits - real_logits",
+         "discriminator returned a tensor of shape (4,) for logits of shape (4,), not a scalar"),
+        ("return 1.0", "discriminator returned 1.0, not a scalar"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_no_scalar(new, said, refused):
+    old = "return self.scale * (fake_logits.mean() - real_logits.mean())"
+    text = PLUGINS["losses"].replace(old, new, 1)
+    assert f"{{file}}:{line_of(text, 'def discriminator')}: {said}" in refused("losses", text)
+
+
+@pytest.mark.parametrize(
+    ("method", "old", "layer"),
+    [("batch_norm", "norm(units)", "norm"), ("group_sort", "activation(units)", "activation")],
+)
+def test_a_method_whose_layers_the_architecture_leaves_out(method, old, layer, refused):
+    text = PLUGINS["architectures"].replace(old, "nn.ReLU()", 1)
+    sets = ["architecture=mine", f"methods=[{method}]"]
+    said = f"the discriminator of mine takes no {layer} of a method into its hidden layers"
+    assert said in refused("architectures", text, sets=sets)
+
+
+def test_points_that_are_not_finite_are_refused():
+    info = DatasetInfo("mine", "f", (2,), 3, 3, ("a",))
+    points = np.zeros((3, 2), dtype=np.float32)
+    arrays = {"train_samples": points, "test_samples": points}
+    arrays |= {f"{split}_labels": np.zeros(3, dtype=np.int64) for split in ("train", "test")}
+    assert misfit(arrays, info) == ""
+    broken = points.copy()
+    broken[1, 0] = np.nan
+    assert misfit({**arrays, "test_samples": broken}, info) == "test_samples hold nan or inf"
+
+
+def test_a_protocol_that_needs_as_many_of_both_says_so_when_it_is_read():
+    scores = {"wasserstein_points": {"n_real": 300, "n_fake": 200}}
+    with pytest.raises(UserError, match=r"needs as many real as generated samples.* 300 and 200"):
+        protocols.find({"name": "m", "based_on": "points", "scores": scores})
+
+
+def test_a_protocols_file_that_is_not_there_is_told_with_the_suites_line(write, plan_of):
+    with pytest.raises(UserError, match=r"tiny\.yaml:\d+: there is no file missing\.yaml"):
+        plan_of(write(("protocol: digits", "protocol: missing.yaml")))
+
+
+def test_an_architecture_of_points_alone_does_not_speak_of_image_sizes(refused):
+    text = PLUGINS["architectures"].replace("((1, 16, 16),)", "((2,),)", 1)
+    text = text.replace("return len(shape) == 3", "return len(shape) == 1", 1)
+    said = refused("architectures", text)
+    assert "mine makes images; these are images of 16 pixels" in said
+    assert "image_size" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"), [("losses", "loss=mine"), ("methods", "methods=[mine]"),
+                        ("architectures", "architecture=mine"), ("datasets", "dataset=mine")]
+)  # fmt: skip
+def test_a_name_of_a_file_that_nobody_gave_is_told_how_to_give_it(
+    kind, given, command, write, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(PLUGINS[kind])
+    code, told = command("plan", write(), "--set", given)
+    assert code == 2
+    assert "--plugin mine.py takes the file that is here" in told

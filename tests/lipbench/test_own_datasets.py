@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -106,6 +107,11 @@ def test_a_run_on_a_users_dataset_is_scored_sampled_and_resumed(
     code, told = command("audit", folder)
     assert code == 0, told
     assert "0 to do" in command(*asked)[1]
+    del sys.modules[Plugins([rings]).datasets["rings"].module]  # as in a later process
+    rings.write_text(RINGS.replace("near * 200", "near * 100"))  # and the same fingerprint
+    code, told = command(*asked)
+    assert code == 2
+    assert "rings.py changed since" in told
 
 
 def test_a_plan_of_an_older_version_has_the_path_alone():

@@ -89,7 +89,7 @@ def test_the_command_writes_both_files_and_says_what_to_do_next(command, tmp_pat
     assert (code, told.splitlines()) == (
         0,
         [
-            "margin.py: the loss, test_margin.py: its tests",
+            "wrote margin.py, the loss, and test_margin.py, its tests",
             "lipbench check --plugin margin.py",
             "pytest test_margin.py",
             "lipbench run quickstart --plugin margin.py --set loss=margin --set methods=[none,r1]",

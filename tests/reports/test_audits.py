@@ -415,7 +415,7 @@ def test_losses_on_train_are_dashed_and_on_held_out_images_solid(sketch, show):
         ("--", [1.0, 0.5]),
         ("-", [1.1, 1.2]),
     ]
-    heldout = figure.raw[figure.raw["of"] == "held-out images"]
+    heldout = figure.raw[figure.raw["of"] == "held-out samples"]
     assert heldout["median"].tolist() == [1.1, 1.2]
     assert table.raw["loss_train"].tolist() == [0.5, 1.0]
 

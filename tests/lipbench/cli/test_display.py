@@ -95,6 +95,21 @@ def test_a_pipe_gets_a_line_for_each_run_that_ends_with_the_time_that_is_left(
     ]
 
 
+def test_a_run_that_was_trained_before_is_scored_and_takes_the_time_of_that(
+    console, write, plan_of, tasks_of
+):
+    (task, _) = tasks_of(plan_of(write()))
+    display = Display(console, 1, Forecast([task.run], 1), "fd_digits")
+    for kind, facts in (
+        ("started", {}),
+        ("began", {"update": 6}),
+        ("scored", scored(123.4)),
+        ("finished", finished()),
+    ):
+        display.show(Event(kind, task, facts))
+    assert printed(console) == "[1/1]  scored  none  C  seed 0  fd_digits 123  0.0 s\n"
+
+
 def test_a_terminal_shows_what_a_run_prepares_and_then_its_updates(
     terminal, write, plan_of, tasks_of
 ):

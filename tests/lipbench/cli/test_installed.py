@@ -111,13 +111,10 @@ def test_a_losss_card_has_its_parameters_with_their_ranges():
 
 @pytest.mark.parametrize("kind", ["suite", "protocol", "loss"])
 def test_a_name_that_is_not_there_is_refused_with_a_near_one(kind):
-    near, show = {
-        "suite": ("quickstart", installed.suite),
-        "protocol": ("miyato2018", installed.protocol),
-        "loss": ("hinge", partial(installed.plugin, Plugins().losses)),
-    }[kind]
+    near = {"suite": "quickstart", "protocol": "miyato2018", "loss": "hinge"}[kind]
+    show = partial(installed.plugin, Plugins().losses)
     with pytest.raises(UserError, match=f"no {kind} called '{near}x'; did you mean '{near}'"):
-        show(f"{near}x")
+        (show if kind == "loss" else getattr(installed, kind))(f"{near}x")
 
 
 @pytest.fixture

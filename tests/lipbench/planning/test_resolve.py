@@ -49,8 +49,12 @@ def test_a_spec_spells_out_every_default(write, plan_of):
         "float32",
     )
     assert run.architecture == spec.ArchitectureSpec(
-        "standard_cnn", {"width": 0.125, "latent_dim": 128, "latent_law": "normal"}
-    )
+        "standard_cnn",
+        {
+            "width": 0.125, "latent_dim": 128, "latent_law": "normal",
+            "widths": "table", "slope": 0.1, "dense_norm": False,
+        },
+    )  # fmt: skip
     assert run.setting == spec.Setting(2e-4, 0.5, 0.999, 1, "adam")
 
 
@@ -291,9 +295,29 @@ def test_what_does_not_exist_or_fit_is_refused_with_its_line(write, plan_of, old
         plan_of(write((old, new)))
 
 
-def test_a_plan_survives_being_stored(write, plan_of):
-    plan = plan_of(write(("[C]", "[A, {lr: 1e-3, beta1: 0, beta2: 0.9, n_dis: 2}]")))
-    assert plans.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "{lr: 1e-3, beta1: 0, beta2: 0.9, n_dis: 2}",
+        "{optimizer: adam, lr: 1e-3, lr_g: 2e-3, beta1: 0, beta2: 0.9, n_dis: 2}",
+        "{optimizer: rmsprop, lr: 5e-5, n_dis: 2}",
+        "{optimizer: rmsprop, lr: 5e-5, lr_g: 1e-5, alpha: 0.9, momentum: 0.1, n_dis: 2}",
+        "{optimizer: sgd, lr: 1e-3, n_dis: 2}",
+        "{optimizer: sgd, lr: 1e-3, momentum: 0.9, n_dis: 2}",
+    ],
+)
+def test_a_plan_survives_being_stored(write, plan_of, setting):
+    plan = plan_of(write(("[C]", f"[A, {setting}]")))
+    again = plans.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+    assert [run.spec.hash for run in again.runs] == [run.spec.hash for run in plan.runs]
+
+
+def test_a_stored_adam_without_its_betas_is_no_spec(write, plan_of):
+    stored = plan_of(write()).runs[0].spec.to_json()
+    del stored["setting"]["beta1"]
+    with pytest.raises(ValueError, match="beta1"):
+        spec.from_json(stored)
 
 
 def test_a_plan_from_before_datasets_had_notes_is_read(write, plan_of):
@@ -317,6 +341,9 @@ def test_a_spec_of_an_older_schema_is_the_same_run(write, plan_of):
         "schema": 2,
     }
     assert spec.from_json(second).hash == run.hash
+    three = {"width": 0.125, "latent_dim": 128, "latent_law": "normal"}
+    third = {**now, "architecture": {"name": "standard_cnn", "params": three}, "schema": 3}
+    assert spec.from_json(third).hash == run.hash
     assert spec.from_json({**second, "loss": "non_saturating", "schema": 1}).hash == run.hash
     assert spec.fits(second, run)
     assert not spec.fits({**second, "width": 0.25}, run)

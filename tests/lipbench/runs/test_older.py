@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lipbench.planning.spec import SCHEMA
 from lipbench.plugins import Plugins
 from lipbench.results.frame import load_curves, load_runs
 from lipbench.runs.suite_folder import SuiteFolder
@@ -52,6 +53,7 @@ def test_older_results_are_read_where_they_are(older):
     assert (runs.at["none", "optimizer"], runs.at["none", "lr_g"]) == ("adam", 2e-4)
     other = load_runs("runs/before", "quick@21e65295").set_index("method")
     assert other.at["none", "fd_digits"] == FD_MINE
+    assert load_runs("runs/before", "quick").equals(load_runs("runs/before", "quick@21e65295"))
     assert other.at["none", "best_update"] == 400
     assert "fd_digits_selection" in set(load_curves("runs/before")["name"])
     assert sorted((older / "runs").rglob("*")) == before
@@ -66,7 +68,7 @@ def test_an_older_suite_goes_on_under_its_new_names(older, command):
         f for f in SuiteFolder(Path("runs/before")).folders().values() if "none" in f.path.name
     ]
     assert folder.path.name.endswith(folder.spec().hash)
-    assert json.loads((folder.path / "spec.json").read_text())["schema"] == 3
+    assert json.loads((folder.path / "spec.json").read_text())["schema"] == SCHEMA
     assert not (folder.path / "evals.jsonl").exists()
     found = {(row["protocol"], row["checkpoint"]) for row in folder.rows("scores")}
     assert found == {

@@ -39,6 +39,32 @@ def done(plan, tasks_of, do):
     return task, RunFolder(task.folder)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "{optimizer: rmsprop, lr: 5e-5, n_dis: 1}",
+        "{optimizer: sgd, lr: 1e-3, momentum: 0.9, n_dis: 1}",
+    ],
+)
+def test_whoever_reads_results_reads_those_of_other_optimizers(
+    setting, write, tmp_path, command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    suite = write(("[C]", f"[{setting}]"), text=SCORED)
+    name = json.loads(command("plan", suite, "--json")[1])[0]["id"]
+    for arguments in (
+        ("run", suite, "--workers", 1),
+        ("run", suite, "--workers", 1),  # nothing is left to do
+        ("status", "runs/ring"),
+        ("report", "runs/ring"),
+        ("audit", f"runs/ring/runs/{name}"),
+        ("sample", f"runs/ring/runs/{name}"),
+    ):
+        code, printed = command(*arguments)
+        assert code == 0, (arguments, printed)
+        assert "damaged" not in printed
+
+
 def blue(picture):
     """Return where a picture shows generated points, as places from the left and the top."""
     pixels = np.asarray(picture)

@@ -538,6 +538,31 @@ def test_normal_0_02_has_that_deviation():
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)
 
 
+def test_orthogonal_weights_have_orthonormal_rows_or_columns():
+    for shape in ((4, 3, 3, 3), (27, 4)):
+        weight = INITIALISATIONS["orthogonal"](
+            torch.empty(shape), torch.Generator().manual_seed(0)
+        ).flatten(1)
+        square = weight @ weight.T if len(weight) < weight.shape[1] else weight.T @ weight
+        torch.testing.assert_close(square, torch.eye(4))
+
+
+def test_a_layers_gain_multiplies_the_weight_that_is_drawn():
+    plain, doubled = nn.Linear(3, 2), nn.Linear(3, 2)
+    doubled.gain = 2.0
+    for layer in (plain, doubled):
+        initialise(layer, "xavier_uniform", 0, "layer")
+    assert torch.equal(doubled.weight, 2 * plain.weight)
+
+
+def test_an_embedding_is_drawn_as_a_dense_layer_is():
+    embedding = nn.Embedding(3, 2)
+    initialise(embedding, "xavier_uniform", 0, "layer")
+    dense = nn.Linear(2, 3)
+    initialise(dense, "xavier_uniform", 0, "layer")
+    assert torch.equal(embedding.weight, dense.weight)
+
+
 @pytest.mark.parametrize(("name", "passes"), [("relativistic", 4), ("non_saturating", 3)])
 def test_real_logits_of_the_updated_d_are_computed_in_gs_step_for_a_loss_that_asks(
     digits, name, passes
