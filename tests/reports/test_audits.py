@@ -351,6 +351,22 @@ def test_sigma_is_drawn_over_updates_as_the_median_of_all_runs(sketch, show, lay
     assert "no audited method estimates its sigma" in omitted.reason
 
 
+def test_the_legend_of_many_layers_fits_into_a_figure_of_one_panel(sketch, show, layer_of):
+    run = sketch.run("SN", "A", 5.0)
+    for update in (10, 20):
+        layers = [layer_of(f"body.conv{i}", sigma_kernel=1.1) for i in range(8)]
+        sketch.audit(run, update, layers=layers)
+
+    figure, _ = show("sigmas", sketch.results())
+
+    figure.drawing.canvas.draw()
+    (legend,) = figure.drawing.legends
+    box = legend.get_window_extent()
+    assert len(legend.get_texts()) == 8
+    assert 0 <= box.x0
+    assert box.x1 <= figure.drawing.bbox.width
+
+
 def test_a_lag_is_the_excess_over_the_estimate(sketch, show, layer_of):
     run = sketch.run("SN", "A", 5.0, 3)
 
