@@ -228,6 +228,7 @@ class Plan(Record):
     intervals: dict[str, Any]
     plugins: list[str]
     tuning: dict[str, Any] | None = None
+    small: bool = False  # older plans have no such key
 
 
 class Journal(Record):

@@ -89,6 +89,7 @@ class Document:
     data: Any
     source: str
     marks: dict[Keys, Mark] = field(default_factory=dict)
+    laid_over: bool = False  # whether `lay_over` has changed the values
 
     def mark(self, path: Keys) -> Mark:
         """Return where the value at a path, or the nearest one that holds it, was written."""
@@ -124,8 +125,41 @@ class Document:
         at = _place(parent, keys[-1], mark)
         path = (*path, at)
         parent[at] = value
-        self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
+        self._forget(path)
         self.marks[path] = mark
+
+    def lay_over(self, key: str) -> None:
+        """Take the mapping at a key out, and merge it into the mapping that held it.
+
+        Two mappings merge key by key, unless they have different names; all else is replaced.
+        Each value keeps the place where it was written.
+        """
+        overlay = self.data.pop(key)
+        places = {path[1:]: mark for path, mark in self.marks.items() if path[:1] == (key,)}
+        self._forget((key,))
+        self._merge(self.data, overlay, (), places)
+        self.laid_over = True
+
+    def _merge(
+        self, below: dict[str, Any], above: dict[str, Any], path: Keys, places: dict[Keys, Mark]
+    ) -> None:
+        for key, value in above.items():
+            under, at = below.get(key), (*path, key)
+            if isinstance(under, dict) and isinstance(value, dict) and _one_name(under, value):
+                self._merge(under, value, at, places)
+                continue
+            below[key] = value
+            self._forget(at)
+            self.marks |= {known: m for known, m in places.items() if known[: len(at)] == at}
+
+    def _forget(self, path: Keys) -> None:
+        """Forget the places of a value and of what it holds."""
+        self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
+
+
+def _one_name(below: dict[str, Any], above: dict[str, Any]) -> bool:
+    """Return whether a mapping over another one is of the same thing."""
+    return "name" not in above or above["name"] == below.get("name")
 
 
 def _brief(text: str) -> str:

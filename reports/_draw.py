@@ -154,6 +154,11 @@ def legend(
         for m in methods
     ]
     labels = [plain(method) for method in methods]
-    entry = 0.55 + INCHES_A_LETTER * max(len(label) for label in labels)
-    columns = max(1, min(6, len(methods), int(min(width, drawing.get_figwidth()) / entry)))
+    columns = legend_columns(labels, min(width, drawing.get_figwidth()))
     drawing.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend fit into so many inches."""
+    entry = 0.55 + INCHES_A_LETTER * max(len(label) for label in labels)
+    return max(1, min(6, len(labels), int(width / entry)))

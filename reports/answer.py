@@ -25,8 +25,10 @@ class Answer(Exhibit):
     part = "answer"
 
     def show(self, results: Results) -> Iterator[Sentences]:
-        if results.tuning:
-            return  # the sections on trials say what came of them
+        if results.tuning:  # the sections on trials say what came of them
+            if results.remarks:
+                yield Sentences(results.remarks)
+            return
         if results.runs.empty:
             yield Sentences(("The plan has no runs.",))
             return

@@ -16,7 +16,7 @@ from lipbench.results import Results
 from lipbench.words import counted
 
 from ._audits import NO_AUDIT, PLACE, by_method, every, first, layer_facts, notes, text
-from ._draw import groups, log_axis, plain
+from ._draw import groups, legend_columns, log_axis, plain
 from ._strips import banded, lines, over_runs, panels
 
 _COLUMNS = 3  # panels in a row
@@ -75,7 +75,8 @@ def _figure(
         axes.set_ylabel("σ of the kernel" if i % _COLUMNS == 0 else "")
     handles = [Line2D([], [], color=colour) for colour in colours.values()]
     names = [plain(layer) for layer in colours]
-    drawing.legend(handles, names, loc="outside lower center", ncols=min(6, len(layers)))
+    columns = legend_columns(names, drawing.get_figwidth())
+    drawing.legend(handles, names, loc="outside lower center", ncols=columns)
     return Figure(
         f"sigmas{number}",
         "The largest singular value of each kernel in use, as a matrix (outputs, rest)"

@@ -62,9 +62,12 @@ class StandardCNN(Architecture):
         norm: ChannelLayer = identity,
         activation: ChannelLayer | None = None,
     ) -> Discriminator:
-        channels = _TABLE if self.widths == "table" else _CODE
         activation = activation or functools.partial(leaky, slope=self.slope)
-        return StandardDiscriminator(shape, self.width, norm, activation, channels)
+        return StandardDiscriminator(shape, self.width, norm, activation, self.channels())
+
+    def channels(self) -> tuple[int, ...]:
+        """Return the outputs of D's convolutions at a width of 1."""
+        return _TABLE if self.widths == "table" else _CODE
 
 
 def leaky(channels: int, slope: float = 0.1) -> nn.Module:

@@ -48,7 +48,7 @@ def methods(
 
 
 def suites(name: SuiteName = None, as_json: JsonOption = False) -> None:
-    """List the installed suites and studies with their size, or show one's card."""
+    """List the installed suites and studies by family, with their cost, or show one's card."""
     from lipbench.cli import listing
 
     listing.suites(name, as_json)

@@ -16,6 +16,7 @@ from lipbench.cli.options import (
     PluginOption,
     RunsOption,
     SetOption,
+    SmallOption,
     SuiteArgument,
 )
 from lipbench.cli.printing import say, show, table_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def cost(
     suite: SuiteArgument,
+    small: SmallOption = False,
     set_: SetOption = None,
     only: OnlyOption = "",
     plugin: PluginOption = None,
@@ -55,7 +57,7 @@ def cost(
 ) -> None:
     """Time the suite's methods side by side, on random images; nothing is trained to an end."""
     widened = [] if width is None else [f"architecture.width={width}"]
-    plan, registry, chosen = plan_of(suite, [*(set_ or []), *widened], only, plugin)
+    plan, registry, chosen = plan_of(suite, [*(set_ or []), *widened], only, plugin, small)
 
     import torch
 

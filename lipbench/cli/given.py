@@ -25,22 +25,22 @@ _MANY_RUNS = 2000  # whose planning takes longer than a moment
 
 
 def read_suite(
-    given: str, set_: list[str] | None, files: list[Path] | None
+    given: str, set_: list[str] | None, files: list[Path] | None, small: bool = False
 ) -> tuple[Suite, Document, Plugins]:
     """Return a suite or study as its file says it, and the plugins, also those beside the file."""
     from lipbench.planning import suite as suites
     from lipbench.plugins import Plugins, beside
 
     path = suites.find(given)
-    suite, document = suites.read(path, set_ or [])
+    suite, document = suites.read(path, set_ or [], small)
     return suite, document, Plugins([*(files or []), *beside(path.parent)])
 
 
 def plan_of(
-    given: str, set_: list[str] | None, only: str, files: list[Path] | None
+    given: str, set_: list[str] | None, only: str, files: list[Path] | None, small: bool = False
 ) -> tuple[Plan, Plugins, list[PlannedRun]]:
     """Return a suite's plan, its plugins (also from beside its file), and the runs asked for."""
-    return planned(read_suite(given, set_, files), only)
+    return planned(read_suite(given, set_, files, small), only)
 
 
 def planned(

@@ -6,6 +6,7 @@ Imports torch for architectures alone, which are networks.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from lipbench.errors import UserError, unknown
 from lipbench.loss import Loss
 from lipbench.measure import Measure
 from lipbench.parameterized import Hyperparameter, hyperparameters
+from lipbench.planning import header
 from lipbench.planning.suite import PRESETS, Suite, installed, read
 from lipbench.plugins import Plugin, Registry
 from lipbench.protocols import FITTED, PROTOCOLS, Protocol, Sizes
@@ -26,6 +28,8 @@ from lipbench.words import counted
 T = TypeVar("T")
 
 _CIFAR10 = Sizes(train=50_000, test=10_000)
+_OTHERS = "others"
+_FAMILIES = (*header.FAMILIES, _OTHERS)
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,12 @@ class SuiteCard:
     seeds: int
     runs: int | None  # None: a study's budget decides
     size: str  # the numbers above in words
+    small_size: str  # of the small form; empty where there is none
+    question: str
+    family: str
+    cost: str  # in brief, as the file's comment tells; empty where it does not
+    small_cost: str
     about: str  # the comment that the file begins with
-
-    @property
-    def question(self) -> str:
-        """Return the comment's first sentence, or else the description."""
-        first = self.about.partition("\n")[0]
-        return first.partition("?")[0] + "?" if "?" in first else self.description
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,17 @@ PluginCard = LossCard | DatasetCard | ArchitectureCard | MeasureCard
 
 
 def suites() -> list[SuiteCard]:
-    """Return the installed suites and studies by name. Raises UserError for one with a mistake."""
-    return [_suite(name, *file) for name, file in sorted(installed().items())]
+    """Return the installed suites and studies by family and name.
+
+    Raises UserError for one with a mistake.
+    """
+    cards = [_suite(name, *file) for name, file in installed().items()]
+    return sorted(cards, key=lambda card: (_FAMILIES.index(card.family), _by_numbers(card.name)))
+
+
+def _by_numbers(name: str) -> list[str | int]:
+    """Return a key by which figure9 comes before figure10."""
+    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", name)]
 
 
 def suite(name: str) -> SuiteCard:
@@ -174,8 +186,9 @@ def _found(kind: str, name: str, known: Mapping[str, T], others: Iterable[str] =
 
 def _suite(name: str, origin: str, path: Path) -> SuiteCard:
     asked, _ = read(path, [])
-    combinations = sum(entry.size() for entry in asked.methods)
-    settings = 0 if asked.tune else _settings(asked)
+    about = header.read(path)
+    family = about.parts.get("Family")
+    combinations, settings = _counts(asked)
     runs = None if asked.tune else combinations * settings * len(asked.seeds)
     return SuiteCard(
         name,
@@ -190,9 +203,20 @@ def _suite(name: str, origin: str, path: Path) -> SuiteCard:
         settings,
         len(asked.seeds),
         runs,
-        _size(asked, combinations, settings),
-        _comment(path),
+        _size(asked),
+        _size(read(path, [], small=True)[0]) if asked.small is not None else "",
+        about.question or asked.description,
+        family if family in header.FAMILIES else _OTHERS,
+        about.brief("Cost"),
+        about.brief("Small"),
+        about.text,
     )
+
+
+def _counts(asked: Suite) -> tuple[int, int]:
+    """Return how many methods a suite has, and settings; a study has none."""
+    methods = sum(entry.size() for entry in asked.methods)
+    return methods, 0 if asked.tune else _settings(asked)
 
 
 def _settings(asked: Suite) -> int:
@@ -202,7 +226,8 @@ def _settings(asked: Suite) -> int:
     return presets + len(asked.settings or []) - len(named)
 
 
-def _size(asked: Suite, combinations: int, settings: int) -> str:
+def _size(asked: Suite) -> str:
+    combinations, settings = _counts(asked)
     parts = [counted(combinations, "method")]
     if asked.tune:
         budget, again = asked.tune.budget, asked.tune.confirm
@@ -215,16 +240,6 @@ def _size(asked: Suite, combinations: int, settings: int) -> str:
     runs = combinations * settings * len(asked.seeds)
     parts += [counted(settings, "setting"), counted(len(asked.seeds), "seed")]
     return f"{' x '.join(parts)} = {counted(runs, 'run')}"
-
-
-def _comment(path: Path) -> str:
-    """Return the comment at a file's start, without its marks."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").removeprefix(" "))
-    return "\n".join(lines)
 
 
 def _protocol(name: str, protocol: Protocol, fitted: bool) -> ProtocolCard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -63,9 +64,14 @@ def _print(
 
 
 def _list_suites(cards: Iterable[SuiteCard]) -> None:
-    table = table_of("suite", "command", "dataset", "size", "question")
-    for card in cards:
-        table.add_row(card.name, _command(card), card.dataset, card.size, card.question)
+    """Print the suites, a table with a heading for each family."""
+    table = table_of("suite", "command", "size", "cost", "small form", "question")
+    for family, members in itertools.groupby(cards, lambda card: card.family):
+        table.add_row()
+        table.add_row(f"{family}:")
+        for card in members:
+            costs = (card.cost, card.small_cost)
+            table.add_row(card.name, _command(card), card.size, *costs, card.question)
     show(table)
 
 
@@ -74,13 +80,15 @@ def _command(card: SuiteCard) -> str:
 
 
 def _show_suite(card: SuiteCard) -> None:
+    start = f"lipbench {_command(card)} {card.name}"
     say(f"{card.name}, {card.origin}: {card.path}\n\n{card.about}\n")
     show_facts(
         {
             "size": [card.size],
             "each run": [f"{counted(card.updates, 'update')} of G on {card.dataset}"],
             "protocol": [card.protocol],
-            "start it": [f"lipbench {_command(card)} {card.name}"],
+            "start it": [start],
+            "small form": [f"{card.small_size}; {start} --small"] if card.small_size else [],
         }
     )
 

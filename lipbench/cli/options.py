@@ -26,7 +26,7 @@ ResultsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RESULTS",
-        help="A suite's results, e.g. runs/cifar_grid.",
+        help="A suite's results, e.g. runs/table1_2_cifar10.",
         autocompletion=completion.results,
     ),
 ]
@@ -34,13 +34,17 @@ ResultsArguments = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULTS...",
-        help="A suite's results, e.g. runs/cifar_grid; several are compared.",
+        help="A suite's results, e.g. runs/table1_2_cifar10; several are compared.",
         autocompletion=completion.results,
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a value of the suite."),
+]
+SmallOption = Annotated[
+    bool,
+    typer.Option("--small", help="The suite's small form, for a laptop; --set applies to it."),
 ]
 OnlyOption = Annotated[
     str,

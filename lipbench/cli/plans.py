@@ -29,6 +29,8 @@ def show_plan(made: Plan, chosen: list[PlannedRun], folder: SuiteFolder) -> None
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     runs = unique(chosen)
+    if made.small:
+        table.add_row("form", f"{made.name}: the suite's small form")
     for rows in (_varied(made, runs), _shared(made, runs), _done(made, runs, folder)):
         for heading, text in rows:
             table.add_row(heading, text)

@@ -23,6 +23,7 @@ from lipbench.cli.options import (
     RunsOption,
     SetOption,
     SharersOption,
+    SmallOption,
     SuiteArgument,
     TrackingOption,
     WeightsOption,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 def run(
     suite: SuiteArgument,
+    small: SmallOption = False,
     set_: SetOption = None,
     only: OnlyOption = "",
     plugin: PluginOption = None,
@@ -61,7 +63,7 @@ def run(
     keep_changed: KeepOption = False,
 ) -> None:
     """Run a suite, or resume it: the same command again. Ctrl-C stops cleanly."""
-    plan, registry, chosen = plan_of(suite, set_, only, plugin)
+    plan, registry, chosen = plan_of(suite, set_, only, plugin, small)
 
     from lipbench import paths
     from lipbench.engines import local
@@ -95,6 +97,7 @@ def run(
 
 def plan(
     suite: SuiteArgument,
+    small: SmallOption = False,
     set_: SetOption = None,
     only: OnlyOption = "",
     plugin: PluginOption = None,
@@ -106,7 +109,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a suite would run, or how a study would search, without running it."""
-    read = read_suite(suite, set_, plugin)
+    read = read_suite(suite, set_, plugin, small)
     if read[0].tune:
         study = study_of(*read)
         plans.show_study(study.plan, suite_folder(runs_dir, study.plan.name))

@@ -20,6 +20,7 @@ from lipbench.cli.options import (
     RunsOption,
     SetOption,
     SharersOption,
+    SmallOption,
     TrackingOption,
     WeightsOption,
     WorkersOption,
@@ -47,6 +48,7 @@ def tune(
             autocompletion=completion.suites,
         ),
     ],
+    small: SmallOption = False,
     set_: SetOption = None,
     plugin: PluginOption = None,
     runs_dir: RunsOption = Path("runs"),
@@ -81,7 +83,7 @@ def tune(
     The same command goes on with a study that was stopped or killed, and several of them, in
     different terminals or on different machines that share RUNS_DIR, work on one together.
     """
-    suite, document, registry = read_suite(study, set_, plugin)
+    suite, document, registry = read_suite(study, set_, plugin, small)
     made = study_of(suite, document, registry)
     folder = suite_folder(runs_dir, made.plan.name)
 

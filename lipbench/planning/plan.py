@@ -61,6 +61,7 @@ class Plan:
     intervals: Intervals
     plugins: tuple[Path, ...] = ()
     tuning: Tuning | None = None  # of a study: its runs are those of its ledger
+    small: bool = False  # whether it is the suite's small form
 
     @property
     def unique(self) -> list[PlannedRun]:
@@ -86,6 +87,7 @@ class Plan:
             "intervals": self.intervals.model_dump(),
             "plugins": [str(path) for path in self.plugins],
             "tuning": self.tuning.to_json() if self.tuning else None,
+            "small": self.small,
         }
 
 
@@ -144,4 +146,5 @@ def from_json(fields: Any) -> Plan:
         Intervals(**fields["intervals"]),
         tuple(map(Path, fields["plugins"])),
         record.from_json(fields["tuning"]) if fields.get("tuning") else None,
+        fields.get("small", False),
     )

@@ -83,6 +83,7 @@ class Resolved:
             self.suite.intervals,
             tuple(self.registry.files()),
             tuning,
+            self.document.laid_over,
         )
 
 

@@ -243,6 +243,7 @@ class Suite(Strict):
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
     allow: Annotated[list[str], OneOrMore] = Field(default_factory=list)
     tune: TuneEntry | None = None  # then the file is a study's
+    small: dict[str, Any] | None = None  # laid over the other keys for the small form
 
 
 def find(given: str) -> Path:
@@ -267,16 +268,23 @@ def installed() -> dict[str, tuple[str, Path]]:
     }
 
 
-def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]:
+def read(
+    path: Path, assignments: list[str], small: bool = False
+) -> tuple[Suite, yamlmarks.Document]:
     """Return a suite after `--set` assignments, and where each of its values was written.
 
-    Raises UserError for the first value that does not fit the schema.
+    With `small` it is the suite's small form, to which the assignments are made. Raises UserError
+    for the first value that does not fit the schema.
     """
     document = yamlmarks.read(path)
     if not isinstance(document.data, dict):
         raise UserError("a suite is a mapping: dataset, methods, settings, ...", document.mark(()))
+    if small:
+        _make_small(document, path.stem)
     for assignment in assignments:
         document.set(assignment)
+    if small and "small" in document.data:
+        raise UserError("the small form has no small form of its own", document.mark(("small",)))
     try:
         suite = Suite.model_validate(document.data)
     except ValidationError as error:
@@ -287,6 +295,30 @@ def read(path: Path, assignments: list[str]) -> tuple[Suite, yamlmarks.Document]
     if "name" not in suite.model_fields_set:
         suite = suite.model_copy(update={"name": path.stem})
     return suite, document
+
+
+def _make_small(document: yamlmarks.Document, stem: str) -> None:
+    """Lay the key `small` over a suite's other keys; its name gets an ending.
+
+    Raises UserError where there is no such key, or no mapping.
+    """
+    data = document.data
+    overlay = data.get("small")
+    if overlay is None:
+        name = data.get("name", stem)
+        raise UserError(f"{name} has no small form: no key 'small'", document.mark(()))
+    if not isinstance(overlay, dict):
+        raise UserError(
+            f"small: got {shortened(overlay)}; it should be a mapping of names to values",
+            document.mark(("small",)),
+        )
+    for key in ("dataset", "architecture"):  # `resnet` is short for `{name: resnet}`
+        if isinstance(data.get(key), str):
+            data[key] = {"name": data[key]}
+    document.lay_over("small")
+    name = data.get("name", stem)
+    if isinstance(name, str):
+        data["name"] = f"{name}_small"
 
 
 def _user_error(error: ErrorDetails, document: yamlmarks.Document) -> UserError:

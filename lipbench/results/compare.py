@@ -152,6 +152,8 @@ def _ordered(parts: Iterable[Sequence[T]]) -> tuple[T, ...]:
 
 def _remarks(folders: Mapping[str, Results]) -> Iterator[str]:
     yield f"Compared are the results in {listed(list(folders))}."
+    for name, each in folders.items():
+        yield from (f"{name}: {remark}" for remark in each.remarks)
     for column, called in _SAME.items():
         if told := _differing({n: _values(each, column) for n, each in folders.items()}):
             yield f"They differ in {called}, so not in methods alone: {told}."

@@ -46,7 +46,7 @@ _COSTS = (
 
 
 def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.DataFrame:
-    """Return one row a run of a suite's results folder, e.g. `runs/cifar_grid`.
+    """Return one row a run of a suite's results folder, e.g. `runs/table1_2_cifar10`.
 
     `protocol` is another protocol that `run` or `eval` scored the runs by, or its id, or its name
     where only one has it, in place of the suite's. Columns and their types follow from the plan

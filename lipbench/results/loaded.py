@@ -63,7 +63,7 @@ class LoadedRun:
 
 
 def load_run(folder: str | Path) -> LoadedRun:
-    """Return one run of a suite's results, e.g. `runs/cifar_grid/runs/<run_id>`.
+    """Return one run of a suite's results, e.g. `runs/table1_2_cifar10/runs/<run_id>`.
 
     Nothing of torch is imported before `.generator` or `.discriminator` is asked for, which are
     the networks of the newest checkpoint. Rows that cannot be read are left out, with a warning

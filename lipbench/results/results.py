@@ -22,6 +22,11 @@ from lipbench.results.provenance import Provenance
 from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.words import counted
 
+_SMALL = (
+    "This is the suite's small form (`--small`): fewer updates, a narrower network or other data "
+    "than the suite's question is about."
+)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -120,6 +125,7 @@ def read(folder: Path, by: Protocol | None = None) -> Results:
         },
         revisions=tuple(dict.fromkeys(str(s["revision"]) for s in starts if s.get("revision"))),
         provenance=provenance.of(plan, starts),
+        remarks=(_SMALL,) if plan.small else (),
     )
 
 

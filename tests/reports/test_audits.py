@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from lipbench.reporting import Figure, Omitted, Table
+from lipbench.reporting.style import RC
 
 ALL = ["bounds", "layers", "spectra", "sigmas", "gradients", "overfitting", "score_and_bound"]
 
@@ -349,6 +351,23 @@ def test_sigma_is_drawn_over_updates_as_the_median_of_all_runs(sketch, show, lay
     assert figure.raw[["runs", "low", "high"]].values.tolist() == [[3, 1.3, 1.5], [3, 1.1, 1.9]]
     assert line.lipbench_tag == ("SN", ["SN, conv0: median of 3 runs"])
     assert "no audited method estimates its sigma" in omitted.reason
+
+
+def test_the_legend_of_many_layers_fits_into_a_figure_of_one_panel(sketch, show, layer_of):
+    run = sketch.run("SN", "A", 5.0)
+    for update in (10, 20):
+        layers = [layer_of(f"body.conv{i}", sigma_kernel=1.1) for i in range(8)]
+        sketch.audit(run, update, layers=layers)
+
+    with plt.rc_context(RC):
+        figure, _ = show("sigmas", sketch.results())
+        figure.drawing.canvas.draw()
+
+    (legend,) = figure.drawing.legends
+    box = legend.get_window_extent()
+    assert len(legend.get_texts()) == 8
+    assert box.x0 >= 0
+    assert box.x1 <= figure.drawing.bbox.width
 
 
 def test_a_lag_is_the_excess_over_the_estimate(sketch, show, layer_of):

@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from lipbench.cli import completion, installed
 from lipbench.errors import UserError
-from lipbench.planning import suite
+from lipbench.planning import header, suite
 from lipbench.plugins import Plugins
 from lipbench.protocols import FITTED, PROTOCOLS
+
+from ..conftest import TINY
 
 
 def test_a_suites_size_is_that_of_its_plan(plan_of):
@@ -21,7 +24,7 @@ def test_a_suites_size_is_that_of_its_plan(plan_of):
         card = installed.suite(name)
         assert card.runs == len(plan_of(suite.find(name)).runs)
     assert installed.suite("quickstart").size == "5 methods x 3 settings x 3 seeds = 45 runs"
-    assert installed.suite("cifar_grid").runs == 48
+    assert installed.suite("table1_2_cifar10").runs == 144
 
 
 def test_a_study_says_its_budget_and_its_confirming_runs():
@@ -30,8 +33,58 @@ def test_a_study_says_its_budget_and_its_confirming_runs():
     assert card.size == "4 methods x 25 trials, then 3 runs each to confirm"
 
 
+def test_suites_are_listed_by_family_and_figures_by_their_numbers():
+    cards = installed.suites()
+    families = [card.family for card in cards]
+    assert list(dict.fromkeys(families)) == list(header.FAMILIES)
+    assert families == sorted(families, key=header.FAMILIES.index)
+    figures = [card.name for card in cards if card.name.startswith("figure")]
+    assert figures.index("figure9_sigma") < figures.index("figure10_cost")
+
+
+def test_every_shipped_suite_tells_its_family_its_cost_and_the_published_answer():
+    for card in installed.suites():
+        about = header.read(Path(card.path))
+        assert about.parts["Family"] in header.FAMILIES, card.name
+        assert 0 < len(card.cost) < 40, card.name
+        if card.family in ("tuning", "examples"):
+            assert "Seen" in about.parts, card.name
+        assert bool(card.small_cost) == bool(card.small_size), card.name
+        if card.family in ("the paper", "the lineage"):
+            assert "Paper" in about.parts, card.name
+            assert card.small_size, card.name
+
+
+def test_a_card_shows_the_small_form_with_its_size():
+    card = installed.suite("table1_2_cifar10")
+    assert card.size == "8 methods x 6 settings x 3 seeds = 144 runs"
+    assert card.small_size == "8 methods x 6 settings x 1 seed = 48 runs"
+
+
+def test_a_part_of_the_comment_ends_at_the_next_one_or_at_an_empty_line(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "# Why? Because.\n#\n# Cost: 2 minutes. On\n#   a laptop.\n# Small: none\n#\n# Note: x\n"
+        "name: x\n"
+    )
+    about = header.read(path)
+    assert about.question == "Why?"
+    assert about.parts == {"Cost": "2 minutes. On a laptop.", "Small": "none"}
+    assert (about.brief("Cost"), about.brief("Small"), about.brief("Seen")) == (
+        "2 minutes", "none", "",
+    )  # fmt: skip
+
+
+def test_a_suite_without_a_comment_is_among_the_others(tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TINY.replace("name: tiny", "name: tiny\ndescription: A trial."))
+    monkeypatch.setattr(installed, "installed", lambda: {"mine": ("a package", path)})
+    (card,) = installed.suites()
+    assert (card.family, card.question, card.cost) == ("others", "A trial.", "")
+
+
 def test_a_suites_question_is_the_first_sentence_of_its_file():
-    assert installed.suite("n_dis").question == (
+    assert installed.suite("figure11_n_dis").question == (
         "Does a method gain from more updates of D for each of G?"
     )
     assert all(card.question for card in installed.suites())
@@ -78,8 +131,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_suites_are_completed_by_name_and_by_file(folder):
     assert completion.suites("q") == ["quickstart"]
-    assert completion.suites("m") == ["methods_digits", "mine.yaml"]
-    assert {"cifar_grid", "data/", "mine.yaml", "runs/"} <= set(completion.suites(""))
+    assert completion.suites("m") == ["methods_digits", "mode_collapse", "mine.yaml"]
+    assert {"table1_2_cifar10", "data/", "mine.yaml", "runs/"} <= set(completion.suites(""))
     assert ".git/" not in completion.suites("")
 
 
@@ -135,9 +188,10 @@ def test_lists_help_and_completion_start_without_torch_and_pandas(folder):
         [sys.executable, "-c", LISTS], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    for part in ("quickstart        run      gaussians", "Which method survives", "miyato2018@2",
-                 "ranks by         kd_effnetlite0", "parameters       drift: float >= 0 | null",
-                 '"name": "least_squares"', "lipbench 0.1.0", "runs/one\nruns/two"):  # fmt: skip
+    for part in ("the paper:", "quickstart                run", "Which method survives",
+                 "miyato2018@2", "ranks by         kd_effnetlite0",
+                 "parameters       drift: float >= 0 | null", '"name": "least_squares"',
+                 "lipbench 0.1.0", "runs/one\nruns/two"):  # fmt: skip
         assert part in done.stdout, part
     start = done.stdout.index("[\n {")
     listed, _ = json.JSONDecoder().raw_decode(done.stdout[start:])

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from lipbench.errors import UserError
 from lipbench.planning import parts, spec, suite
 from lipbench.planning import plan as plans
-from lipbench.plugins import Plugins, Registry
+from lipbench.plugins import Plugins
 from lipbench.tuning import study as studies
-
-SHIPPED = sorted(Path(suite.__file__).parents[2].glob("suites/*.yaml"))
 
 
 def labels(plan):
@@ -363,46 +360,12 @@ def test_a_hyperparameter_that_a_method_gained_since_takes_its_default(write, pl
     assert parts.complete(old, Plugins()).hash == run.hash
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_suite_says_what_it_answers_and_can_be_planned(path, plan_of, cache):
-    assert path.read_text().startswith("# ")
-    read, document = suite.read(path, [])
-
-    def planned():
-        if read.tune:
-            return studies.study(read, document, Plugins(), cache).methods
-        return plan_of(path).runs
-
-    if read.dataset.name == "images":  # the user's own
-        with pytest.raises(UserError, match=r"--set dataset.path=PATH"):
-            planned()
-    else:
-        assert planned()
-
-
-def test_methods_digits_trains_every_built_in_method_that_needs_no_labels(plan_of):
-    plan = plan_of(suite.find("methods_digits"))
-    trained = {method.name for run in plan.runs for method in run.spec.methods}
-    built_in = {p.name for p in Registry("methods").plugins.values() if p.origin == "built-in"}
-    assert trained == built_in - {"auxiliary_classifier"}
-
-
 def test_a_method_that_needs_labels_is_refused_for_an_unconditional_architecture(write, plan_of):
     methods = ("[none, spectral_norm]", "[auxiliary_classifier]")
     with pytest.raises(UserError, match=r"AC needs labels; standard_cnn is not conditional"):
         plan_of(write(methods))
     conditional = "architecture: {name: resnet, condition: classifier"
     assert plan_of(write(methods, ("architecture: {", conditional + ", "))).runs
-
-
-def test_the_cifar_grid_is_the_papers(plan_of):
-    plan = plan_of(suite.find("cifar_grid"))
-    assert labels(plan) == ["WC", "GAN-GP", "WGAN-GP", "BN", "LN", "WN", "Orthonormal", "SN"]
-    assert len(plan.runs) == 8 * 6
-    assert {run.spec.budget.generator_updates for run in plan.runs} == {100_000}
-    losses = {run.method: run.spec.loss.name for run in plan.runs}
-    assert losses.pop("WGAN-GP") == "wasserstein"
-    assert set(losses.values()) == {"non_saturating"}
 
 
 @pytest.mark.parametrize("study", [False, True])
