@@ -55,6 +55,9 @@ class Downloaded(Source):
         }
         return arrays, ()
 
+    def _root(self, cache: Path) -> Path:
+        return Path(self.path) if self.path else cache / "data"
+
     def read(self, cache: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's images, uint8 (N, H, W, C), and labels, int64 (N,)."""
         raise NotImplementedError
@@ -66,7 +69,7 @@ class Downloaded(Source):
         """
         import torchvision.datasets
 
-        root = Path(self.path) if self.path else cache / "data"
+        root = self._root(cache)
         try:
             root.mkdir(parents=True, exist_ok=True)
             # Its progress bar would be drawn over ours.
