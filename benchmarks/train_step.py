@@ -69,7 +69,7 @@ def textbook_step(
 ) -> Callable[[], object]:
     """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
     architecture = StandardCNN(width=width)
-    device = data.samples.device
+    device = data.device
     g = architecture.generator((3, 32, 32)).to(device)
     d = architecture.discriminator((3, 32, 32)).to(device)
     initialise(g, "normal_0.02", 0, "generator")

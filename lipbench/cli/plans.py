@@ -67,6 +67,8 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
         f"{budget.schedule} lr, {first.precision}",
     )
+    if augmentation := str(first.augmentation):
+        yield "augmentation", augmentation
     intervals = (
         f"{name} {every or 'at the end'}" for name, every in made.intervals.every().items()
     )

@@ -28,7 +28,7 @@ from lipbench.planning.spec import (
     Setting,
 )
 from lipbench.plugins import Plugins
-from lipbench.training import loop
+from lipbench.training import batches, loop
 from lipbench.training.loop import TrainState
 
 UPDATES = 4
@@ -108,7 +108,7 @@ class Candidate:
 
     def images(self, count: int = BATCH) -> Tensor:
         """Return real images (count, 3, 16, 16)."""
-        return loop.real_batch(digits(), count, 0, "exam")[0]
+        return batches.real_batch(digits(), count, 0, "exam")[0]
 
     def batch(self, state: TrainState, step: int = 0) -> Batch:
         """Return a batch of real and generated images, with D's logits of them."""
