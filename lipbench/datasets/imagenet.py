@@ -2,8 +2,8 @@
 
 The images cannot be downloaded without an account. torchvision.datasets.ImageNet unpacks the
 archives to this layout. Images are cropped to the middle square and scaled bilinearly, as Miyato
-et al.'s code scales them. The identity of so many files is their names and sizes: to read them
-all takes hours on some disks.
+et al.'s code scales them. The identity of so many files is their names and sizes: a plan should
+not wait until all are read.
 """
 
 from __future__ import annotations

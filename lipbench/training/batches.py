@@ -91,7 +91,7 @@ def in_order(
 
     left = iter(indices)
     waiting: collections.deque[Future[tuple[Draw, Tensor]]] = collections.deque()
-    pool = ThreadPoolExecutor(1, thread_name_prefix="lipbench batches")
+    pool = ThreadPoolExecutor(1, "lipbench batches", _choose, (data.device,))
     try:
         while True:
             for index in itertools.islice(left, AHEAD - len(waiting)):
@@ -101,6 +101,12 @@ def in_order(
             yield _finished(data, *waiting.popleft().result(), augmentation)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _choose(device: torch.device) -> None:
+    """Let this thread pin memory for the device: a new thread's own GPU is the first one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
 
 
 def network_inputs(samples: Tensor, noise: Tensor | None = None) -> Tensor:
