@@ -8,7 +8,7 @@ not wait until all are read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,9 @@ class Imagenet(Source):
                 "--set dataset.path=PATH"
             )
         files = files_.find(Path(self.path))
-        return Pictures(files, _layout(files), Image.Resampling.BILINEAR)
+        layout = _layout(files)
+        used = replace(files, names=(*layout.train, *layout.test))  # others may lie beside them
+        return Pictures(used, layout, Image.Resampling.BILINEAR)
 
 
 def _layout(files: Files) -> Layout:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lipbench.data import Arrays, DatasetInfo, store
 from lipbench.datasets._torchvision import Downloaded
+from lipbench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ class Stl10(Downloaded):
             for split, theirs in (("train", "unlabeled"), ("test", "test")):
                 images = arrays[f"{split}_samples"]
                 found = self.opened("STL10", cache, split=theirs).data
-                for index, image in enumerate(found[: len(images)]):  # (3, 96, 96)
+                if len(found) != len(images):
+                    raise UserError(
+                        f"STL-10 has {len(found):,} {theirs} images, not {len(images):,}"
+                    )
+                for index, image in enumerate(found):  # (3, 96, 96)
                     images[index] = _scaled(image.transpose(1, 2, 0), info.image_size)
                 arrays[f"{split}_labels"][:] = 0
             return {}

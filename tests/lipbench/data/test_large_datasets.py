@@ -91,6 +91,13 @@ def test_stl10_at_96_pixels_is_as_it_comes(stl, tmp_path, cache):
     assert np.array_equal(loaded.train.samples.numpy(), stl["unlabeled"])
 
 
+def test_an_stl10_of_another_length_is_refused(stl, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(Stl10, "_counts", (4, 2))
+    mine = Stl10(path=str(tmp_path / "stl10"))
+    with pytest.raises(UserError, match=r"STL-10 has 3 unlabeled images, not 4"):
+        mine.load(mine.inspect(cache), cache)
+
+
 @pytest.mark.parametrize("source", [Stl10, Celeba])
 def test_they_are_planned_before_they_are_there_and_refused_offline(source, cache, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
@@ -201,6 +208,8 @@ def test_imagenets_identity_is_its_files_names_and_sizes(imagenet, cache, tmp_pa
     before = Imagenet(str(imagenet)).inspect(cache).fingerprint
     assert Imagenet(str(imagenet), 32).inspect(cache).fingerprint == before
     moved = imagenet.rename(tmp_path / "elsewhere")
+    assert Imagenet(str(moved)).inspect(cache).fingerprint == before
+    photo(moved / "test" / "t_1.JPEG", (8, 8))  # test images have no labels, and are not used
     assert Imagenet(str(moved)).inspect(cache).fingerprint == before
     (moved / "val/n01/v_1.JPEG").write_bytes(b"longer or shorter")
     assert Imagenet(str(moved)).inspect(cache).fingerprint != before
