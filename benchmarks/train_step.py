@@ -79,7 +79,7 @@ def textbook_step(
 ) -> Callable[[], object]:
     """Return a function that does one update as a tutorial would, after `wrap` has changed D."""
     architecture: Architecture = parts.of(run, Plugins()).architecture
-    device, shape, batch = data.samples.device, run.dataset.shape, run.budget.batch_size
+    device, shape, batch = data.device, run.dataset.shape, run.budget.batch_size
     classes = architecture.classes_of(data.classes)
     latents = architecture.latents_of(classes)
     g = architecture.generator(shape, classes).to(device)

@@ -55,6 +55,7 @@ class Source:
 
         `train_samples` and `test_samples` are images, uint8 (N, H, W, C), or other data, float32
         (N, *shape), as networks shall see them; `train_labels` and `test_labels` are int64 (N,).
+        Of samples that are a writable np.memmap, training reads from disk what it needs.
         Raises UserError where they cannot be read, or are other ones by now.
         """
         raise NotImplementedError
@@ -70,11 +71,12 @@ def facts(source: Source, cache: Path) -> DatasetInfo:
 
 
 def load(source: Source, info: DatasetInfo, cache: Path, device: torch.device) -> Dataset:
-    """Return the dataset on a device.
+    """Return the dataset on a device; samples that are an np.memmap stay on disk.
 
     Raises UserError where it is missing or cannot be read, its splits share pictures, or its
     arrays are not what `inspect` said.
     """
+    import numpy as np
     import torch
 
     with blaming(source.load):
@@ -91,7 +93,9 @@ def load(source: Source, info: DatasetInfo, cache: Path, device: torch.device) -
         samples, labels = (
             torch.from_numpy(arrays[f"{which}_{part}"]) for part in ("samples", "labels")
         )
-        return Split(samples.to(device), labels.to(device), len(info.classes))
+        is_mapped = isinstance(arrays[f"{which}_samples"], np.memmap)
+        samples = samples if is_mapped else samples.to(device)
+        return Split(samples, labels.to(device), len(info.classes), is_mapped)
 
     train, test = split("train"), split("test")
     return Dataset(info.name, info.fingerprint, train, test, info.classes, notes)

@@ -70,6 +70,8 @@ def _shared(made: Plan, runs: Sequence[PlannedRun]) -> Iterator[tuple[str, str]]
         f"batches of {budget.batch_size} (D) and {budget.generator_batch_size} (G), "
         f"{budget.schedule} lr, {first.precision}",
     )
+    if augmentation := str(first.augmentation):
+        yield "augmentation", augmentation
     absent = {"audit": "off"}  # the others happen at the end, too
     intervals = (
         f"{name} {every or absent.get(name, 'at the end')}"

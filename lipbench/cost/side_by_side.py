@@ -240,7 +240,7 @@ class _Training:
         memory: PeakDevice | None,
         energy: Energy | None,
     ) -> None:
-        self._device, self._energy = data.samples.device, energy
+        self._device, self._energy = data.device, energy
         held = memory.allocated() if memory else 0
         if memory:
             memory.start()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
 # Of each split, samples and labels, int64 (N,). Samples are images, uint8 (N, H, W, C), or other
@@ -72,14 +73,25 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels (N,), int64, on one device.
+    """Samples and their labels (N,), int64.
 
     Samples are images of shape (N, H, W, C), uint8, or other data, float32 of shape (N, *shape).
+    They are on the labels' device, but for those that are mapped from disk: these are the CPU's.
     """
 
     samples: Tensor
     labels: Tensor
     classes: int = 0  # how many there are, with or without a sample here
+    is_mapped: bool = False  # whether the samples are read from disk when they are used
+
+    @property
+    def device(self) -> torch.device:
+        """Return where networks get the samples."""
+        return self.labels.device
+
+    def at(self, index: Tensor) -> Tensor:
+        """Return some of the samples on the device."""
+        return self.samples[index.to(self.samples.device)].to(self.device)
 
     def shares(self, classes: int) -> tuple[float, ...]:
         """Return which share of the samples each of so many classes has; nothing for 0."""
@@ -98,7 +110,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset in memory. Sorted as its source is: never take its first N."""
+    """A dataset in memory, or mapped into it. Sorted as its source is: never take its first N."""
 
     name: str
     fingerprint: str

@@ -3,8 +3,9 @@
 Whatever Pillow reads with 8 bits a channel of gray, RGB, CMYK, YCbCr or a palette. In this order:
 the first frame or page; rotated as its EXIF orientation says; transparent pixels over white (our
 choice, as a browser's page); gray where the format is gray or all colours of its pixels' palette
-are; cropped to the middle square and scaled (bicubic) where its size is another. A dataset is gray
-if its first image is. Pillow reads colour images of 16 bits a channel by their high bytes.
+are; cropped to the middle square and scaled (bicubic, unless told) where its size is another. A
+dataset is gray if its first image is. Pillow reads colour images of 16 bits a channel by their
+high bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lipbench import machine
 from lipbench.data.files import Files, formats, shown
 
 VERSION = 2  # of the code here; a change of it makes another dataset
+_PART = 10_000  # images that wait in memory to be put into their array, at most
 _WHITE = (255, 255, 255, 255)
 _GRAY_MODES = {"1", "L", "LA", "La"}
 _MODES = _GRAY_MODES | {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}  # of 8 bits
@@ -54,14 +56,31 @@ def picture(files: Files, name: str) -> Picture:
 def decode(files: Files, names: tuple[str, ...], size: int, channels: int) -> Decoded:
     """Return images of (size, size, channels); raise UserError where one cannot be decoded."""
     images = np.empty((len(names), size, size, channels), dtype=np.uint8)
+    return decode_into(images, files, names)
+
+
+def decode_into(
+    images: np.ndarray,
+    files: Files,
+    names: tuple[str, ...],
+    scaling: Image.Resampling | None = Image.Resampling.BICUBIC,
+) -> Decoded:
+    """Fill an array (N, S, S, C) with images; raise UserError where one cannot be decoded.
+
+    Without a `scaling`, an image of another size is refused too. Names are taken in parts: the
+    array may be larger than the memory.
+    """
+    _, size, _, channels = images.shape
     with_frames = cropped = 0
     with _pillows_warnings(), ThreadPoolExecutor(machine.cores()) as pool:
-        decoded = pool.map(lambda name: _pixels(files, name, size, channels), names)
         try:
-            for index, (pixels, has_frames, is_square) in enumerate(decoded):
-                images[index] = pixels
-                with_frames += has_frames
-                cropped += not is_square
+            for start in range(0, len(names), _PART):
+                part = names[start : start + _PART]
+                decoded = pool.map(lambda n: _pixels(files, n, size, channels, scaling), part)
+                for index, (pixels, has_frames, is_square) in enumerate(decoded, start):
+                    images[index] = pixels
+                    with_frames += has_frames
+                    cropped += not is_square
         except BaseException:
             pool.shutdown(cancel_futures=True)  # a refusal need not wait for the other images
             raise
@@ -123,7 +142,9 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image.convert("L" if gray else "RGB")
 
 
-def _pixels(files: Files, name: str, size: int, channels: int) -> tuple[np.ndarray, bool, bool]:
+def _pixels(
+    files: Files, name: str, size: int, channels: int, scaling: Image.Resampling | None
+) -> tuple[np.ndarray, bool, bool]:
     """Return an image's pixels, whether its file has more frames, and whether it was square."""
     made = _picture(files, name)
     image = made.image
@@ -135,9 +156,15 @@ def _pixels(files: Files, name: str, size: int, channels: int) -> tuple[np.ndarr
     image = image.convert("L" if channels == 1 else "RGB")
     width, height = image.size
     if image.size != (size, size):
+        if scaling is None:
+            raise files.refuse(
+                name,
+                f"is {width} x {height}, the first image {size} x {size}; give "
+                "dataset.image_size to crop and scale the images",
+            )
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
+        image = image.resize((size, size), scaling)
     pixels = np.asarray(image).reshape(size, size, channels)
     return pixels, made.has_frames, width == height

@@ -1,13 +1,15 @@
 """The image files of a folder or a zip: their names, and how to read one.
 
 Links in a folder are followed, and no file is read twice: where a file or folder is reached a
-second time through a link, it is refused. Hidden files and `__MACOSX` are passed over. Any other
-file whose suffix is not that of an image is counted. Nothing that is not a regular file is opened.
+second time through a link, it is refused. So is an empty folder beside folders of images. Hidden
+files and `__MACOSX` are passed over. Any other file whose suffix is not that of an image is
+counted. Nothing that is not a regular file is opened.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import lzma
 import os
 import posixpath
@@ -18,8 +20,8 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -52,6 +54,7 @@ class Files:
     others: tuple[str, ...]  # files that are no images by their suffix, hidden ones apart
     signature: str  # changes when a file does, as told by names, sizes and times
     read: Callable[[str], bytes]  # raises UserError where a file cannot be read
+    sizes: Mapping[str, int] = field(default_factory=dict)  # in bytes, of each name
 
     def refuse(self, name: str, reason: object) -> UserError:
         """Return the error of one file."""
@@ -88,6 +91,15 @@ def find(path: Path) -> Files:
     return found
 
 
+def fingerprint(files: Files, what: str) -> str:
+    """Return a hash of the files' names and sizes: of those that take too long to read at once.
+
+    `what` says what is made of them.
+    """
+    marks = "".join(f"{name}\0{files.sizes[name]}\n" for name in files.names)
+    return hashlib.sha256(f"{what}\n{marks}".encode()).hexdigest()
+
+
 def notes(files: Files) -> tuple[str, ...]:
     """Return a sentence on the files that are no images, if there are any."""
     if not files.others:
@@ -113,8 +125,11 @@ def formats() -> dict[str, str]:
 
 
 def _in_folder(root: Path) -> Files:
-    names, others, marks = [], [], [str(root.resolve())]
+    sizes, others, empty, marks = {}, [], [], [str(root.resolve())]
     for name, path in _walk(root):
+        if name.endswith("/"):
+            empty.append(PurePosixPath(name))
+            continue
         if not _is_image(name):
             others.append(name)
             continue
@@ -125,8 +140,22 @@ def _in_folder(root: Path) -> Files:
         if not stat.S_ISREG(facts.st_mode):
             raise UserError(f"{shown(root)}: {shown(name)} is not a regular file; remove it")
         _check_size(root, name, facts.st_size)
-        names.append(name)
+        sizes[name] = facts.st_size
         marks.append(f"{name} {path} {facts.st_size} {facts.st_mtime_ns}")
+
+    classes = {PurePosixPath(name).parent.parent for name in sizes if name.count("/")}
+    for folder in empty:
+        if folder.parent in classes:
+            raise UserError(
+                f"{shown(root)}: the folder {shown(folder)} is empty, and those beside it hold "
+                "images; remove it, or put its images there"
+            )
+    names = tuple(sorted(sizes))
+    return Files(root, names, tuple(others), _signature(marks), reader(root), sizes)
+
+
+def reader(root: Path) -> Callable[[str], bytes]:
+    """Return a function from a name below a folder to the file's content; see `Files.read`."""
 
     def read(name: str) -> bytes:
         try:
@@ -134,11 +163,14 @@ def _in_folder(root: Path) -> Files:
         except OSError as error:
             raise UserError(f"{shown(root)}: {shown(name)}: {error.strerror}") from error
 
-    return Files(root, tuple(sorted(names)), tuple(others), _signature(marks), read)
+    return read
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield (name, real path) of all that is no folder; folders are entered once."""
+    """Yield (name, real path) of all that is no folder, and of empty folders, as "name/".
+
+    Folders are entered once.
+    """
     real_root = os.path.realpath(root)
     seen = {real_root: "the folder itself"}
     pending = [("", real_root)]
@@ -148,6 +180,8 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
             entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(f"cannot read {shown(root / folder)}: {error.strerror}") from error
+        if all(_is_hidden(entry.name) for entry in entries):
+            yield f"{folder}/", real_folder
         for entry in entries:
             name = posixpath.join(folder, entry.name)
             if _is_hidden(entry.name):
@@ -222,7 +256,8 @@ def _in_zip(root: Path) -> Files:
             raise UserError(f"{where} is corrupt ({error})") from error
 
     signature = _signature([str(root.resolve()), f"{facts.st_size} {facts.st_mtime_ns}"])
-    return Files(root, tuple(sorted(members)), tuple(others), signature, read)
+    sizes = {name: member.file_size for name, member in members.items()}
+    return Files(root, tuple(sorted(members)), tuple(others), signature, read, sizes)
 
 
 def _is_tar(path: Path) -> bool:

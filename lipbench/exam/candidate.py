@@ -30,7 +30,7 @@ from lipbench.planning.spec import (
     Setting,
 )
 from lipbench.plugins import Plugins
-from lipbench.training import loop
+from lipbench.training import batches, loop
 from lipbench.training.loop import TrainState
 
 UPDATES = 4
@@ -118,11 +118,11 @@ class Candidate:
 
     def images(self, count: int = BATCH) -> Tensor:
         """Return real images (count, 3, 16, 16)."""
-        return loop.real_batch(digits(), count, 0, "exam")[0]
+        return batches.real_batch(digits(), count, 0, "exam")[0]
 
     def labels(self) -> Tensor | None:
         """Return the labels (16,) of those images, where the networks are conditional."""
-        labels = loop.real_batch(digits(), BATCH, 0, "exam")[1]
+        labels = batches.real_batch(digits(), BATCH, 0, "exam")[1]
         return labels if self.architecture.is_conditional else None
 
     def batch(self, state: TrainState, step: int = 0) -> Batch:

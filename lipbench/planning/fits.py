@@ -67,6 +67,24 @@ def check_classes(
         )
 
 
+def check_augmentation(suite: Suite, document: yamlmarks.Document, info: data.DatasetInfo) -> None:
+    """Refuse an augmentation of samples that are no images, and a frame as large as they are."""
+    augmentation = suite.augmentation
+    if augmentation == type(augmentation)():
+        return
+    if not info.is_of_images:
+        raise UserError(
+            f"augmentation is of images; {info.name} has {info.samples}",
+            document.mark(("augmentation",)),
+        )
+    if augmentation.crop >= min(info.shape[1:]):
+        raise UserError(
+            f"augmentation.crop: got {augmentation.crop}; the frame should be narrower than the "
+            f"{described(info.shape)}, since a crop may lie in a corner of it",
+            document.mark(("augmentation", "crop")),
+        )
+
+
 def check_protocol(
     suite: Suite,
     document: yamlmarks.Document,

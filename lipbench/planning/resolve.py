@@ -21,6 +21,7 @@ from lipbench.planning.plan import Plan, PlannedRun
 from lipbench.planning.settings import recipe, settings
 from lipbench.planning.spec import (
     ArchitectureSpec,
+    Augmentation,
     Budget,
     DatasetSpec,
     LossSpec,
@@ -65,6 +66,7 @@ class Resolved:
             precision=suite.precision,
             ema_decay=suite.ema_decay,
             seed=seed,
+            augmentation=Augmentation(**suite.augmentation.model_dump()),
         )
 
     @functools.cached_property
@@ -115,6 +117,7 @@ def resolve(
         fits.check_shape(name, architecture, (1, size, size), mark)
     info, dataset_params = _dataset(suite, document, registry, cache)
     fits.check_shape(name, architecture, info.shape, mark)
+    fits.check_augmentation(suite, document, info)
     fits.check_classes(name, architecture, info, document.mark(("architecture",)))
     if registry.architectures[name].origin != "built-in":  # tests try those for all shapes
         require_networks(architecture, info.shape, architecture.classes_of(len(info.classes)))

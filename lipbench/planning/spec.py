@@ -152,6 +152,24 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """What training does to real images, all of it drawn anew for each batch.
+
+    Their range is [-1, 1] always. Scores, audits and real statistics see the images as they are.
+    """
+
+    flip: bool = False  # mirror each image horizontally, or not, with equal chances
+    crop: int = 0  # pixels of a frame of zeros, out of which a crop of the image's size is drawn
+    dequantise: bool = False  # add uniform noise of one gray level
+
+    def __str__(self) -> str:
+        """Return what is done, in a few words; empty for nothing."""
+        frame = f"crops of images framed by {self.crop} zeros" if self.crop else ""
+        told = ("horizontal flips" if self.flip else "", frame)
+        return ", ".join(filter(None, (*told, "dequantisation" if self.dequantise else "")))
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One training run: its id is a hash of this."""
 
@@ -165,6 +183,7 @@ class RunSpec:
     precision: str
     ema_decay: float | None
     seed: int
+    augmentation: Augmentation = Augmentation()
     schema: int = SCHEMA
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -176,6 +195,9 @@ class RunSpec:
         plain["setting"] = self.setting.to_json()
         plain["dataset"] = {**vars(self.dataset), "shape": list(self.dataset.shape)}
         plain["budget"] = dict(vars(self.budget))
+        plain["augmentation"] = dict(vars(self.augmentation))
+        if self.augmentation == Augmentation():  # as specs were before there was any
+            del plain["augmentation"]
         for part in ("loss", "architecture"):
             plain[part] = {"name": plain[part].name, "params": dict(plain[part].params)}
         plain["methods"] = [{"name": m.name, "params": dict(m.params)} for m in self.methods]

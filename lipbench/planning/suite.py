@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from lipbench import plugins, yamlmarks
 from lipbench.errors import UserError, shortened, unknown
 from lipbench.planning.schema import (
+    Integer,
     Named,
     NotEmpty,
     OneOrMore,
@@ -154,6 +155,14 @@ class BudgetEntry(Strict):
     schedule: Literal["constant", "linear"] = "constant"
 
 
+class AugmentationEntry(Strict):
+    """What training does to real images; see `spec.Augmentation`."""
+
+    flip: bool = False
+    crop: Annotated[Integer, Ge(0)] = 0
+    dequantise: bool = False
+
+
 class Intervals(Strict):
     """How often, in updates of G, something is done besides at the end.
 
@@ -239,6 +248,7 @@ class Suite(Strict):
     budget: BudgetEntry
     protocol: str | dict[str, Any]  # a name, a YAML file, or a record of the user's own
     intervals: Intervals = Intervals()
+    augmentation: AugmentationEntry = AugmentationEntry()
     precision: Literal["float32", "bfloat16"] = "float32"
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
     allow: Annotated[list[str], OneOrMore] = Field(default_factory=list)

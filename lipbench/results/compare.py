@@ -27,6 +27,7 @@ _SAME = {  # what folders should share, and what it is called
     "planned_updates": "generator updates",
     "batch_size": "batch size of D",
     "generator_batch_size": "batch size of G",
+    "augmentation": "augmentation",
     "precision": "precision",
     "ema_decay": "moving average of G",
 }

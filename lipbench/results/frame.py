@@ -32,7 +32,8 @@ _ABOUT = {
     "alpha": "float", "momentum": "float", "dataset": "str", "image_size": None,
     "architecture": "str", "width": "float", "latent_dim": None, "initialisation": "str",
     "loss": "str",
-    "batch_size": None, "generator_batch_size": None, "precision": "str", "ema_decay": "float",
+    "batch_size": None, "generator_batch_size": None, "augmentation": "str",
+    "precision": "str", "ema_decay": "float",
     "protocol": "str", "cause": "str", "generator_updates": None, "planned_updates": None,
 }  # fmt: skip
 _OF_TRIALS = {"trial": "Int64", "repeat": "Int64", "confirms": "boolean"}
@@ -57,20 +58,21 @@ def load_runs(folder: str | Path, protocol: str | Protocol | None = None) -> pd.
     (labels), `methods` (plugins' names), `params` (JSON), `lr`, `beta1`, `beta2`, `n_dis`,
     `optimizer`, `lr_g` (of G; `lr` is D's), `alpha`, `momentum` (NaN where the optimizer has
     none), `seed`, `dataset`, `image_size` (pixels; NaN for points), `architecture`, `width`,
-    `latent_dim`, `initialisation`, `loss`, `batch_size`, `generator_batch_size`, `precision`,
-    `ema_decay`, `protocol`, `outcome`, `cause`, `generator_updates` (done), `planned_updates`,
-    `collapsed`, the protocol's scores at the end of training with `<score>_floor` (what real
-    images score), `<score>_std` (over sets of latents) and `<score>_se` (bootstrap standard
-    error), `<score>_best` of the checkpoint that the selection scores chose, of the update
-    `best_update`, and `<score>_gap` (how much worse the last one is), all of them for each score,
-    `seconds`, `seconds_training`, `seconds_scoring`, `seconds_auditing`, and of training
-    `seconds_per_update` (after a warm-up), `images_per_second` (real and generated ones of D's
-    updates and generated ones of G's), `extra_parameters` (trained ones of D and G beyond the
-    plain networks'), `peak_resident_bytes` (the process: interpreter, data and feature extractor
-    too), `peak_device_bytes` (torch's tensors on a GPU) and `energy_joules` (all that the GPU did
-    meanwhile). A run without a result has NaN scores, and its outcome says why; a cost that its
-    machine did not give is NaN. The runs of a study have more: `trial` (which one a run is, or
-    confirms), `repeat` (the study's seed in which it was drawn), `confirms`, and each objective.
+    `latent_dim`, `initialisation`, `loss`, `batch_size`, `generator_batch_size`, `augmentation`
+    (of real images), `precision`, `ema_decay`, `protocol`, `outcome`, `cause`,
+    `generator_updates` (done), `planned_updates`, `collapsed`, the protocol's scores at the end of
+    training with `<score>_floor` (what real images score), `<score>_std` (over sets of latents)
+    and `<score>_se` (bootstrap standard error), `<score>_best` of the checkpoint that the
+    selection scores chose, of the update `best_update`, and `<score>_gap` (how much worse the last
+    one is), all of them for each score, `seconds`, `seconds_training`, `seconds_scoring`,
+    `seconds_auditing`, and of training `seconds_per_update` (after a warm-up), `images_per_second`
+    (real and generated ones of D's updates and generated ones of G's), `extra_parameters` (trained
+    ones of D and G beyond the plain networks'), `peak_resident_bytes` (the process: interpreter,
+    data and feature extractor too), `peak_device_bytes` (torch's tensors on a GPU) and
+    `energy_joules` (all that the GPU did meanwhile). A run without a result has NaN scores, and
+    its outcome says why; a cost that its machine did not give is NaN. The runs of a study have
+    more: `trial` (which one a run is, or confirms), `repeat` (the study's seed in which it was
+    drawn), `confirms`, and each objective.
 
     Raises UserError where the folder holds no plan, or no score by a protocol of this id.
     """
@@ -276,6 +278,7 @@ def _row(
         "loss": str(spec.loss),
         "batch_size": spec.budget.batch_size,
         "generator_batch_size": spec.budget.generator_batch_size,
+        "augmentation": str(spec.augmentation) or "none",
         "precision": spec.precision,
         "ema_decay": spec.ema_decay,
         "protocol": protocol,

@@ -24,7 +24,7 @@ from lipbench.runs import checkpoints
 from lipbench.runs.run_folder import SERIES, RunFolder
 from lipbench.runs.suite_folder import SuiteFolder
 from lipbench.scoring import sampling
-from lipbench.training import loop
+from lipbench.training import batches, loop
 from lipbench.training.loop import TrainState
 
 AUDIT_IMAGES = 256  # of each kind: training, held-out and generated ones; our choice
@@ -181,7 +181,7 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
     `given_class`. It changes nothing: training goes on as if it had not been.
     """
     start = time.perf_counter()
-    device, law = data.train.samples.device, state.latents
+    device, law = data.train.device, state.latents
     label = None  # of a conditional D: as a function of images alone it is that of one class
     if law.classes:
         label = torch.tensor([max(range(law.classes), key=law.shares.__getitem__)])
@@ -209,8 +209,8 @@ def audit_row(spec: RunSpec, state: TrainState, data: Dataset, images: int) -> d
 
 def _drawn(split: Split, count: int, seed: int, stream: str, label: Tensor | None) -> Tensor:
     """Return distinct images of a split, of a class where one is given, all of them at most."""
-    device = split.samples.device
+    device = split.device
     order = torch.randperm(len(split), generator=streams.generator(seed, stream)).to(device)
     if label is not None:
         order = order[split.labels[order] == label]
-    return loop.network_inputs(split.samples[order[:count]])
+    return batches.network_inputs(split.at(order[:count]))

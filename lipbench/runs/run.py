@@ -412,7 +412,7 @@ def samples_of(state: TrainState, seed: int, data: Split) -> Tensor:
     """
     count = SAMPLES if data.samples.dim() == 4 else POINTS
     latents = pictures.latents(state.latents, count, seed)
-    generator, device = sampling.frozen(state.sampler), data.samples.device
+    generator, device = sampling.frozen(state.sampler), data.device
     return sampling.sample(generator, latents, device).cpu()
 
 

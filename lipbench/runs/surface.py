@@ -11,7 +11,7 @@ from lipbench.discriminators import gradient
 from lipbench.rest import at_rest, baked, undisturbed
 from lipbench.runs import pictures
 from lipbench.runs.plane import Plane
-from lipbench.training import loop
+from lipbench.training import batches
 
 GRID, ARROWS = 81, 13  # places of a side for the logits, and for the gradients: our choice
 REAL = 400  # real points at most: our choice
@@ -27,7 +27,7 @@ def plane(discriminator: nn.Module, generated: Tensor, data: Split, seed: int) -
     """
     if data.shape != (2,):
         return None
-    device = data.samples.device
+    device = data.device
     (x, y), (arrows_x, arrows_y) = (_sides(data.samples, count) for count in (GRID, ARROWS))
     with undisturbed(device, seed):
         network = baked(at_rest(discriminator))
@@ -41,7 +41,7 @@ def plane(discriminator: nn.Module, generated: Tensor, data: Split, seed: int) -
         arrows_y=_array(arrows_y),
         gradients=_array(gradients.reshape(ARROWS, ARROWS, 2)),
         generated=_array(generated),
-        real=_array(loop.network_inputs(data.samples[_spread(data.labels)])),
+        real=_array(batches.network_inputs(data.at(_spread(data.labels)))),
     )
     return found if found.is_finite else None
 

@@ -51,7 +51,7 @@ class Bank:
             "extractor": protocol.extractor,
             "weights": protocol.weights_sha256,
             "preprocessing": protocol.preprocessing,
-            "device": dataset.test.samples.device.type,
+            "device": dataset.test.device.type,
         }
 
     def features(self, split: str, index: Tensor) -> Features:
@@ -87,7 +87,7 @@ def features_of(
     split: Split, index: Tensor, extractor: Extractor, report: Progress = silent, what: str = ""
 ) -> Features:
     """Return the features of some of a split's images; `report` gets `what` as `extract` says."""
-    images = split.samples[index.to(split.samples.device)]
+    images = split.at(index)
     return extract(extractor, images.permute(0, 3, 1, 2), report, what)
 
 

@@ -87,7 +87,7 @@ class Reference:
             assert self._bank is not None, space
             return self._bank.features(split, index)
         images: Split = getattr(self._dataset, split)
-        samples = images.samples[index.to(images.samples.device)]
+        samples = images.at(index)
         return RAW[space](samples.permute(0, 3, 1, 2) if samples.dim() == 4 else samples)
 
     def _floors(self, cache: Path) -> dict[str, float]:

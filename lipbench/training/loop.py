@@ -23,7 +23,8 @@ from lipbench.planning.parts import Parts
 from lipbench.planning.spec import RunSpec
 from lipbench.rest import undisturbed
 from lipbench.streams import Latents
-from lipbench.training import optimizers
+from lipbench.training import batches, optimizers
+from lipbench.training.batches import real_batch
 from lipbench.training.optimizers import rate_of_g
 from lipbench.training.shares import ALONE, Share
 
@@ -148,7 +149,7 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
 
     Build the networks, initialise, move and wrap them, prepare the methods, make the optimizers.
     """
-    device, methods, architecture = data.samples.device, parts.methods, parts.architecture
+    device, methods, architecture = data.device, parts.methods, parts.architecture
     shape, classes = spec.dataset.shape, architecture.classes_of(data.classes)
 
     streams.seed_torch(streams.derive(spec.seed, "method", "build"), device)
@@ -168,7 +169,13 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     discriminator.to(device)
     generator.to(device)
     if preparing := [method for method in methods if "prepare" in method.hooks()]:
-        reference, labels = real_batch(data, spec.budget.batch_size, spec.seed, "reference")
+        reference, labels = real_batch(
+            data,
+            spec.budget.batch_size,
+            spec.seed,
+            "reference",
+            augmentation=spec.augmentation,
+        )
         for method in preparing:
             with torch.no_grad(), discriminator.given(labels), computed(discriminator):
                 method.prepare(
@@ -195,30 +202,6 @@ def _returned(method: Method, hook: str, value: object, kind: type[Kind]) -> Kin
     return value
 
 
-def real_batch(
-    data: Split, count: int, seed: int, stream: str, *index: int | str
-) -> tuple[Tensor, Tensor]:
-    """Return `count` real samples as networks take them, and their labels (count,).
-
-    They are drawn with replacement.
-    """
-    draw = streams.generator(seed, stream, *index)
-    chosen = torch.randint(len(data), (count,), generator=draw)
-    chosen = chosen.to(data.samples.device, non_blocking=True)
-    return network_inputs(data.samples[chosen]), data.labels[chosen]
-
-
-def network_inputs(samples: Tensor) -> Tensor:
-    """Return samples as networks take them.
-
-    Of images, uint8 (B, H, W, C), floats (B, C, H, W) in [-1, 1], channels last; others, such as
-    points, float32 (B, D), as they are.
-    """
-    if samples.dtype != torch.uint8:
-        return samples
-    return samples.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-
-
 def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     """Train from `state.update` to the end of the budget, yielding after each update of G.
 
@@ -226,11 +209,11 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
     latents, and then one of G with new latents. Where training is conditional, the images
     generated for an update of D are of the real ones' classes, so that D is bound to one set of
     labels for both and for what lies between them; for G's, classes are drawn as the data has
-    them. Real and generated images pass through D apart from each other. Reparametrized weights
-    are computed once for each update of D or G, in float32. Only G's batch statistics move in D's
-    updates, none of its weights.
+    them. Real images are augmented as the spec says. Real and generated images pass through D
+    apart from each other. Reparametrized weights are computed once for each update of D or G, in
+    float32. Only G's batch statistics move in D's updates, none of its weights.
     """
-    budget, seed, device, share = spec.budget, spec.seed, data.samples.device, state.share
+    budget, seed, device, share = spec.budget, spec.seed, data.device, state.share
     generator, discriminator = state.generator, state.discriminator
     methods, loss = state.parts.methods, state.parts.loss
     trainable = [weight for weight in discriminator.parameters() if weight.requires_grad]
@@ -246,6 +229,12 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
             drawn[:, -1] = labels
         return share.of(drawn)
 
+    steps = (
+        (update, inner)
+        for update in range(state.update, budget.generator_updates)
+        for inner in range(spec.setting.n_dis)
+    )
+    real_batches = batches.in_order(data, budget.batch_size, seed, spec.augmentation, steps)
     generator.train()
     discriminator.train()
     for update in range(state.update, budget.generator_updates):
@@ -258,7 +247,7 @@ def train(spec: RunSpec, data: Split, state: TrainState) -> Iterator[Snapshot]:
         for inner in range(spec.setting.n_dis):
             step = update * spec.setting.n_dis + inner
             streams.seed_torch(streams.derive(seed, "method", update, inner, *share.index), device)
-            real, classes = real_batch(data, budget.batch_size, seed, "data", update, inner)
+            real, classes = next(real_batches)
             drawn = latents(budget.batch_size, update, inner, labels=classes)
             real, labels = share.of(real), state.latents.labels(drawn)
             with torch.no_grad(), cached(of_g):

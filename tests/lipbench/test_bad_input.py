@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from lipbench import protocols
 from lipbench.data import DatasetInfo
@@ -596,3 +599,60 @@ def test_a_name_of_a_file_that_nobody_gave_is_told_how_to_give_it(
     code, told = command("plan", write(), "--set", given)
     assert code == 2
     assert "--plugin mine.py takes the file that is here" in told
+
+
+def made_empty(folder):
+    for split in ("train", "val"):
+        (folder / split / "a").mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(folder / split / "a" / "0.png")
+    (folder / "train" / "b").mkdir()
+
+
+def made_of_two_sizes(folder):
+    Image.new("RGB", (40, 30)).save(folder / "0.png")
+    for name in ("1.png", "2.png"):
+        Image.new("RGB", (32, 32)).save(folder / name)
+
+
+def made_cut_short(folder):
+    with zipfile.ZipFile(folder / "cut.zip", "w") as archive:
+        archive.writestr("a/0.png", bytes(100))
+    (folder / "cut.zip").write_bytes((folder / "cut.zip").read_bytes()[:-10])
+
+
+def made_no_parquet(folder):
+    (folder / "train-0.parquet").write_bytes(b"PAR1")
+
+
+@pytest.mark.parametrize(
+    ("make", "dataset", "said"),
+    [
+        (made_empty, "{name: imagenet, path: set, image_size: 32}", "train/b is empty"),
+        (made_empty, "{name: images, path: set, image_size: 32}", "train/b is empty"),
+        (made_of_two_sizes, "{name: images, path: set}", "0.png is 40 x 30, not square"),
+        (made_cut_short, "{name: images, path: set/cut.zip}", "give a folder or a zip of images"),
+        (made_no_parquet, "{name: parquet, path: set}", "train-0.parquet cannot be read"),
+        (None, "{name: parquet, path: nowhere}", "nowhere does not exist"),
+        (None, "{name: imagenet, path: nowhere, image_size: 32}", "nowhere does not exist"),
+        (None, "{name: lsun, path: nowhere}", "nowhere/bedroom_train does not exist"),
+        (None, "{name: lsun, category: tower}", "needs the folder that has tower_train/"),
+        (None, "{name: svhn, path: nowhere}", "nowhere is no folder; make it"),
+        (None, "{name: celeba, path: nowhere}", "nowhere is no folder; make it"),
+        (None, "{name: stl10, image_size: 50}", "image_size: got 50; input should be 32, 48"),
+        (None, "{name: mnist, image_size: 32}", "no parameter called 'image_size'"),
+    ],
+)
+def test_a_dataset_that_is_not_there_or_is_spoiled_is_refused_with_its_line(
+    make, dataset, said, command, write, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    if make:
+        make(tmp_path / "set")
+    text = ("dataset: digits", f"dataset:\n  {dataset}")
+    architecture = ("{width: 0.125}", "{name: mlp, units: 8}")
+    code, told = command("plan", write(text, architecture))
+    assert code == 2, told
+    assert said in told
+    assert f"{tmp_path / 'tiny.yaml'}:4: " in told
+    assert len(told.splitlines()) <= 2

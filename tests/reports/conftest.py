@@ -178,6 +178,7 @@ class Sketch:
                 "loss": "non_saturating",
                 "batch_size": 32,
                 "generator_batch_size": 32,
+                "augmentation": "none",
                 "precision": "float32",
                 "ema_decay": None,
                 "protocol": protocol.id,

@@ -120,9 +120,19 @@ def test_no_sentence_is_about_what_did_not_happen(sketch):
         "missing",
         "collapsed:",
         "moving average of the trained",
+        "augmented",
         "audit",
     ):
         assert word not in text, word
+
+
+def test_what_training_did_to_real_images_is_said(sketch):
+    sketch.run("none", "A", 5.0, augmentation="horizontal flips")
+
+    assert (
+        "Real images were augmented in training, not for scores: by horizontal flips."
+        in methods_of(sketch.results())
+    )
 
 
 def test_what_differs_between_methods_says_for_which(sketch):

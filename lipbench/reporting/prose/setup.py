@@ -145,6 +145,9 @@ def training(results: Results, cite: Citations) -> Iterator[str]:
     yield from _told_settings(results)
     if precision := where(results, "precision", breakable):
         yield f"The networks computed in {precision} during training."
+    if (results.runs["augmentation"] != "none").any():
+        done = where(results, "augmentation", str)
+        yield f"Real images were augmented in training, not for scores: by {done}."
     averaged = results.runs["ema_decay"].notna()
     if averaged.any():
         decays = where(results, "ema_decay", lambda decay: f"{decay:g}")

@@ -1,4 +1,4 @@
-"""The digits, MNIST's 5,000, CIFAR-10, and how a dataset without splits is split."""
+"""The digits, MNIST's 5,000, and how a dataset without splits is split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from lipbench import exam
 from lipbench.data import splits
 from lipbench.dataset import load
-from lipbench.datasets.cifar10 import Cifar10
 from lipbench.datasets.digits import Digits
 from lipbench.datasets.mnist5k import Mnist5k
 from lipbench.errors import UserError
@@ -40,36 +39,6 @@ def test_a_stratified_split_is_whole_disjoint_and_the_same_each_time():
     assert np.bincount(labels[test]).tolist() == [2, 6]
     assert np.array_equal(test, splits.stratified(labels, 0.2)[1])
     assert not np.array_equal(test, [0, 1, *range(10, 16)])  # never the first of a sorted set
-
-
-def test_cifar10_can_be_planned_before_it_is_downloaded(tmp_path):
-    info = Cifar10().inspect(tmp_path)
-    assert (info.n_train, info.n_test, info.image_size) == (50_000, 10_000, 32)
-
-
-def test_cifar10_is_read_as_torchvision_reads_it(tmp_path, monkeypatch):
-    """A stand-in of the same shape: the archive itself is not ours to ship."""
-
-    class Stand:
-        def __init__(self, root: str, train: bool, download: bool) -> None:
-            self.data = np.full((6 if train else 2, 32, 32, 3), 9, dtype=np.uint8)
-            self.targets = [3] * len(self.data)
-
-    monkeypatch.setattr("torchvision.datasets.CIFAR10", Stand)
-    info = Cifar10().inspect(tmp_path)
-    arrays, _ = Cifar10().load(info, tmp_path)
-    assert arrays["train_samples"].shape == (6, 32, 32, 3)
-    assert arrays["test_labels"].tolist() == [3, 3]
-
-
-def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("torchvision.datasets.CIFAR10", refuse)
-    info = Cifar10().inspect(tmp_path)
-    with pytest.raises(UserError, match=r"no route to host.*dataset.path=FOLDER"):
-        Cifar10().load(info, tmp_path)
 
 
 def test_mnist5k_is_mlxtends_5000_images_in_a_frame_of_zeros(tmp_path):

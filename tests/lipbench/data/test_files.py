@@ -187,6 +187,12 @@ def test_files_that_are_no_images_are_counted_and_hidden_ones_passed_over(root: 
     )
 
 
+def test_an_empty_folder_beside_class_folders_is_refused_by_name(root: Path) -> None:
+    (root / "c").mkdir()
+    (root / "c" / ".DS_Store").write_text("x")
+    assert "the folder c is empty, and those beside it hold images" in refusal(root)
+
+
 def test_a_folder_without_images_says_which_files_it_has(tmp_path: Path) -> None:
     assert "holds no images that Pillow reads: it has no files" in refusal(tmp_path)
     (tmp_path / "x.npy").write_text("x")

@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 
 from lipbench import data, dataset
-from lipbench.data import DatasetInfo, decoding
-from lipbench.datasets import images
+from lipbench.data import DatasetInfo, decoded, decoding
 from lipbench.datasets.images import Images
 from lipbench.errors import UserError
 
@@ -325,4 +324,4 @@ def test_a_change_of_the_decoding_is_another_dataset(
 def test_the_dataset_images_needs_a_path(inspect: Inspect, cache: Path) -> None:
     with pytest.raises(UserError, match="needs a folder or zip of class folders"):
         Images().inspect(cache)
-    assert images.LARGEST_SHARED == 0.01
+    assert decoded.LARGEST_SHARED == 0.01

@@ -128,6 +128,7 @@ def made(**changes):
             "planned_updates": [2000, 2000],
             "batch_size": [32, 32],
             "generator_batch_size": [32, 32],
+            "augmentation": ["none", "none"],
             "precision": ["float32", "float32"],
             "ema_decay": [float("nan"), float("nan")],
         }

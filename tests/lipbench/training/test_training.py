@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,6 +24,7 @@ from lipbench.planning import parts
 from lipbench.planning.parts import Parts
 from lipbench.planning.spec import (
     ArchitectureSpec,
+    Augmentation,
     Budget,
     DatasetSpec,
     LossSpec,
@@ -29,7 +32,7 @@ from lipbench.planning.spec import (
     Setting,
 )
 from lipbench.plugins import Plugins, Registry
-from lipbench.training import loop
+from lipbench.training import batches, loop
 
 CPU = torch.device("cpu")
 ARCHITECTURE = StandardCNN(width=0.125)
@@ -235,6 +238,34 @@ def test_a_resumed_run_goes_on_with_its_moving_average(digits):
     assert torch.equal(resumed.sampler.dense.weight, whole.sampler.dense.weight)
 
 
+@pytest.fixture
+def mapped(digits: data.Split, tmp_path: Path) -> data.Split:
+    """Return the digits, mapped from disk."""
+    np.save(tmp_path / "digits.npy", digits.samples.numpy())
+    samples = torch.from_numpy(np.load(tmp_path / "digits.npy", mmap_mode="c"))
+    return dataclasses.replace(digits, samples=samples, is_mapped=True)
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(True, 2, True)])
+def test_training_on_mapped_data_gives_the_bits_of_resident_data_stopped_or_not(
+    digits, mapped, augmentation
+):
+    spec = dataclasses.replace(SPEC, augmentation=augmentation)
+    resident = trained(digits, [method("gan_gp")], spec)
+    streamed = trained(mapped, [method("gan_gp")], spec)
+    state = build(spec, [method("gan_gp")], mapped)
+    next(loop.train(spec, mapped, state))
+    resumed = build(spec, [method("gan_gp")], mapped)
+    resumed.load_state_dict(state.state_dict())
+    for _ in loop.train(spec, mapped, resumed):
+        pass
+    for network in ("generator", "discriminator"):
+        weights = getattr(resident, network).state_dict()
+        for other in (streamed, resumed):
+            theirs = getattr(other, network).state_dict()
+            assert all(torch.equal(weights[name], theirs[name]) for name in weights)
+
+
 def sigma(layer: nn.Module) -> float:
     """The largest singular value of a layer's weight, (outputs, rest), in float64."""
     weight = layer.weight.detach().double()
@@ -360,7 +391,7 @@ def relativistic_by_hand(digits, spec, stale: bool):
     for update in range(spec.budget.generator_updates):
         for inner in range(spec.setting.n_dis):
             latents = streams.Latents(128).draw(8, spec.seed, "latents", update, inner)
-            real, _ = loop.real_batch(digits, 8, spec.seed, "data", update, inner)
+            real, _ = batches.real_batch(digits, 8, spec.seed, "data", update, inner)
             logits = discriminator(real)
             fake = discriminator(generator(latents).detach())
             of_d.zero_grad()
