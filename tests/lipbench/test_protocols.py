@@ -84,7 +84,9 @@ def test_a_record_changes_only_with_its_version(id_: str, digest: str) -> None:
 
 def test_distances_have_the_axis_of_distances_however_they_are_computed() -> None:
     logarithmic = {score.measure for score in SCORES.values() if score.axis == "log"}
-    assert logarithmic == {"frechet_distance", "frechet_distance_infinity", "wasserstein"}
+    assert logarithmic == {
+        "frechet_distance", "frechet_distance_infinity", "intra_frechet_distance", "wasserstein",
+    }  # fmt: skip
 
 
 def test_a_count_of_ones_own_can_follow_from_the_dataset() -> None:

@@ -93,7 +93,7 @@ def test_the_extractor_computes_what_torch_fidelity_does(
     )
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     features = extract(extractor, images)
-    for mine, other in zip(features, theirs(images), strict=True):
+    for mine, other in zip(features[:2], theirs(images), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
     assert (features.pooled.shape, features.logits.shape) == ((2, 2048), (2, 1008))
     gray = extract(extractor, images[:, :1])
