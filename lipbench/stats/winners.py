@@ -14,7 +14,7 @@ from lipbench.stats.intervals import LEVEL
 from lipbench.stats.pairs import against
 from lipbench.stats.summaries import quantile
 from lipbench.stats.tidy import FEWEST_SEEDS
-from lipbench.words import counted
+from lipbench.words import counted, listed
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def overall(table: pd.DataFrame, methods: Sequence[str], worst: float = math.inf
 
     The first by its median loss is held against each other one by Wilcoxon's signed-rank test over
     pairs of a setting and a seed, Holm's correction for their number; those that it is not called
-    better than tie with it. A median that is infinite is never among them. There is no verdict
-    where `winners` gives none.
+    better than tie with it. A median that is infinite is never among them: where the first is not
+    called better than such a method, there is no verdict, nor where `winners` gives none.
     """
     wide = _wide(table, methods, ["setting", "seed"])
     if reason := _not_comparable(wide, table):
@@ -83,8 +83,14 @@ def overall(table: pd.DataFrame, methods: Sequence[str], worst: float = math.inf
         return Verdict((), "the best median is the worst score that there is")
     others = [method for method in methods if method != first]
     p = {each.second: each.adjusted for each in against(table, first, others)}
-    infinite = {method: 0.0 for method in others if not math.isfinite(medians[method])}
-    return _tied(methods, first, p | infinite)
+    lost = [method for method in others if not math.isfinite(medians[method])]
+    if unclear := [method for method in lost if p.get(method, 1.0) >= 1 - LEVEL]:
+        return Verdict(
+            (),
+            f"half of the runs or more of {listed(unclear)} diverged or collapsed, and still "
+            f"{'it is' if len(unclear) == 1 else 'they are'} not called worse at 95%",
+        )
+    return _tied(methods, first, p)
 
 
 def _wide(table: pd.DataFrame, methods: Sequence[str], blocks: list[str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from lipbench.plugins import Plugins, Registry
 from lipbench.tuning import study as studies
 
 SHIPPED = sorted(Path(suite.__file__).parents[2].glob("suites/*.yaml"))
+OF_ONES_OWN = ("images", "imagenet")  # datasets that are the user's own files
 WITH_SMALL = [path for path in SHIPPED if "\nsmall:" in path.read_text()]
 
 
@@ -43,7 +44,7 @@ def test_every_suite_says_what_it_answers_and_can_be_planned(path, planned):
     assert path.read_text().startswith("# ")
     read, _ = suite.read(path, [])
     assert read.name == path.stem
-    if read.dataset.name == "images":  # the user's own
+    if read.dataset.name in OF_ONES_OWN:
         with pytest.raises(UserError, match=r"--set dataset.path=PATH"):
             planned(path)
     else:
@@ -61,6 +62,10 @@ def test_every_small_form_can_be_planned_without_a_download_and_is_smaller(path,
 
 @pytest.mark.parametrize("path", WITH_SMALL, ids=lambda path: path.stem)
 def test_the_small_form_of_a_suite_keeps_its_methods(path, planned):
+    read = [suite.read(path, [], small)[0] for small in (False, True)]
+    if read[0].dataset.name in OF_ONES_OWN:
+        assert read[0].methods == read[1].methods
+        return
     full, small = (set(map(_label, planned(path, small))) for small in (False, True))
     assert small <= full
     if path.stem not in ("mode_collapse", "bsn_scales"):

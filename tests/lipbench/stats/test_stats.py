@@ -274,9 +274,21 @@ def test_the_best_over_all_settings_is_called_over_pairs(made):
     assert stats.overall(one, ["SN", "WN", "none"]).reason == "no difference is called at 95%"
 
 
-def test_a_method_that_diverges_everywhere_ties_with_none(made):
-    cells = {("SN", "A"): [1.0, 2.0, 3.0], ("none", "A"): ["diverged"] * 3}
-    assert stats.overall(made(cells), ["SN", "none"]).best == ("SN",)
+def test_a_method_that_diverges_everywhere_is_called_worse_only_where_the_pairs_suffice(made):
+    """3 pairs cannot have a p below 0.25, 9 pairs of one sign have one of 1/256."""
+    few = {("SN", "A"): [1.0, 2.0, 3.0], ("none", "A"): ["diverged"] * 3}
+    found = stats.overall(made(few), ["SN", "none"])
+    assert found.best == ()
+    assert found.reason == (
+        "half of the runs or more of none diverged or collapsed, and still it is not called worse "
+        "at 95%"
+    )
+    many = {
+        (method, setting): values
+        for setting in ("A", "C", "F")
+        for method, values in (("SN", [1.0, 2.0, 3.0]), ("none", ["diverged"] * 3))
+    }
+    assert stats.overall(made(many), ["SN", "none"]).best == ("SN",)
 
 
 def test_an_interval_needs_three_seeds_and_says_how_it_was_made():
