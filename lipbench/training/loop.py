@@ -169,18 +169,13 @@ def build(spec: RunSpec, parts: Parts, data: Split) -> TrainState:
     discriminator.to(device)
     generator.to(device)
     if preparing := [method for method in methods if "prepare" in method.hooks()]:
+        count, augmentation = spec.budget.batch_size, spec.augmentation
         reference, labels = real_batch(
-            data,
-            spec.budget.batch_size,
-            spec.seed,
-            "reference",
-            augmentation=spec.augmentation,
+            data, count, spec.seed, "reference", augmentation=augmentation
         )
-        for method in preparing:
+        for method in preparing:  # weights are computed anew: the last one may have moved D
             with torch.no_grad(), discriminator.given(labels), computed(discriminator):
-                method.prepare(
-                    discriminator, reference
-                )  # computed anew: the last may have moved D
+                method.prepare(discriminator, reference)
     optimizer_g = optimizers.make(spec.setting, generator.parameters(), rate_of_g(spec.setting))
     optimizer_d = optimizers.make(spec.setting, discriminator.parameters(), spec.setting.lr)
     average = None
