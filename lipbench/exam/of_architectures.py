@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,13 +138,11 @@ def each_of_its_own_fields_matters(subject: ExaminedArchitecture) -> str:
     every = {field.name for field in dataclasses.fields(Architecture)}
     own = [f.name for f in dataclasses.fields(subject.architecture) if f.name not in every]
     for name in own:
-        changes = [
-            _differ(pair(variant, shape), pair(other, shape))
-            for variant in subject.variants
-            for other in _others(variant, name)
-            for shape in variant.examples
-            if other.takes(shape)
-        ]
+        changes = []
+        for variant in subject.variants:
+            for other, shape in itertools.product(_others(variant, name), variant.examples):
+                with contextlib.suppress(UserError):  # of values that do not fit the shape
+                    changes.append(_differ(pair(variant, shape), pair(other, shape)))
         assert any(changes) or not changes, f"{name} changes neither G nor D"
     return ", ".join(own) or "no fields of its own"
 
@@ -157,7 +156,12 @@ def _others(architecture: Architecture, name: str) -> Iterator[Architecture]:
     if isinstance(value, bool):
         near = [not value]
     elif isinstance(value, (int, float)):
-        near = [value + 1, value - 1, 2 * value, value / 2 if isinstance(value, float) else value]
+        near = [
+            value + 1,
+            value - 1,
+            2 * value,
+            *([value / 2] if isinstance(value, float) else []),
+        ]
     for other in near:
         with contextlib.suppress(UserError):
             params = {**dataclasses.asdict(architecture), name: other}
@@ -176,6 +180,8 @@ def _differ(one: Pair, other: Pair) -> bool:
         ]
         if weights[0] != weights[1]:
             return True
+        for network in (first, second):
+            _stir(network)
     made = [it.generator(it.draw()) for it in (one, other)]
     told = [it.logits(_noise(it.shape)) for it in (one, other)]
     return not (torch.equal(*made) and torch.equal(*told))

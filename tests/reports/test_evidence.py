@@ -310,7 +310,10 @@ def test_a_method_of_two_folders_has_the_folders_name(sketch, three):
     assert len(both.runs) == 12 + 4
     assert both.runs["run_id"].is_unique
     assert both.runs["run_id"].str.startswith(("mine/", "theirs/")).all()
-    assert both.remarks == ("Compared are the results in mine and theirs.",)
+    assert both.remarks == (
+        "Compared are the results in mine and theirs.",
+        "theirs: Shown are SN; 2 methods left out.",
+    )
 
 
 def test_what_folders_differ_in_is_said_first(sketch, three, exhibit):
