@@ -53,7 +53,7 @@ class Clock:
         self.waited = 0.0
 
     def in_order(self, *arguments: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield what `batches.in_order` does, timed."""
+        """Yield the real batches of `batches.in_order`, and add up the time that each took."""
         made = _IN_ORDER(*arguments)
         while True:
             start = time.perf_counter()

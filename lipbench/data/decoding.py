@@ -47,6 +47,22 @@ class Decoded:
     cropped: int  # how many were not square
 
 
+def shape(files: Files, image_size: int | None) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) that images are decoded to, by the first one of them.
+
+    Raises UserError where that one is not square and no size, in pixels, is told.
+    """
+    first = picture(files, files.names[0]).image
+    if image_size is None and first.width != first.height:
+        raise files.refuse(
+            files.names[0],
+            f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
+            "and scale the images",
+        )
+    size = image_size or first.width
+    return (1 if first.mode == "L" else 3), size, size
+
+
 def picture(files: Files, name: str) -> Picture:
     """Return one image; raise UserError, with its name, where it cannot be decoded."""
     with _pillows_warnings():

@@ -47,18 +47,10 @@ class Images(Source):
         """Return the facts; raise UserError where images are not square and no size is told."""
         files = files_.find(self._given)
         made = layout(files)
-        first = decoding.picture(files, files.names[0]).image
-        if self.image_size is None and first.width != first.height:
-            raise files.refuse(
-                files.names[0],
-                f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
-                "and scale the images",
-            )
-        size, channels = self.image_size or first.width, 1 if first.mode == "L" else 3
         info = DatasetInfo(
             "images",
             _fingerprint(files, cache),
-            (channels, size, size),
+            decoding.shape(files, self.image_size),
             len(made.train),
             len(made.test),
             made.classes,

@@ -60,18 +60,10 @@ class Parquet(Source):
         """Return the facts; raise UserError for files that are damaged, or without images."""
         shards, pictures = self._found()
         layout, files = pictures.layout, pictures.files
-        first = decoding.picture(files, files.names[0]).image
-        if self.image_size is None and first.width != first.height:
-            raise files.refuse(
-                files.names[0],
-                f"is {first.width} x {first.height}, not square; give dataset.image_size to crop "
-                "and scale the images",
-            )
-        size, channels = self.image_size or first.width, 1 if first.mode == "L" else 3
         info = DatasetInfo(
             "parquet",
             _fingerprint(shards, cache),
-            (channels, size, size),
+            decoding.shape(files, self.image_size),
             len(layout.train),
             len(layout.test),
             layout.classes,

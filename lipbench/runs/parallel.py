@@ -57,24 +57,30 @@ class Follower:
 def check(plan: Plan, processes: int) -> None:
     """Raise UserError for batches that do not fall into as many equal shares."""
     for run in plan.unique:
-        sizes = run.spec.budget.batch_size, run.spec.budget.generator_batch_size
-        if any(size % processes for size in sizes):
-            raise UserError(
-                f"batches of {sizes[0]} (D) and {sizes[1]} (G) cannot be shared by {processes} "
-                "processes; give sizes that they divide"
-            )
+        _require_shares(run.spec, processes)
+
+
+def _require_shares(spec: RunSpec, processes: int) -> None:
+    sizes = spec.budget.batch_size, spec.budget.generator_batch_size
+    if any(size % processes for size in sizes):
+        raise UserError(
+            f"batches of {sizes[0]} (D) and {sizes[1]} (G) cannot be shared by {processes} "
+            "processes; give sizes that they divide"
+        )
 
 
 @contextlib.contextmanager
 def following(first: Follower, devices: Sequence[str], state: TrainState) -> Iterator[None]:
     """Let a process for each device but the first follow this one's training within.
 
-    `first` says what to train. Raises UserError where one of them cannot begin.
+    `first` says what to train. Raises UserError where one of them cannot begin, and for batches
+    that do not fall into equal shares.
     """
     if len(devices) == 1:
         yield
         return
     size = len(devices)
+    _require_shares(first.spec, size)  # a study's runs are not known when it begins
     store = TCPStore(_HOST, 0, size, is_master=True, wait_for_workers=False, timeout=_PATIENCE)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = Path(folder) / "state.pt"

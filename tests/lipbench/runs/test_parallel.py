@@ -118,6 +118,14 @@ def test_batches_that_cannot_be_shared_are_refused(write, plan_of):
         parallel.check(plan, 3)
 
 
+def test_a_run_with_such_batches_fails_before_it_trains(tasks, tmp_path):
+    """A study's runs are drawn one by one, so nothing could refuse them before."""
+    (task, *_) = tasks()
+    status, _ = trained(task, tmp_path, ("cpu", "cpu", "cpu"))
+    assert (status.outcome, status.update) == ("failed", 0)
+    assert "cannot be shared by 3 processes" in status.cause
+
+
 def test_slots_of_several_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 5)
